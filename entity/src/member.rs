@@ -1,0 +1,50 @@
+//! A user in a room, with a role and receipts.
+
+use sea_orm::entity::prelude::*;
+
+use crate::ids::{RoomId, Seq, UserId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(8))")]
+pub enum Role {
+    #[sea_orm(string_value = "owner")]
+    Owner,
+    #[sea_orm(string_value = "admin")]
+    Admin,
+    #[sea_orm(string_value = "member")]
+    Member,
+}
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "members")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub room_id: RoomId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    pub role: Role,
+    pub joined_at: DateTimeUtc,
+    /// Everything up to here has reached the user. Never moves back.
+    pub delivered_seq: Seq,
+    /// Everything up to here has been read. Never moves back.
+    pub read_seq: Seq,
+    /// This user has been told of the delivery of its own messages up to here.
+    pub told_seq: Seq,
+    #[sea_orm(belongs_to, from = "room_id", to = "id")]
+    pub room: BelongsTo<super::room::Entity>,
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Everyone in these rooms.
+pub fn of_rooms(rooms: impl IntoIterator<Item = RoomId>) -> Select<Entity> {
+    Entity::find().filter(COLUMN.room_id.is_in(rooms))
+}
+
+/// Every membership of one user.
+pub fn of_user(user: UserId) -> Select<Entity> {
+    Entity::find().filter(COLUMN.user_id.eq(user))
+}

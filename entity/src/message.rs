@@ -1,0 +1,71 @@
+//! What a member sent to a room.
+
+use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*};
+
+use crate::ids::{MessageId, RoomId, Seq, UserId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(9))")]
+pub enum Kind {
+    #[sea_orm(string_value = "text")]
+    Text,
+    /// Sealed by the client; the content is never looked into.
+    #[sea_orm(string_value = "encrypted")]
+    Encrypted,
+    /// Written by the server.
+    #[sea_orm(string_value = "system")]
+    System,
+}
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "messages")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub room_id: RoomId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub seq: Seq,
+    #[sea_orm(unique)]
+    pub id: MessageId,
+    pub sender_id: UserId,
+    pub kind: Kind,
+    /// The content as the JSON text the client sent: whatever JSON can say comes back unchanged,
+    /// U+0000 included, which PostgreSQL's `text` would refuse in the clear.
+    pub content: String,
+    /// Unique per room and sender: a repeat finds this row instead of making another.
+    pub client_message_id: Option<String>,
+    pub reply_to: Option<MessageId>,
+    pub created_at: DateTimeUtc,
+    pub edited_at: Option<DateTimeUtc>,
+    pub deleted_at: Option<DateTimeUtc>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The messages that follow `seq`, oldest first.
+pub fn after(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.room_id.eq(room))
+        .filter(COLUMN.seq.gt(seq))
+        .order_by_asc(COLUMN.seq)
+        .limit(limit)
+}
+
+/// The messages before `seq`, newest first.
+pub fn before(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.room_id.eq(room))
+        .filter(COLUMN.seq.lt(seq))
+        .order_by_desc(COLUMN.seq)
+        .limit(limit)
+}
+
+/// What one member sent after `after`, up to and with `upto`, oldest first.
+pub fn sent_by(sender: UserId, room: RoomId, after: Seq, upto: Seq) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.room_id.eq(room))
+        .filter(COLUMN.sender_id.eq(sender))
+        .filter(COLUMN.seq.gt(after))
+        .filter(COLUMN.seq.lte(upto))
+        .order_by_asc(COLUMN.seq)
+}

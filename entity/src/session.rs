@@ -1,0 +1,29 @@
+//! A sign-in: every token belongs to one, and dies with it.
+
+use sea_orm::entity::prelude::*;
+
+use crate::ids::{SessionId, UserId};
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sessions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: SessionId,
+    pub user_id: UserId,
+    pub created_at: DateTimeUtc,
+    /// The latest expiry of any token of it; past it the row can go.
+    pub expires_at: DateTimeUtc,
+    pub revoked_at: Option<DateTimeUtc>,
+    #[sea_orm(belongs_to, from = "user_id", to = "id")]
+    pub user: BelongsTo<super::user::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A user's sessions that have not been ended.
+pub fn open_of(user: UserId) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.user_id.eq(user))
+        .filter(COLUMN.revoked_at.is_null())
+}

@@ -1,0 +1,15 @@
+//! The ordered list of schema changes. A migration names its columns itself and knows no entity:
+//! it must still mean the same thing in two years.
+
+use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_create_the_tables;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261121_000001_create_the_tables::Migration)]
+    }
+}

@@ -1,0 +1,36 @@
+//! Who asks. Every operation of the core takes a [`Caller`] first.
+
+use std::{net::IpAddr, sync::Arc};
+
+use chrono::{DateTime, Utc};
+use entity::{SessionId, UserId};
+
+/// A user whose credential was checked. Made by `auth` alone.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub user: UserId,
+    pub username: Arc<str>,
+    /// May see and change other users' accounts.
+    pub is_admin: bool,
+    /// The login that the credential belongs to.
+    pub session: SessionId,
+    /// When the credential ends.
+    pub expires_at: DateTime<Utc>,
+    /// Where the caller comes from; wrong passwords are counted by it.
+    pub address: IpAddr,
+}
+
+/// Which connections must end now, and what their users are told.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// One login: logged out or revoked.
+    Session(SessionId),
+    /// All of a user's logins: the account was deleted or its password changed. A password change
+    /// spares the login that made it.
+    User { user: UserId, spare: Option<SessionId> },
+}
+
+/// Told by `auth` when logins end, so that live connections end with them.
+pub trait SessionWatch: Send + Sync {
+    fn ended(&self, ended: Ended, reason: &'static str);
+}

@@ -1,0 +1,70 @@
+//! Everything the core can say to a connection, and the envelope that lets a gateway render it
+//! once for all who get it.
+
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
+
+use chrono::{DateTime, Utc};
+use entity::{RoomId, Seq};
+
+use super::nouns::{Group, Message, Presence, Receiver};
+
+/// What happened (protocol.md part 3, server to client).
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A message of a room: `response`, or `lobby` for the lobby's.
+    Message(Arc<Message>),
+    /// The last member got it; to the sender.
+    DeliveredToAll(Arc<Message>),
+    /// Somebody has read up to `seq`; to the other members.
+    Read { room: RoomId, receiver: Receiver, username: Arc<str>, seq: Seq },
+    Presence(Presence),
+    /// To the members of a new group, or to whoever was added to one.
+    NewGroup(Group),
+    /// To everyone: the list of joinable groups changed. Carries what outsiders may see.
+    RoomsChanged { group: Group, change: Change },
+    MemberJoined { group: RoomId, username: Arc<str> },
+    MemberLeft { group: RoomId, username: Arc<str> },
+    /// Lossy: the one event that may be dropped.
+    Typing { sender: Arc<str>, receiver: Receiver, typing: bool },
+    TokenExpiring { expires_at: DateTime<Utc> },
+    /// The last event of a connection: its login has ended.
+    TokenExpired { reason: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Created,
+    Updated,
+    Deleted,
+}
+
+/// The wire forms that render events, each into its own slot of an [`Envelope`].
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// Native Socket.IO and plain WebSocket: the JSON of protocol.md part 3.
+    Native,
+}
+
+/// One event on its way to many connections.
+pub struct Envelope {
+    pub event: Event,
+    native: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Envelope {
+    pub fn new(event: Event) -> Self {
+        Self { event, native: OnceLock::new() }
+    }
+
+    /// The event in a wire form, rendered by the first who asks. All who ask for one form must ask
+    /// for the same type; a stranger's type gets nothing.
+    pub fn rendered<T: Any + Send + Sync>(&self, form: Form, render: impl FnOnce(&Event) -> T) -> Option<&T> {
+        let slot = match form {
+            Form::Native => &self.native,
+        };
+        slot.get_or_init(|| Box::new(render(&self.event))).downcast_ref()
+    }
+}

@@ -1,0 +1,201 @@
+//! Who is connected here, by user. Tells events to users and to everyone; rooms tell their own
+//! listeners (roster.rs).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use entity::{SessionId, UserId};
+use parking_lot::RwLock;
+
+use super::{
+    caller::Ended,
+    connection::Connection,
+    event::{Envelope, Event},
+};
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+};
+
+/// Logins that ended this long ago are still remembered, for connections that were on their way in.
+const REMEMBERED: Duration = Duration::from_secs(120);
+
+pub(super) struct Hub {
+    clock: Clock,
+    connections_per_user: usize,
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    users: HashMap<UserId, Here>,
+    sessions_ended: HashMap<SessionId, DateTime<Utc>>,
+    users_ended: HashMap<UserId, (DateTime<Utc>, Option<SessionId>)>,
+}
+
+/// A user with connections, or one whose last went a moment ago.
+struct Here {
+    username: Arc<str>,
+    connections: Vec<Arc<Connection>>,
+    /// Others were told that this user is online, and not yet that they have gone.
+    announced: bool,
+    /// Counts departures, so that a grace period notices that it was overtaken.
+    departures: u64,
+}
+
+/// What the last connection of a user leaves behind: come back with it when the grace is over.
+#[derive(Clone, Debug)]
+pub(super) struct Departure {
+    pub user: UserId,
+    pub username: Arc<str>,
+    count: u64,
+}
+
+impl Hub {
+    pub fn new(clock: Clock, connections_per_user: usize) -> Self {
+        Self { clock, connections_per_user, state: RwLock::default() }
+    }
+
+    /// Enters a connection, refusing one too many and one whose login ended on its way in.
+    pub fn enter(&self, connection: &Arc<Connection>) -> Result<()> {
+        let caller = connection.caller();
+        let mut state = self.state.write();
+        let by_user = state.users_ended.get(&caller.user);
+        let ended = state.sessions_ended.contains_key(&caller.session)
+            || by_user.is_some_and(|(_, spare)| *spare != Some(caller.session));
+        if ended && !self.began_after_end(&state, &caller) {
+            return Err(Error::Unauthenticated(crate::error::Why::TokenRevoked));
+        }
+        let here = state.users.entry(caller.user).or_insert_with(|| Here {
+            username: caller.username.clone(),
+            connections: Vec::new(),
+            announced: false,
+            departures: 0,
+        });
+        if here.connections.len() >= self.connections_per_user {
+            return Err(Error::RateLimited { retry_after: Duration::from_secs(5) });
+        }
+        here.connections.push(connection.clone());
+        Ok(())
+    }
+
+    /// A login made after all others of its user were ended is not one of them: session ids are
+    /// version 7, so they tell when they were made.
+    fn began_after_end(&self, state: &State, caller: &super::caller::Caller) -> bool {
+        if state.sessions_ended.contains_key(&caller.session) {
+            return false;
+        }
+        let Some((at, _)) = state.users_ended.get(&caller.user) else { return true };
+        let made = caller.session.0.get_timestamp().map(|time| {
+            let (seconds, nanos) = time.to_unix();
+            i64::try_from(seconds).unwrap_or(0) * 1000 + i64::from(nanos / 1_000_000)
+        });
+        made.is_some_and(|made| made > at.timestamp_millis())
+    }
+
+    /// Whether this is news: the user was not online before.
+    pub fn announce(&self, user: UserId) -> bool {
+        let mut state = self.state.write();
+        match state.users.get_mut(&user) {
+            Some(here) => !std::mem::replace(&mut here.announced, true),
+            None => false,
+        }
+    }
+
+    /// A connection has gone. Where it was the last of an announced user, the departure to come
+    /// back with.
+    pub fn leave(&self, connection: &Arc<Connection>) -> Option<Departure> {
+        let user = connection.user();
+        let mut state = self.state.write();
+        let here = state.users.get_mut(&user)?;
+        here.connections.retain(|other| other.id != connection.id);
+        if !here.connections.is_empty() {
+            return None;
+        }
+        if !here.announced {
+            state.users.remove(&user);
+            return None;
+        }
+        here.departures += 1;
+        Some(Departure { user, username: here.username.clone(), count: here.departures })
+    }
+
+    /// The grace is over: whether the user is still gone. If so, they are offline from here on.
+    pub fn confirm(&self, departure: &Departure) -> bool {
+        let mut state = self.state.write();
+        let gone = state
+            .users
+            .get(&departure.user)
+            .is_some_and(|here| here.connections.is_empty() && here.departures == departure.count);
+        if gone {
+            state.users.remove(&departure.user);
+        }
+        gone
+    }
+
+    pub fn is_online(&self, user: UserId) -> bool {
+        self.state.read().users.get(&user).is_some_and(|here| here.announced)
+    }
+
+    /// Users who are online.
+    pub fn online(&self) -> Vec<UserId> {
+        let state = self.state.read();
+        state.users.iter().filter(|(_, here)| here.announced).map(|(user, _)| *user).collect()
+    }
+
+    pub fn online_count(&self) -> usize {
+        self.state.read().users.len()
+    }
+
+    pub fn connection_count(&self) -> usize {
+        self.state.read().users.values().map(|here| here.connections.len()).sum()
+    }
+
+    pub fn of_user(&self, user: UserId) -> Vec<Arc<Connection>> {
+        self.state.read().users.get(&user).map(|here| here.connections.clone()).unwrap_or_default()
+    }
+
+    fn all(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
+        let state = self.state.read();
+        let others = state.users.iter().filter(|(user, _)| except != Some(**user));
+        others.flat_map(|(_, here)| here.connections.iter().cloned()).collect()
+    }
+
+    pub fn tell_user(&self, user: UserId, event: Event) {
+        let envelope = Envelope::new(event);
+        for connection in self.of_user(user) {
+            connection.tell(&envelope);
+        }
+    }
+
+    pub fn tell_everyone(&self, event: Event, except: Option<UserId>) {
+        let envelope = Envelope::new(event);
+        for connection in self.all(except) {
+            connection.tell(&envelope);
+        }
+    }
+
+    /// Takes note that logins ended and returns their connections.
+    pub fn ended(&self, ended: &Ended) -> Vec<Arc<Connection>> {
+        let now = self.clock.now();
+        let mut state = self.state.write();
+        let fresh = |at: &DateTime<Utc>| (now - *at).to_std().unwrap_or_default() < REMEMBERED;
+        state.sessions_ended.retain(|_, at| fresh(at));
+        state.users_ended.retain(|_, (at, _)| fresh(at));
+        let hit: Box<dyn Fn(&Connection) -> bool> = match *ended {
+            Ended::Session(session) => {
+                state.sessions_ended.insert(session, now);
+                Box::new(move |connection| connection.caller().session == session)
+            }
+            Ended::User { user, spare } => {
+                state.users_ended.insert(user, (now, spare));
+                Box::new(move |connection| {
+                    let caller = connection.caller();
+                    caller.user == user && Some(caller.session) != spare
+                })
+            }
+        };
+        let all = state.users.values().flat_map(|here| &here.connections);
+        all.filter(|connection| hit(connection)).cloned().collect()
+    }
+}

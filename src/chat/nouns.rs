@@ -1,0 +1,106 @@
+//! Rows with what the core knows beyond them: the things that operations return and events carry.
+//! Gateways render them; nothing here knows a wire shape.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use entity::{RoomId, Seq, member, message, room, user};
+
+/// A user, and whether a socket of theirs is open.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub row: user::Model,
+    pub online: bool,
+}
+
+/// A group as its members or, without `users`, everyone may see it.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub row: room::Model,
+    pub owner: Arc<str>,
+    pub member_count: u64,
+    /// At most [`Group::USERS`] of the members; none for those outside.
+    pub users: Option<Vec<User>>,
+}
+
+impl Group {
+    /// The most members listed in a group.
+    pub const USERS: usize = 200;
+
+    /// What somebody outside may see.
+    pub fn public(&self) -> Self {
+        Self { users: None, ..self.clone() }
+    }
+}
+
+/// A member in a list of members.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub user: User,
+    pub row: member::Model,
+}
+
+/// A message with the names that its ids stand for, and how far it has got.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub row: message::Model,
+    pub sender: Arc<str>,
+    pub receiver: Receiver,
+    pub delivered_to_all: bool,
+    pub read_by_all: bool,
+}
+
+/// Where a message went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A direct room: the other user's name (one's own, in the room with oneself).
+    User(Arc<str>),
+    Group(RoomId),
+    Lobby(RoomId),
+}
+
+/// One of a user's rooms, as a list of conversations shows it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub room: room::Model,
+    pub delivered: Seq,
+    pub read: Seq,
+    pub kind: ConversationKind,
+    pub last_message: Option<Message>,
+}
+
+impl Conversation {
+    /// How many messages past the read receipt.
+    pub fn unread(&self) -> i64 {
+        (self.room.last_seq.0 - self.read.0).max(0)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum ConversationKind {
+    Direct { peer: User },
+    Group(Box<Group>),
+}
+
+/// A part of a longer list. `next` is what to pass as `after` for the part that follows.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// Messages of a room, oldest first.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    pub messages: Vec<Message>,
+    /// Whether more lie beyond, in the direction asked for.
+    pub has_more: bool,
+}
+
+/// Presence of one user, as others are told.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    pub username: Arc<str>,
+    pub online: bool,
+    pub last_seen: DateTime<Utc>,
+}

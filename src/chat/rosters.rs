@@ -1,0 +1,204 @@
+//! The rooms that are in memory, and how they get there.
+//!
+//! A roster stays as long as somebody holds it: its listeners, a draft on its way, receipts that
+//! are not saved. Loading a room and changing who is in it take the same lock, so a roster never
+//! misses a change that was stored while it was being read.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{Arc, Weak},
+};
+
+use entity::{
+    RoomId, Seq, UserId, member,
+    member::Role,
+    room,
+    user::{self, username_key},
+};
+use parking_lot::Mutex;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
+
+use super::roster::{Entry, Marks, Peer, Roster};
+use crate::error::Result;
+
+/// Locks shared by all rooms; a room uses the one its id falls on.
+const STRIPES: usize = 64;
+
+pub(super) struct Rosters {
+    resident: Mutex<HashMap<RoomId, Weak<Roster>>>,
+    stripes: [AsyncMutex<()>; STRIPES],
+    hasher: RandomState,
+}
+
+/// A room whose membership nobody else changes meanwhile.
+pub(super) struct Held<'a> {
+    pub roster: Arc<Roster>,
+    _stripe: MutexGuard<'a, ()>,
+}
+
+impl Rosters {
+    pub fn new() -> Self {
+        Self {
+            resident: Mutex::default(),
+            stripes: std::array::from_fn(|_| AsyncMutex::new(())),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The roster, where it is in memory.
+    pub fn resident(&self, room: RoomId) -> Option<Arc<Roster>> {
+        self.resident.lock().get(&room)?.upgrade()
+    }
+
+    /// How many are in memory.
+    pub fn count(&self) -> usize {
+        self.resident.lock().values().filter(|roster| roster.strong_count() > 0).count()
+    }
+
+    /// The roster of a room that exists, from memory or from the database.
+    pub async fn get(&self, db: &impl ConnectionTrait, room: RoomId) -> Result<Option<Arc<Roster>>> {
+        Ok(self.get_all(db, vec![room]).await?.pop())
+    }
+
+    /// The rosters of these rooms; those that do not exist are left out.
+    pub async fn get_all(&self, db: &impl ConnectionTrait, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+        let mut found = Vec::with_capacity(rooms.len());
+        let mut missing = Vec::new();
+        for room in rooms {
+            match self.resident(room) {
+                Some(roster) => found.push(roster),
+                None => missing.push(room),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        // In ascending order, so that two who load the same rooms never wait for each other.
+        let stripes: BTreeSet<usize> = missing.iter().map(|room| self.stripe_of(*room)).collect();
+        let mut guards = Vec::with_capacity(stripes.len());
+        for stripe in stripes {
+            guards.push(self.stripes[stripe].lock().await);
+        }
+        found.extend(self.load(db, missing).await?);
+        Ok(found)
+    }
+
+    /// The roster, and the right to change who is in the room.
+    pub async fn hold(&self, db: &impl ConnectionTrait, room: RoomId) -> Result<Option<Held<'_>>> {
+        let stripe = self.stripes[self.stripe_of(room)].lock().await;
+        let roster = match self.resident(room) {
+            Some(roster) => Some(roster),
+            None => self.load(db, vec![room]).await?.pop(),
+        };
+        Ok(roster.filter(|roster| !roster.is_deleted()).map(|roster| Held { roster, _stripe: stripe }))
+    }
+
+    fn stripe_of(&self, room: RoomId) -> usize {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u128(room.0.as_u128());
+        usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0)
+    }
+
+    /// Reads rooms into memory; the caller holds their stripes.
+    async fn load(&self, db: &impl ConnectionTrait, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+        let mut loaded = Vec::with_capacity(rooms.len());
+        let mut missing = Vec::new();
+        for room in rooms {
+            // Somebody may have been quicker while this waited for the stripe.
+            match self.resident(room) {
+                Some(roster) => loaded.push(roster),
+                None => missing.push(room),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(loaded);
+        }
+        let rows = room::live().filter(room::COLUMN.id.is_in(missing.iter().copied())).all(db).await?;
+        let mut members = members_of(db, rows.iter().map(|row| row.id)).await?;
+        let names = pair_names(db, &rows).await?;
+        let mut resident = self.resident.lock();
+        for row in rows {
+            let pair = match (row.pair_low, row.pair_high) {
+                (Some(low), Some(high)) => Some([low, high].map(|id| {
+                    let username: Arc<str> = names.get(&id).cloned().unwrap_or_default();
+                    Peer { id, key: username_key(&username).into(), username }
+                })),
+                _ => None,
+            };
+            let roster = Arc::new(Roster::new(&row, pair, members.remove(&row.id).unwrap_or_default()));
+            resident.insert(row.id, Arc::downgrade(&roster));
+            loaded.push(roster);
+        }
+        if resident.len() > 128 && resident.len() == resident.capacity() {
+            resident.retain(|_, roster| roster.strong_count() > 0);
+        }
+        Ok(loaded)
+    }
+}
+
+#[derive(FromQueryResult)]
+struct MemberRow {
+    room_id: RoomId,
+    user_id: UserId,
+    role: Role,
+    delivered_seq: Seq,
+    read_seq: Seq,
+    told_seq: Seq,
+    username: String,
+}
+
+async fn members_of(
+    db: &impl ConnectionTrait,
+    rooms: impl Iterator<Item = RoomId>,
+) -> Result<HashMap<RoomId, HashMap<UserId, Entry>>> {
+    let rows: Vec<MemberRow> = member::of_rooms(rooms)
+        .join(JoinType::InnerJoin, member::Relation::User.def())
+        .select_only()
+        .columns([
+            member::Column::RoomId,
+            member::Column::UserId,
+            member::Column::Role,
+            member::Column::DeliveredSeq,
+            member::Column::ReadSeq,
+            member::Column::ToldSeq,
+        ])
+        .column(user::Column::Username)
+        .into_model()
+        .all(db)
+        .await?;
+    let mut members: HashMap<RoomId, HashMap<UserId, Entry>> = HashMap::new();
+    for row in rows {
+        let marks = Marks { delivered: row.delivered_seq, read: row.read_seq, told: row.told_seq };
+        let entry = Entry::new(row.username.into(), row.role, marks);
+        members.entry(row.room_id).or_default().insert(row.user_id, entry);
+    }
+    Ok(members)
+}
+
+/// The names of direct rooms' users, deleted ones too: they keep their place in what was said.
+async fn pair_names(db: &impl ConnectionTrait, rows: &[room::Model]) -> Result<HashMap<UserId, Arc<str>>> {
+    let ids: HashSet<UserId> = rows.iter().flat_map(|row| [row.pair_low, row.pair_high]).flatten().collect();
+    names_of(db, ids).await
+}
+
+/// The usernames of these users, deleted ones too.
+pub(super) async fn names_of(
+    db: &impl ConnectionTrait,
+    users: HashSet<UserId>,
+) -> Result<HashMap<UserId, Arc<str>>> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(UserId, String)> = user::Entity::find()
+        .filter(user::COLUMN.id.is_in(users))
+        .select_only()
+        .columns([user::Column::Id, user::Column::Username])
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|(id, name)| (id, name.into())).collect())
+}

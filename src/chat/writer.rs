@@ -1,0 +1,404 @@
+//! Group commit: the one place where messages get their seq.
+//!
+//! A room belongs to one shard task. The task takes whatever has gathered, stores it in one
+//! transaction, and then, itself and in seq order, publishes each message and answers its sender.
+//! No timer makes a batch: while one commit runs, the next gathers. A full queue refuses.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use entity::{MessageId, RoomId, Seq, UserId, message, room};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult,
+    QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Alias, CaseStatement, Expr, Query},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    Core,
+    connection::ConnectionId,
+    nouns::Message,
+    roster::{Reply, Roster, message_noun},
+    text::{Body, ClientMessageId},
+};
+use crate::error::{Busy, Denial, Error, Noun, Result};
+
+/// A message on its way to be stored. Holding the roster keeps the room in memory until then.
+pub(super) struct Draft {
+    pub roster: Arc<Roster>,
+    /// The roster's version when the sender was found to be in it.
+    pub roster_version: i64,
+    pub sender: UserId,
+    pub sender_name: Arc<str>,
+    pub body: Body,
+    pub client_message_id: Option<ClientMessageId>,
+    pub reply_to: Option<MessageId>,
+    /// The connection it came from; hears its own message before the answer.
+    pub origin: Option<ConnectionId>,
+    pub reply: Reply,
+}
+
+/// The way into the shards.
+pub(super) struct Writer {
+    shards: Vec<mpsc::Sender<Draft>>,
+}
+
+/// The other end of one shard's queue; [`run`] it in a task of its own.
+pub(super) struct Shard {
+    queue: mpsc::Receiver<Draft>,
+    batch: usize,
+}
+
+impl Writer {
+    /// `shards` tasks, each with a queue of `queue` drafts and commits of at most `batch`.
+    pub fn new(shards: usize, queue: usize, batch: usize) -> (Self, Vec<Shard>) {
+        let (senders, receivers) = (0..shards)
+            .map(|_| {
+                let (sender, queue) = mpsc::channel(queue);
+                (sender, Shard { queue, batch })
+            })
+            .unzip();
+        (Self { shards: senders }, receivers)
+    }
+
+    /// Queues a draft, or answers it at once that there is no room.
+    pub fn queue(&self, draft: Draft) {
+        let shard = usize::try_from(draft.roster.id.0.as_u128() % self.shards.len() as u128).unwrap_or(0);
+        if let Err(refused) = self.shards[shard].try_send(draft) {
+            let (draft, busy) = match refused {
+                mpsc::error::TrySendError::Full(draft) => (draft, Busy::WriterFull),
+                mpsc::error::TrySendError::Closed(draft) => (draft, Busy::Draining),
+            };
+            (draft.reply)(Err(Error::Unavailable(busy)));
+        }
+    }
+
+    /// Drafts that wait.
+    pub fn waiting(&self) -> usize {
+        self.shards.iter().map(|shard| shard.max_capacity() - shard.capacity()).sum()
+    }
+}
+
+/// Stores and publishes until the server goes down; what was queued before that is still stored.
+pub(super) async fn run(core: Arc<Core>, mut shard: Shard) {
+    let mut batch = Vec::with_capacity(shard.batch);
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            biased;
+            taken = shard.queue.recv_many(&mut batch, shard.batch) => {
+                if taken == 0 {
+                    return;
+                }
+            }
+            () = core.shutdown.begun(), if !closing => {
+                closing = true;
+                shard.queue.close();
+                continue;
+            }
+        }
+        let drafts = std::mem::take(&mut batch);
+        metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
+        store(&core, drafts).await;
+        batch.reserve(shard.batch);
+    }
+}
+
+/// What became of one draft.
+enum Outcome {
+    Stored(message::Model),
+    /// Its client message id was stored before.
+    Repeat(message::Model),
+    Refused(Error),
+}
+
+async fn store(core: &Arc<Core>, drafts: Vec<Draft>) {
+    match commit(core, &drafts).await {
+        Ok(outcomes) => {
+            for (draft, outcome) in drafts.into_iter().zip(outcomes) {
+                settle(core, draft, outcome);
+            }
+        }
+        Err(err) if drafts.len() == 1 || matches!(err, Error::Unavailable(_)) => {
+            let busy = matches!(err, Error::Unavailable(_));
+            let rooms: BTreeMap<RoomId, Arc<Roster>> =
+                drafts.iter().map(|draft| (draft.roster.id, draft.roster.clone())).collect();
+            let mut first = Some(err);
+            for draft in drafts {
+                let err = match first.take() {
+                    Some(err) if !busy => err,
+                    _ => Error::Unavailable(Busy::Database),
+                };
+                (draft.reply)(Err(err));
+            }
+            // The commit may have happened all the same, with its answer lost on the way.
+            core.shutdown.spawn(look_again(core.clone(), rooms));
+        }
+        // One bad draft must not fail its neighbours.
+        Err(_) => {
+            for draft in drafts {
+                Box::pin(store(core, vec![draft])).await;
+            }
+        }
+    }
+}
+
+/// Tells everyone about a stored message and then answers its sender, in the order of seq.
+fn settle(core: &Arc<Core>, draft: Draft, outcome: Outcome) {
+    let Draft { roster, sender_name, origin, reply, .. } = draft;
+    match outcome {
+        Outcome::Stored(row) => {
+            metrics::counter!("parlor_messages_stored_total").increment(1);
+            let message = Arc::new(message_noun(&roster, row, sender_name, None));
+            for connection in roster.publish(message, origin, reply) {
+                core.fall_behind(&connection, &roster);
+            }
+        }
+        Outcome::Repeat(row) => {
+            let floors = roster.floors();
+            let message = Arc::new(message_noun(&roster, row, sender_name, Some(floors)));
+            roster.answer_repeat(message, origin, reply);
+        }
+        Outcome::Refused(err) => reply(Err(err)),
+    }
+}
+
+#[derive(FromQueryResult)]
+struct RoomHead {
+    id: RoomId,
+    last_seq: Seq,
+    roster_version: i64,
+    deleted_at: Option<sea_orm::prelude::DateTimeUtc>,
+}
+
+/// One transaction for all drafts; the outcomes are in the order of the drafts.
+async fn commit(core: &Core, drafts: &[Draft]) -> Result<Vec<Outcome>> {
+    let tx = core.db.begin().await?;
+    let rooms = lock_rooms(&tx, drafts).await?;
+    let repeats = find_repeats(&tx, drafts).await?;
+    let replied_to = find_replied_to(&tx, drafts).await?;
+    let now = core.clock.now();
+
+    let mut next: HashMap<RoomId, Seq> = HashMap::new();
+    let mut fresh: HashMap<(RoomId, UserId, &ClientMessageId), usize> = HashMap::new();
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let room = draft.roster.id;
+        let Some(head) = rooms.get(&room).filter(|head| head.deleted_at.is_none()) else {
+            outcomes.push(Outcome::Refused(Error::NotFound(Noun::Room)));
+            continue;
+        };
+        let id = draft.client_message_id.as_ref();
+        if let Some(id) = id {
+            let key = (room, draft.sender, id);
+            let stored = repeats.get(&(room, draft.sender, id.as_str().to_owned()));
+            let earlier = fresh.get(&key).and_then(|at| outcomes.get(*at));
+            let repeat = match (stored, earlier) {
+                (Some(row), _) | (None, Some(Outcome::Stored(row))) => Some(row.clone()),
+                _ => None,
+            };
+            if let Some(row) = repeat {
+                outcomes.push(Outcome::Repeat(row));
+                continue;
+            }
+            fresh.insert(key, outcomes.len());
+        }
+        if head.roster_version != draft.roster_version && !is_member(&tx, draft).await? {
+            outcomes.push(Outcome::Refused(Error::Forbidden(Denial::NotAMember)));
+            continue;
+        }
+        if draft.reply_to.is_some_and(|reply_to| !replied_to.contains(&(room, reply_to))) {
+            outcomes.push(Outcome::Refused(Error::NotFound(Noun::Message)));
+            continue;
+        }
+        let seq = next.get(&room).copied().unwrap_or(head.last_seq).next();
+        next.insert(room, seq);
+        outcomes.push(Outcome::Stored(message::Model {
+            room_id: room,
+            seq,
+            id: MessageId::new(),
+            sender_id: draft.sender,
+            kind: draft.body.kind,
+            content: draft.body.json().to_owned(),
+            client_message_id: id.map(|id| id.as_str().to_owned()),
+            reply_to: draft.reply_to,
+            created_at: now,
+            edited_at: None,
+            deleted_at: None,
+        }));
+    }
+    insert(&tx, &outcomes).await?;
+    advance_rooms(&tx, &next, now).await?;
+    tx.commit().await?;
+    Ok(outcomes)
+}
+
+/// Reads where each room stands, and keeps other nodes out of it until the commit.
+async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<HashMap<RoomId, RoomHead>> {
+    let ids: std::collections::BTreeSet<RoomId> = drafts.iter().map(|draft| draft.roster.id).collect();
+    let heads: Vec<RoomHead> = room::Entity::find()
+        .select_only()
+        .columns([
+            room::Column::Id,
+            room::Column::LastSeq,
+            room::Column::RosterVersion,
+            room::Column::DeletedAt,
+        ])
+        .filter(room::COLUMN.id.is_in(ids))
+        // One order for all, so that two nodes never wait for each other.
+        .order_by_asc(room::COLUMN.id)
+        .lock_exclusive()
+        .into_model()
+        .all(tx)
+        .await?;
+    Ok(heads.into_iter().map(|head| (head.id, head)).collect())
+}
+
+type RepeatKey = (RoomId, UserId, String);
+
+/// The messages that are stored under the drafts' client message ids.
+async fn find_repeats(
+    tx: &DatabaseTransaction,
+    drafts: &[Draft],
+) -> Result<HashMap<RepeatKey, message::Model>> {
+    let asked: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| {
+            let id = draft.client_message_id.as_ref()?;
+            Some((draft.roster.id.0, draft.sender.0, id.as_str().to_owned()))
+        })
+        .collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // A join with the list of values, so that each is one look into the unique index. Both
+    // databases call the columns of such a list column1, column2, …
+    let list = Alias::new("asked");
+    let is = |column: message::Column, value: &'static str| {
+        Expr::col((message::Entity, column)).eq(Expr::col((list.clone(), Alias::new(value))))
+    };
+    let mut query = Query::select();
+    query
+        .columns(message::Column::iter_columns())
+        .from_values(asked, list.clone())
+        .inner_join(
+            message::Entity,
+            Condition::all()
+                .add(is(message::Column::RoomId, "column1"))
+                .add(is(message::Column::SenderId, "column2"))
+                .add(is(message::Column::ClientMessageId, "column3")),
+        );
+    let rows = message::Model::find_by_statement(tx.get_database_backend().build(&query)).all(tx).await?;
+    let keyed = rows.into_iter().filter_map(|row| {
+        let id = row.client_message_id.clone()?;
+        Some(((row.room_id, row.sender_id, id), row))
+    });
+    Ok(keyed.collect())
+}
+
+/// The messages that drafts reply to, as far as they exist.
+async fn find_replied_to(
+    tx: &DatabaseTransaction,
+    drafts: &[Draft],
+) -> Result<std::collections::HashSet<(RoomId, MessageId)>> {
+    let ids: Vec<MessageId> = drafts.iter().filter_map(|draft| draft.reply_to).collect();
+    if ids.is_empty() {
+        return Ok(Default::default());
+    }
+    let rows: Vec<(RoomId, MessageId)> = message::Entity::find()
+        .select_only()
+        .columns([message::Column::RoomId, message::Column::Id])
+        .filter(message::COLUMN.id.is_in(ids))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Asked again where the roster has changed since the draft was queued.
+async fn is_member(tx: &DatabaseTransaction, draft: &Draft) -> Result<bool> {
+    if draft.roster.kind == room::Kind::Lobby {
+        return Ok(true);
+    }
+    let row = entity::member::Entity::find_by_id((draft.roster.id, draft.sender)).one(tx).await?;
+    Ok(row.is_some())
+}
+
+async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
+    let rows: Vec<message::ActiveModel> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Stored(row) => Some(message::ActiveModel {
+                room_id: Set(row.room_id),
+                seq: Set(row.seq),
+                id: Set(row.id),
+                sender_id: Set(row.sender_id),
+                kind: Set(row.kind),
+                content: Set(row.content.clone()),
+                client_message_id: Set(row.client_message_id.clone()),
+                reply_to: Set(row.reply_to),
+                created_at: Set(row.created_at),
+                edited_at: Set(None),
+                deleted_at: Set(None),
+            }),
+            _ => None,
+        })
+        .collect();
+    if !rows.is_empty() {
+        message::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+async fn advance_rooms(
+    tx: &DatabaseTransaction,
+    next: &HashMap<RoomId, Seq>,
+    now: sea_orm::prelude::DateTimeUtc,
+) -> Result<()> {
+    if next.is_empty() {
+        return Ok(());
+    }
+    let seqs = next.iter().fold(CaseStatement::new(), |case, (room, seq)| {
+        case.case(Expr::col(room::Column::Id).eq(room.0), seq.0)
+    });
+    room::Entity::update_many()
+        .col_expr(room::Column::LastSeq, seqs.finally(Expr::col(room::Column::LastSeq)).into())
+        .col_expr(room::Column::ActiveAt, Expr::value(now))
+        .filter(room::COLUMN.id.is_in(next.keys().copied()))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// After a commit whose answer was lost: reads, as soon as the database answers, what these rooms
+/// really hold, so that nobody waits for a message that was stored.
+async fn look_again(core: Arc<Core>, rooms: BTreeMap<RoomId, Arc<Roster>>) {
+    let mut pause = Duration::from_millis(200);
+    while !core.shutdown.has_begun() {
+        let heads: Result<Vec<(RoomId, Seq)>, _> = room::Entity::find()
+            .select_only()
+            .columns([room::Column::Id, room::Column::LastSeq])
+            .filter(room::COLUMN.id.is_in(rooms.keys().copied()))
+            .into_tuple()
+            .all(core.db.reader())
+            .await;
+        if let Ok(heads) = heads {
+            for (room, seq) in heads {
+                let Some(roster) = rooms.get(&room) else { continue };
+                for connection in roster.stored_up_to(seq) {
+                    core.fall_behind(&connection, roster);
+                }
+            }
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            () = core.shutdown.begun() => {}
+        }
+    }
+}

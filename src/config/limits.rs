@@ -1,0 +1,136 @@
+//! `[limits]`: how much one client may ask for before it is refused. Counting is left to `limits` and the gateways.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::mistake::Findings;
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// The longest content of one message, in bytes; less than `packet_bytes`.
+    pub content_bytes: usize,
+    /// The largest packet or request on every transport, in bytes.
+    pub packet_bytes: usize,
+    /// Events a second of one socket, on average.
+    pub events_per_second: u32,
+    /// Events of one socket at once; at least `events_per_second`.
+    pub events_burst: u32,
+    /// Connections of one user at the same time.
+    pub connections_per_user: usize,
+    /// Wrong passwords per account and address within `failed_window`.
+    pub failed_attempts: u32,
+    /// Wrong passwords per address, whatever the account, within `failed_window`.
+    pub failed_attempts_per_address: u32,
+    /// The time over which wrong passwords are counted.
+    #[serde(with = "humantime_serde")]
+    pub failed_window: Duration,
+    /// The largest profile of a user, in bytes of JSON.
+    pub profile_bytes: usize,
+    /// The most members of one group.
+    pub group_members: usize,
+    /// How long a new connection has to join a namespace.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long a client may take to acknowledge a `response` event.
+    #[serde(with = "humantime_serde")]
+    pub ack_timeout: Duration,
+    /// `response` events a socket may leave unacknowledged before it counts as too slow.
+    pub unacknowledged: usize,
+    /// Packets that may wait for one socket before it counts as too slow.
+    pub outgoing_packets: usize,
+    /// Events of one socket that may wait to be handled.
+    pub waiting_events: usize,
+}
+
+impl LimitsConfig {
+    pub(super) fn check(&self, found: &mut Findings<'_>) {
+        for (key, value) in [
+            ("content_bytes", self.content_bytes),
+            ("packet_bytes", self.packet_bytes),
+            ("events_per_second", self.events_per_second as usize),
+            ("events_burst", self.events_burst as usize),
+            ("connections_per_user", self.connections_per_user),
+            ("failed_attempts", self.failed_attempts as usize),
+            (
+                "failed_attempts_per_address",
+                self.failed_attempts_per_address as usize,
+            ),
+            ("profile_bytes", self.profile_bytes),
+            ("group_members", self.group_members),
+            ("unacknowledged", self.unacknowledged),
+            ("outgoing_packets", self.outgoing_packets),
+            ("waiting_events", self.waiting_events),
+        ] {
+            found.count(key, value);
+        }
+        found.duration("failed_window", self.failed_window);
+        found.duration("connect_timeout", self.connect_timeout);
+        found.duration("ack_timeout", self.ack_timeout);
+
+        if self.events_burst < self.events_per_second {
+            found.refuse(
+                "events_burst",
+                format!("{} is less than limits.events_per_second", self.events_burst),
+                format!("use at least {}", self.events_per_second),
+            );
+        }
+        if self.content_bytes >= self.packet_bytes {
+            found.refuse(
+                "content_bytes",
+                format!(
+                    "{} does not fit into a packet of limits.packet_bytes",
+                    self.content_bytes
+                ),
+                format!("use less than {}", self.packet_bytes),
+            );
+        }
+        if self.failed_attempts_per_address < self.failed_attempts {
+            found.refuse(
+                "failed_attempts_per_address",
+                format!(
+                    "{} is less than limits.failed_attempts",
+                    self.failed_attempts_per_address
+                ),
+                format!("use at least {}", self.failed_attempts),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::LimitsConfig;
+
+    #[test]
+    fn limits_that_contradict_each_other_or_are_zero_are_named() {
+        type Change = fn(&mut LimitsConfig);
+        let table: [(Change, &[&str]); 7] = [
+            (|_| (), &[]),
+            (|limits| limits.events_burst = 49, &["limits.events_burst"]),
+            (|limits| limits.events_burst = 50, &[]),
+            (
+                |limits| limits.content_bytes = limits.packet_bytes,
+                &["limits.content_bytes"],
+            ),
+            (
+                |limits| limits.failed_attempts = 101,
+                &["limits.failed_attempts_per_address"],
+            ),
+            (|limits| limits.waiting_events = 0, &["limits.waiting_events"]),
+            (
+                |limits| (limits.group_members, limits.ack_timeout) = (0, std::time::Duration::ZERO),
+                &["limits.group_members", "limits.ack_timeout"],
+            ),
+        ];
+        for (change, expected) in table {
+            let mut config = Config::development();
+            change(&mut config.limits);
+            let mistakes = config.check();
+            let named: Vec<_> = mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
+            assert_eq!(named, expected);
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The configuration as a whole: layers, names, kinds, redaction. What a section refuses is tested in its own file.
+
+use std::io::Write;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+use toml::Table;
+
+use super::*;
+
+const SECRET: (&str, &str) = ("PARLOR__AUTH__JWT_SECRET", "0123456789abcdef0123456789abcdef");
+
+fn file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    file
+}
+
+fn load(mode: Mode, text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let file = file(text);
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(mode, Some(file.path()), env)
+}
+
+fn refused(mode: Mode, text: &str, env: &[(&str, &str)]) -> ConfigError {
+    load(mode, text, env).expect_err("a configuration with mistakes")
+}
+
+#[test]
+fn the_built_in_files_load_in_both_modes() {
+    let development = Config::development();
+    assert_eq!(development.mode, Mode::Development);
+    assert!(development.database.auto_migrate && development.dialects.angular);
+    assert_eq!(development.cors.origins.len(), 10);
+    assert_eq!(development.dialects.open_ones(), ["angular"]);
+
+    let production = load(Mode::Production, "", &[SECRET]).expect("a secret is all that production needs");
+    assert_eq!(production.mode, Mode::Production);
+    assert!(production.auth.secure_cookie && !production.dialects.angular);
+    assert_eq!(production.telemetry.format, LogFormat::Json);
+    assert_eq!(production.telemetry.metrics.to_string(), "127.0.0.1:9187");
+}
+
+#[test]
+fn defaults_have_their_types_and_units() {
+    let config = Config::development();
+    assert_eq!(
+        config.server.listen,
+        ["127.0.0.1:8087".parse().expect("an address")]
+    );
+    assert_eq!(config.auth.token_ttl, Duration::from_secs(3600));
+    assert_eq!(config.writer.receipts_tick, Duration::from_millis(50));
+    assert_eq!(config.limits.packet_bytes, 1_000_000);
+    assert_eq!(config.telemetry.metrics, Metrics::Same);
+    assert!(config.auth.previous().is_none());
+}
+
+#[test]
+fn default_toml_and_the_structs_have_the_same_settings() {
+    let default: Table = schema::DEFAULT.parse().expect("TOML");
+    let rendered: Table = toml::to_string(&Config::development())
+        .expect("rendered")
+        .parse()
+        .expect("TOML");
+    assert_eq!(schema::names(&default), schema::names(&rendered));
+}
+
+#[test]
+fn each_layer_wins_over_the_one_before() {
+    let env = [
+        ("PARLOR__AUTH__SECURE_COOKIE", "true"),
+        ("PARLOR__AUTH__TOKEN_TTL", "3h"),
+    ];
+    let text = "[auth]\ntoken_ttl = \"2h\"\nissuer = \"file\"\nsecure_cookie = false\n[telemetry]\nformat = \"readable\"";
+    let config = load(Mode::Production, text, &[SECRET]).expect("valid");
+    assert_eq!(
+        config.telemetry.format,
+        LogFormat::Readable,
+        "the file wins over production.toml"
+    );
+    assert!(!config.auth.secure_cookie, "the file wins over production.toml");
+    assert_eq!(config.auth.issuer, "file", "the file wins over default.toml");
+    assert_eq!(config.auth.token_ttl, Duration::from_secs(2 * 3600));
+
+    let config = load(Mode::Production, text, &[SECRET, env[0], env[1]]).expect("valid");
+    assert!(config.auth.secure_cookie, "the environment wins over the file");
+    assert_eq!(config.auth.token_ttl, Duration::from_secs(3 * 3600));
+    assert_eq!(
+        config.auth.issuer, "file",
+        "what the environment leaves alone stays"
+    );
+}
+
+#[test]
+fn the_environment_gives_lists_numbers_and_strings() {
+    let config = load(
+        Mode::Development,
+        "",
+        &[
+            ("PARLOR__SERVER__LISTEN", "127.0.0.1:1, [::1]:2"),
+            ("PARLOR__SERVER__TRUSTED_PROXIES", "10.0.0.1,::1"),
+            ("PARLOR__CORS__ORIGINS", "[\"https://a.example\"]"),
+            ("PARLOR__DIALECTS__OPEN", ""),
+            ("PARLOR__LIMITS__EVENTS_BURST", "200"),
+            ("PARLOR__AUTH__JWT_SECRET", "12345678901234567890123456789012"),
+            ("PARLOR__AUTH__PREVIOUS_JWT_SECRET", "[\"not\", \"a\", \"list\"]"),
+            (
+                "PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL",
+                "2026-12-31T01:00:00+01:00",
+            ),
+            ("PARLOR_SOMETHING_ELSE", "ignored"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .expect("valid");
+    assert_eq!(config.server.listen.len(), 2);
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.cors.origins, ["https://a.example"]);
+    assert!(config.dialects.open.is_empty());
+    assert_eq!(config.limits.events_burst, 200);
+    let (_, until) = config.auth.previous().expect("a previous secret");
+    assert_eq!(until.to_rfc3339(), "2026-12-31T00:00:00+00:00");
+
+    let one = load(
+        Mode::Development,
+        "",
+        &[("PARLOR__SERVER__LISTEN", "[\"127.0.0.1:1\"]")],
+    )
+    .expect("valid");
+    assert_eq!(one.server.listen.len(), 1);
+}
+
+#[test]
+fn a_file_may_write_a_list_of_addresses_and_a_bare_instant() {
+    let text = "[server]\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]\n\
+                [auth]\nprevious_jwt_secret = \"a\"\nprevious_jwt_secret_until = 2026-12-31T00:00:00Z";
+    let config = load(Mode::Development, text, &[]).expect("valid");
+    assert_eq!(config.server.listen.len(), 2);
+    assert!(config.auth.previous().is_some());
+}
+
+#[test]
+fn unknown_names_are_named_with_what_was_probably_meant() {
+    for (text, env, expected) in [
+        (
+            "[server]\nlisen = 1",
+            None,
+            "server.lisen (from FILE): is not a setting; did you mean server.listen?",
+        ),
+        (
+            "[sever]\nlisten = 1",
+            None,
+            "sever (from FILE): is not a setting; did you mean [server]?",
+        ),
+        (
+            "jwt_secret = 1",
+            None,
+            "jwt_secret (from FILE): is not a setting; did you mean auth.jwt_secret?",
+        ),
+        (
+            "[limits]\nqueue = 1",
+            None,
+            "limits.queue (from FILE): is not a setting; did you mean writer.queue?",
+        ),
+        (
+            "mode = \"production\"",
+            None,
+            "mode (from FILE): is not a setting; the sections are: auth, cors, database, ",
+        ),
+        (
+            "[mode]",
+            None,
+            "mode (from FILE): is not a setting; the sections are: auth, cors, database, ",
+        ),
+        (
+            "[presence]\ncolour = 1",
+            None,
+            "presence.colour (from FILE): is not a setting; the settings of [presence] are: everyone_up_to, grace",
+        ),
+        (
+            "server = 1",
+            None,
+            "server (from FILE): is a section, not a setting; write its settings in lines of their own",
+        ),
+        (
+            "",
+            Some("PARLOR__AUTH_TOKEN_TTL"),
+            "auth_token_ttl (from PARLOR__AUTH_TOKEN_TTL): is not a setting; did you mean auth.token_ttl?",
+        ),
+        (
+            "",
+            Some("PARLOR__SERVER"),
+            "server (from PARLOR__SERVER): is not a setting; did you mean [server]?",
+        ),
+        (
+            "",
+            Some("PARLOR__SERVER__LISTEN__0"),
+            "server.listen.0 (from PARLOR__SERVER__LISTEN__0): is not a setting; ",
+        ),
+        (
+            "",
+            Some("PARLOR__"),
+            "PARLOR__: names no setting; write PARLOR__SECTION__KEY",
+        ),
+    ] {
+        let file = file(text);
+        let env = env.map(|name| (name.to_owned(), "1".to_owned()));
+        let error = Config::load(Mode::Development, Some(file.path()), env).expect_err(expected);
+        let told = error
+            .to_string()
+            .replace(&file.path().display().to_string(), "FILE");
+        assert!(told.starts_with(expected), "{told}\n is not\n{expected}");
+        assert_eq!(error.mistakes.len(), 1, "{told}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = "[server]\nrequest_timeout = 30\nlisten = [\"127.0.0.1:1\", \"nowhere\"]\ntypo = 1\n\
+                [limits]\nevents_per_second = -1\n\
+                [cors]\norigins = [\"https://a.example/\", \"https://b.example/app\"]";
+    let error = refused(
+        Mode::Production,
+        text,
+        &[
+            ("PARLOR__AUTH__SIGNUP", "perhaps"),
+            ("PARLOR__TELEMETRY__FORMAT", "xml"),
+            ("PARLOR__WRITER__BATCH", "0"),
+            ("PARLOR__DIALECTS__ANGULAR", "true"),
+        ],
+    );
+    let mut named: Vec<_> = error
+        .mistakes
+        .iter()
+        .map(|mistake| mistake.setting.as_str())
+        .collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            "auth.jwt_secret",
+            "auth.signup",
+            "cors.origins",
+            "cors.origins",
+            "dialects.angular",
+            "limits.events_per_second",
+            "server.listen",
+            "server.request_timeout",
+            "server.typo",
+            "telemetry.format",
+            "writer.batch",
+        ]
+    );
+    let told = error.to_string();
+    assert_eq!(told.lines().count(), error.mistakes.len());
+    for part in [
+        "invalid type: integer `30`, expected a duration; what belongs here: How long one HTTP request outside Socket.IO may take. \
+         Default: \"30s\"",
+        "writer.batch (from PARLOR__WRITER__BATCH): is 0; use a number from 1 to",
+        "auth.jwt_secret: is missing; use at least 32",
+        "\"nowhere\"",
+        "\"perhaps\"",
+    ] {
+        assert!(told.contains(part), "{part}\n is not in\n{told}");
+    }
+}
+
+#[test]
+fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
+    let zero_works = [
+        "auth.expiring_notice",
+        "auth.leeway",
+        "cors.max_age",
+        "presence.everyone_up_to",
+        "presence.grace",
+        "server.drain_timeout",
+    ];
+    let default: Table = schema::DEFAULT.parse().expect("TOML");
+    let mut tried = 0;
+    for name in schema::names(&default) {
+        let (section, key) = name.split_once('.').expect("a dotted name");
+        let variable = format!("PARLOR__{section}__{key}");
+        let refuses = |value: &str| match load(Mode::Production, "", &[SECRET, (variable.as_str(), value)]) {
+            Ok(_) => false,
+            Err(error) => error.mistakes.iter().any(|mistake| mistake.setting == name),
+        };
+        let is_duration = default[section][key]
+            .as_str()
+            .is_some_and(|text| humantime_serde::re::humantime::parse_duration(text).is_ok());
+        if is_duration {
+            assert!(refuses("3651days"), "{name}");
+        }
+        if is_duration || default[section][key].is_integer() {
+            let zero = if is_duration { "0s" } else { "0" };
+            assert_eq!(refuses(zero), !zero_works.contains(&name.as_str()), "{name}");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 32, "every number and duration was tried");
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_told_once() {
+    let error = refused(Mode::Production, "[auth]\njwt_secret = 5", &[]);
+    assert_eq!(error.mistakes.len(), 1, "{error}");
+    assert!(error.to_string().contains("is not a string"), "{error}");
+}
+
+#[test]
+fn files_that_cannot_be_used_are_mistakes_among_others() {
+    let env = || [("PARLOR__WRITER__BATCH".to_owned(), "0".to_owned())];
+    let error =
+        Config::load(Mode::Development, Some(Path::new("/nowhere/parlor.toml")), env()).expect_err("no file");
+    assert!(
+        error
+            .to_string()
+            .starts_with("/nowhere/parlor.toml: cannot be read ("),
+        "{error}"
+    );
+    assert_eq!(error.mistakes.len(), 2);
+
+    let error = refused(Mode::Development, "[server]\nlisten =\n", &[]);
+    assert!(
+        error.to_string().contains(": is not TOML, at line 2 ("),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_that_are_not_utf8_are_refused() {
+    let error = refused(
+        Mode::Development,
+        "",
+        &[("PARLOR__AUTH__JWT_SECRET", "abc\u{fffd}")],
+    );
+    assert!(error.to_string().contains("is not valid UTF-8"), "{error}");
+}
+
+#[test]
+fn no_error_tells_a_secret() {
+    for text in [
+        "[auth]\njwt_secret = 8675309",
+        "[auth]\njwt_secret = [\"8675309\"]",
+        "[auth]\njwt_secret = \"8675309\" oops",
+        "[auth]\njwt_secret = 8675309oops",
+        "[auth]\njwt_secret = \"8675309",
+        "[auth]\nprevious_jwt_secret = 8675309",
+        "[auth]\njwt_secret = \"8675309\"\nprevious_jwt_secret = \"8675309\"\nprevious_jwt_secret_until = \"x\"",
+        "[database]\nurl = 8675309",
+        "[database]\nurl = \"mysql://ada:8675309@db/parlor\"",
+        "[database]\nurl = { password = \"8675309\" }",
+    ] {
+        let error = refused(Mode::Production, text, &[]);
+        assert!(
+            !format!("{error} {error:?}").contains("8675309"),
+            "{text}\n{error}"
+        );
+    }
+}
+
+#[test]
+fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() {
+    let env = [
+        (
+            "PARLOR__AUTH__JWT_SECRET",
+            "8675309-8675309-8675309-8675309-8675309",
+        ),
+        (
+            "PARLOR__AUTH__PREVIOUS_JWT_SECRET",
+            "previous-8675309-8675309-8675309-8675309",
+        ),
+        ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL", "2026-12-31T00:00:00Z"),
+        ("PARLOR__DATABASE__URL", "postgres://ada:8675309@db/parlor"),
+    ];
+    let config = load(Mode::Production, "", &env).expect("valid");
+    let shown = config.to_toml_redacted();
+    assert!(
+        !shown.contains("8675309") && !format!("{config:?}").contains("8675309"),
+        "{shown}\n{config:?}"
+    );
+    for line in [
+        "# The effective configuration in production mode.",
+        "listen = [\"127.0.0.1:8087\"]",
+        "url = \"postgres://ada:<redacted>@db/parlor\"",
+        "jwt_secret = \"<redacted>\"",
+        "previous_jwt_secret = \"<redacted>\"",
+        "previous_jwt_secret_until = \"2026-12-31T00:00:00Z\"",
+        "token_ttl = \"1h\"",
+        "format = \"json\"",
+        "metrics = \"127.0.0.1:9187\"",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown == line),
+            "{line}\n is not in\n{shown}"
+        );
+    }
+    let again = load(Mode::Production, &shown, &env).expect("what is shown is a valid file");
+    assert_eq!(again.to_toml_redacted(), shown);
+
+    let development = Config::development().to_toml_redacted();
+    assert!(
+        development.contains("previous_jwt_secret = \"\"\n"),
+        "an unset secret is seen to be unset: {development}"
+    );
+}
+
+#[test]
+fn modes_are_read_as_they_are_written() {
+    for mode in [Mode::Development, Mode::Production] {
+        assert_eq!(mode.to_string().parse(), Ok(mode));
+    }
+    assert!("staging".parse::<Mode>().is_err());
+}

@@ -1,0 +1,27 @@
+//! `[writer]`: how messages gather into commits. Committing them is left to `chat::writer` and `chat::receipts`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::mistake::Findings;
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriterConfig {
+    /// Messages that may wait to be committed; one more is `unavailable`.
+    pub queue: usize,
+    /// The most messages in one commit.
+    pub batch: usize,
+    /// How often changed receipts are written.
+    #[serde(with = "humantime_serde")]
+    pub receipts_tick: Duration,
+}
+
+impl WriterConfig {
+    pub(super) fn check(&self, found: &mut Findings<'_>) {
+        found.count("queue", self.queue);
+        found.count("batch", self.batch);
+        found.duration("receipts_tick", self.receipts_tick);
+    }
+}

@@ -1,0 +1,53 @@
+//! The end of the process, and the tasks that have to be waited for. Every task starts here; the
+//! order in which the parts go down is [`crate::app::App`]'s.
+
+use std::future::Future;
+
+use tokio::task::JoinHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Cheap to clone; all clones speak of the same end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    begun: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shutdown {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a task that [`Shutdown::finished`] waits for.
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
+    /// From here on new commands are refused.
+    pub fn begin(&self) {
+        self.begun.cancel();
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
+    /// Waits for [`Shutdown::begin`].
+    pub async fn begun(&self) {
+        self.begun.cancelled().await;
+    }
+
+    /// Waits until every task has ended; no new one is counted from here on.
+    pub async fn finished(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Tasks that have not ended.
+    pub fn running(&self) -> usize {
+        self.tasks.len()
+    }
+}
