@@ -10,7 +10,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     begun: CancellationToken,
+    settling: CancellationToken,
     tasks: TaskTracker,
+    commands: TaskTracker,
 }
 
 impl Shutdown {
@@ -24,6 +26,31 @@ impl Shutdown {
         F: Future<Output: Send> + Send + 'static,
     {
         self.tasks.spawn(task)
+    }
+
+    /// Starts a task that handles what a client asked for; it is let finish before anything is
+    /// taken away from under it.
+    pub fn spawn_command<F>(&self, command: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.commands.spawn(self.tasks.track_future(command))
+    }
+
+    /// Waits until no command runs; call it once none are started any more.
+    pub async fn commands_finished(&self) {
+        self.commands.close();
+        self.commands.wait().await;
+    }
+
+    /// From here on nothing more is queued: the writer empties its queues and stops.
+    pub fn settle(&self) {
+        self.settling.cancel();
+    }
+
+    /// Waits for [`Shutdown::settle`].
+    pub async fn settling(&self) {
+        self.settling.cancelled().await;
     }
 
     /// From here on new commands are refused.

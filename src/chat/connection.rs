@@ -12,9 +12,14 @@ use std::{
 
 use entity::{RoomId, UserId};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{caller::Caller, event::Envelope, roster::Roster};
+use super::{
+    caller::Caller,
+    event::{Envelope, Event},
+    roster::Roster,
+};
 
 /// Names a connection inside this process. A Socket.IO id is also the engine's session id, which
 /// must never reach another user, so the core has its own.
@@ -76,6 +81,8 @@ pub struct Connection {
     pub(super) rosters: Mutex<Vec<Arc<Roster>>>,
     /// Rooms in which it is behind; a catch-up task runs while there are any.
     pub(super) behind: Mutex<Behind>,
+    /// Told whenever the client acknowledges something; a catch-up waits for it between pages.
+    pub(super) acknowledged: Notify,
     /// Set when it may be written to: after the gateway's own answer to the connect.
     pub(super) open: AtomicBool,
     /// Cancelled when it has ended, by whichever side.
@@ -98,6 +105,7 @@ impl Connection {
             outlet,
             rosters: Mutex::default(),
             behind: Mutex::default(),
+            acknowledged: Notify::new(),
             open: AtomicBool::new(false),
             over: CancellationToken::new(),
             ended: AtomicBool::new(false),
@@ -165,16 +173,26 @@ impl Connection {
         self.outlet.cut();
     }
 
-    /// Ends it after a last word: its login is over.
-    pub(super) fn end(self: &Arc<Self>, reason: String) {
-        if self.ended.swap(true, Ordering::SeqCst) {
-            return;
+    /// Ends it after a last word: its login is over. One that is not open yet is ended by
+    /// [`Connection::end_late`].
+    pub(super) fn end(self: &Arc<Self>, reason: &str) {
+        if !self.ended.swap(true, Ordering::SeqCst) && self.open.load(Ordering::SeqCst) {
+            self.say_goodbye(reason);
         }
-        if self.open.load(Ordering::SeqCst) {
-            // A queue too full for the last word is cut below all the same.
-            drop(self.outlet.emit(self, &Envelope::new(super::event::Event::TokenExpired { reason })));
+    }
+
+    /// Ends one whose login ended while it came in.
+    pub(super) fn end_late(self: &Arc<Self>) {
+        self.say_goodbye("the login of this token has ended");
+    }
+
+    fn say_goodbye(self: &Arc<Self>, reason: &str) {
+        let last_word = Event::TokenExpired { reason: reason.to_owned() };
+        if self.outlet.emit(self, &Envelope::new(last_word)).is_ok() {
+            self.outlet.end();
+        } else {
+            self.outlet.cut();
         }
-        self.outlet.end();
     }
 }
 

@@ -8,13 +8,13 @@ use entity::{SessionId, UserId};
 use parking_lot::RwLock;
 
 use super::{
-    caller::Ended,
+    caller::{Caller, Ended},
     connection::Connection,
     event::{Envelope, Event},
 };
 use crate::{
     clock::Clock,
-    error::{Error, Result},
+    error::{Error, Result, Why},
 };
 
 /// Logins that ended this long ago are still remembered, for connections that were on their way in.
@@ -31,6 +31,26 @@ struct State {
     users: HashMap<UserId, Here>,
     sessions_ended: HashMap<SessionId, DateTime<Utc>>,
     users_ended: HashMap<UserId, (DateTime<Utc>, Option<SessionId>)>,
+}
+
+impl State {
+    fn check(&self, caller: &Caller) -> Result<()> {
+        let by_user = self.users_ended.get(&caller.user);
+        let ended = self.sessions_ended.contains_key(&caller.session)
+            || by_user.is_some_and(|(at, spare)| {
+                *spare != Some(caller.session) && made_at(caller.session) <= at.timestamp_millis()
+            });
+        if ended { Err(Error::Unauthenticated(Why::TokenRevoked)) } else { Ok(()) }
+    }
+}
+
+/// When a login was made, in Unix milliseconds: session ids are version 7 and tell. One that was made
+/// after all others of its user were ended is not one of those.
+fn made_at(session: SessionId) -> i64 {
+    let made = session.0.get_timestamp().map(|time| time.to_unix());
+    made.map_or(0, |(seconds, nanos)| {
+        i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000) + i64::from(nanos / 1_000_000)
+    })
 }
 
 /// A user with connections, or one whose last went a moment ago.
@@ -60,12 +80,7 @@ impl Hub {
     pub fn enter(&self, connection: &Arc<Connection>) -> Result<()> {
         let caller = connection.caller();
         let mut state = self.state.write();
-        let by_user = state.users_ended.get(&caller.user);
-        let ended = state.sessions_ended.contains_key(&caller.session)
-            || by_user.is_some_and(|(_, spare)| *spare != Some(caller.session));
-        if ended && !self.began_after_end(&state, &caller) {
-            return Err(Error::Unauthenticated(crate::error::Why::TokenRevoked));
-        }
+        state.check(&caller)?;
         let here = state.users.entry(caller.user).or_insert_with(|| Here {
             username: caller.username.clone(),
             connections: Vec::new(),
@@ -79,18 +94,17 @@ impl Hub {
         Ok(())
     }
 
-    /// A login made after all others of its user were ended is not one of them: session ids are
-    /// version 7, so they tell when they were made.
-    fn began_after_end(&self, state: &State, caller: &super::caller::Caller) -> bool {
-        if state.sessions_ended.contains_key(&caller.session) {
-            return false;
-        }
-        let Some((at, _)) = state.users_ended.get(&caller.user) else { return true };
-        let made = caller.session.0.get_timestamp().map(|time| {
-            let (seconds, nanos) = time.to_unix();
-            i64::try_from(seconds).unwrap_or(0) * 1000 + i64::from(nanos / 1_000_000)
-        });
-        made.is_some_and(|made| made > at.timestamp_millis())
+    /// Refuses a login that ended a moment ago: whoever checked it against the database before that
+    /// may have been passed by.
+    pub fn check(&self, caller: &Caller) -> Result<()> {
+        self.state.read().check(caller)
+    }
+
+    /// The logins that connections here belong to.
+    pub fn sessions(&self) -> Vec<SessionId> {
+        let state = self.state.read();
+        let all = state.users.values().flat_map(|here| &here.connections);
+        all.map(|connection| connection.caller().session).collect()
     }
 
     /// Whether this is news: the user was not online before.

@@ -6,7 +6,7 @@
 //! is going on. Nothing under the lock waits.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -21,7 +21,7 @@ use super::{
 use crate::error::Result;
 
 /// Answers whoever sent a message; runs in the task that published it, right behind its delivery.
-pub type Reply = Box<dyn FnOnce(Result<Arc<Message>>) + Send>;
+pub type Reply = Box<dyn FnOnce(Result<Arc<Message>>) + Send + Sync>;
 
 /// Messages kept until their senders were told of the delivery. Further back the database is asked.
 const TAIL: usize = 256;
@@ -341,11 +341,6 @@ impl Roster {
         self.state.lock().listeners.remove(&connection);
     }
 
-    /// Whether any connection listens.
-    pub fn has_listeners(&self) -> bool {
-        !self.state.lock().listeners.is_empty()
-    }
-
     /// The connections that listen, but for those of one user.
     pub(super) fn listeners(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
         let state = self.state.lock();
@@ -565,11 +560,16 @@ impl Roster {
         for (user, entry) in &state.members {
             floor.add(*user, entry.saved.arrived());
         }
-        let here: HashSet<UserId> = state.listeners.values().map(|l| l.connection.user()).collect();
+        // Nobody hears of a delivery before the message itself has come by.
+        let mut here: HashMap<UserId, Seq> = HashMap::new();
+        for listener in state.listeners.values() {
+            let sent = here.entry(listener.connection.user()).or_insert(listener.sent);
+            *sent = listener.sent.min(*sent);
+        }
         here.into_iter()
-            .filter_map(|sender| {
+            .filter_map(|(sender, sent)| {
                 let after = state.members.get(&sender)?.marks.told;
-                let upto = floor.of(sender);
+                let upto = floor.of(sender).min(sent);
                 (upto > after).then_some(Telling { sender, after, upto })
             })
             .collect()

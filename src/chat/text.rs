@@ -88,8 +88,8 @@ impl Body {
         Ok(Self { kind, json: json.to_owned() })
     }
 
-    pub fn into_json(self) -> String {
-        self.json
+    pub fn json(&self) -> &str {
+        &self.json
     }
 }
 
@@ -138,9 +138,15 @@ impl ClientMessageId {
         Ok(Self(text.to_owned()))
     }
 
-    pub fn into_string(self) -> String {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
+}
+
+/// Whether a text can be compared with what is stored: PostgreSQL refuses U+0000 even in a question.
+/// No stored name has one, so a name that does names nothing.
+pub fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 /// Refuses control characters (PostgreSQL cannot store U+0000) and space at the ends (two names

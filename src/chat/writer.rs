@@ -13,7 +13,7 @@ use std::{
 use entity::{MessageId, RoomId, Seq, UserId, message, room};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, Iterable,
     QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Alias, CaseStatement, Expr, Query},
 };
@@ -22,7 +22,6 @@ use tokio::sync::mpsc;
 use super::{
     Core,
     connection::ConnectionId,
-    nouns::Message,
     roster::{Reply, Roster, message_noun},
     text::{Body, ClientMessageId},
 };
@@ -96,7 +95,7 @@ pub(super) async fn run(core: Arc<Core>, mut shard: Shard) {
                     return;
                 }
             }
-            () = core.shutdown.begun(), if !closing => {
+            () = core.shutdown.settling(), if !closing => {
                 closing = true;
                 shard.queue.close();
                 continue;
@@ -284,7 +283,7 @@ async fn find_repeats(
     };
     let mut query = Query::select();
     query
-        .columns(message::Column::iter_columns())
+        .columns(message::Column::iter().map(|column| (message::Entity, column)))
         .from_values(asked, list.clone())
         .inner_join(
             message::Entity,

@@ -10,7 +10,7 @@ let ada, bob;
 before(async () => {
   [ada, bob] = await server.people('ada', 'bob');
   const phone = await ada.connect();
-  await Promise.all(seqsTo(COUNT).map((i) => phone.tells(bob, `message ${i}`)));
+  for (const i of seqsTo(COUNT)) await phone.tells(bob, `message ${i}`);
 });
 
 /** Both sides see the same, over the socket and over HTTP. */

@@ -7,9 +7,7 @@ const server = await Server.start();
 
 async function connected(...names) {
   const people = await server.people(...names);
-  return people.map((person) => ({ person, name: person.username })).reduce(async (all, one) => {
-    return [...(await all), { ...one, tab: await one.person.connect() }];
-  }, []);
+  return Promise.all(people.map(async (person) => ({ person, name: person.username, tab: await person.connect() })));
 }
 
 test('createGroup answers with the Group', async () => {

@@ -51,7 +51,7 @@ test('nothing is lost or reordered while the transport is being upgraded', async
   do {
     sent.push(phone.tells(bob, `message ${sent.length + 1}`));
     await new Promise(setImmediate);
-  } while (sent.length < 40 || (phone.transport === 'polling' && sent.length < 400));
+  } while (sent.length < 40 || (phone.transport === 'polling' && sent.length < 200));
   const stored = await Promise.all(sent);
   assert.deepEqual(stored.map((message) => message.seq), seqsTo(sent.length));
   await until('the upgrade to websocket', () => phone.transport === 'websocket');

@@ -2,7 +2,7 @@
 // moment the socket is made, and waits for things to happen.
 import assert from 'node:assert/strict';
 import { io } from 'socket.io-client';
-import { LIMIT, brief, sleep } from './waiting.mjs';
+import { LIMIT, brief, sleep, until } from './waiting.mjs';
 
 export class Connection {
   /** Everything in the order it came: `{ event, data, args, ack, at }`. Our own acks are `ack:<event>`. */
@@ -10,9 +10,11 @@ export class Connection {
   /** Every engine packet that came in, as text. */
   received = [];
   #waiters = new Set();
+  #raw = 0;
 
-  constructor(url, { acks = true, ...options }, name) {
+  constructor(url, { acks = true, patience = LIMIT, ...options }, name) {
     this.name = name;
+    this.patience = patience;
     this.acks = acks;
     this.socket = io(url, {
       forceNew: true,
@@ -50,12 +52,22 @@ export class Connection {
   /** Emits and returns the bare acknowledgement, whatever it says. */
   asks(event, ...args) {
     return new Promise((resolve, reject) => {
-      this.socket.timeout(LIMIT).emit(event, ...args, (error, answer) => {
+      this.socket.timeout(this.patience).emit(event, ...args, (error, answer) => {
         if (error) return reject(new Error(`no acknowledgement of ${event} ${brief(args[0])}: ${error.message}${this.#story()}`));
         this.#write(`ack:${event}`, [answer]);
         resolve(answer);
       });
     });
+  }
+
+  /** As `asks`, with arguments in JSON that JSON.stringify would not write. */
+  async asksRaw(json) {
+    const id = 1_000_000 + this.#raw++;
+    this.socket.io.engine.write(`2/chat,${id}${json}`);
+    const start = `3/chat,${id}[`;
+    const what = `an acknowledgement of ${brief(json, 80)}`;
+    const packet = await until(what, () => this.received.find((text) => text.startsWith(start)), this.patience);
+    return JSON.parse(packet.slice(start.length - 1))[0];
   }
 
   /** Emits, expects success, and returns the `response`. */

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { after, afterEach } from 'node:test';
 import { Connection } from './connection.mjs';
 import { freshDatabase } from './database.mjs';
@@ -54,15 +54,15 @@ export class Server {
     assert.ok(process.env.PARLOR_BIN, 'PARLOR_BIN must hold the path of the parlor binary');
     assert.equal(this.#child, null, 'the server runs already');
     Object.assign(this.#settings, changes);
-    const child = spawn(process.env.PARLOR_BIN, ['serve'], {
+    const child = spawn(resolve(process.env.PARLOR_BIN), ['serve'], {
       cwd: this.#directory,
       env: this.#environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    this.#exited = new Promise((resolve) => {
-      child.once('error', (error) => resolve({ code: null, signal: null, error }));
-      child.once('exit', (code, signal) => resolve({ code, signal }));
+    this.#exited = new Promise((ended) => {
+      child.once('error', (error) => ended({ code: null, signal: null, error }));
+      child.once('exit', (code, signal) => ended({ code, signal }));
     });
     this.url = await this.#listening(child);
   }
@@ -187,5 +187,5 @@ export class Server {
 
 /** Nothing, after a while, without keeping the process alive. */
 function nothingAfter(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+  return new Promise((passed) => setTimeout(passed, ms).unref());
 }

@@ -1,0 +1,126 @@
+//! Sessions in the database: opened, prolonged, ended, and joined with their user. Telling connections
+//! that one ended is left to the caller.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use entity::{SessionId, UserId, session, user};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait, UpdateMany,
+    sea_query::Expr,
+};
+
+use crate::{db::Db, error::Result};
+
+/// A new session, with the user as it is now; none if the account is gone or its password is not the
+/// one it was.
+///
+/// The user's row is locked meanwhile. A password change that comes first is seen here; one that comes
+/// later finds the session and ends it. Without that, a login with the old password could survive it.
+pub(super) async fn open(
+    db: &Db,
+    known: &user::Model,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<Option<(SessionId, user::Model)>> {
+    let transaction = db.begin().await?;
+    let user = user::live()
+        .filter(user::Column::Id.eq(known.id))
+        .lock_shared()
+        .one(&transaction)
+        .await?;
+    let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else {
+        transaction.rollback().await?;
+        return Ok(None);
+    };
+    let id = SessionId::new();
+    let row = session::ActiveModel {
+        id: Set(id),
+        user_id: Set(user.id),
+        created_at: Set(now),
+        expires_at: Set(expires_at),
+        revoked_at: Set(None),
+    };
+    session::Entity::insert(row)
+        .exec_without_returning(&transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(Some((id, user)))
+}
+
+/// A session that has not ended, of a user that is not deleted.
+pub(super) async fn live(
+    db: &Db,
+    session: SessionId,
+    user: UserId,
+) -> Result<Option<(session::Model, user::Model)>> {
+    let found = session::Entity::find_by_id(session)
+        .filter(session::Column::UserId.eq(user))
+        .filter(session::Column::RevokedAt.is_null())
+        .filter(user::Column::DeletedAt.is_null())
+        .find_also_related(user::Entity)
+        .one(db.reader())
+        .await?;
+    Ok(found.and_then(|(session, user)| Some((session, user?))))
+}
+
+/// Those of the sessions that are not live.
+pub(super) async fn ended_among(db: &Db, sessions: Vec<SessionId>) -> Result<Vec<SessionId>> {
+    let mut ended = Vec::new();
+    // Below the parameters that one statement may have.
+    for asked in sessions.chunks(1_000) {
+        let live: Vec<SessionId> = session::Entity::find()
+            .filter(session::Column::Id.is_in(asked.iter().copied()))
+            .filter(session::Column::RevokedAt.is_null())
+            .join(JoinType::InnerJoin, session::Relation::User.def())
+            .filter(user::Column::DeletedAt.is_null())
+            .select_only()
+            .column(session::Column::Id)
+            .into_tuple()
+            .all(db.reader())
+            .await?;
+        let live: HashSet<SessionId> = live.into_iter().collect();
+        ended.extend(asked.iter().filter(|session| !live.contains(session)));
+    }
+    Ok(ended)
+}
+
+/// Whether the session had not ended and lasts until then now.
+pub(super) async fn prolong(db: &Db, session: SessionId, until: DateTime<Utc>) -> Result<bool> {
+    let prolonged = open_sessions()
+        .col_expr(session::Column::ExpiresAt, Expr::value(until))
+        .filter(session::Column::Id.eq(session))
+        .exec(db.writer())
+        .await?;
+    Ok(prolonged.rows_affected == 1)
+}
+
+pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> Result<()> {
+    open_sessions()
+        .col_expr(session::Column::RevokedAt, Expr::value(now))
+        .filter(session::Column::Id.eq(session))
+        .exec(db.writer())
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn revoke_all(
+    db: &Db,
+    user: UserId,
+    spare: Option<SessionId>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let mut ending = open_sessions()
+        .col_expr(session::Column::RevokedAt, Expr::value(now))
+        .filter(session::Column::UserId.eq(user));
+    if let Some(spare) = spare {
+        ending = ending.filter(session::Column::Id.ne(spare));
+    }
+    ending.exec(db.writer()).await?;
+    Ok(())
+}
+
+/// A change of sessions that have not ended.
+fn open_sessions() -> UpdateMany<session::Entity> {
+    session::Entity::update_many().filter(session::Column::RevokedAt.is_null())
+}

@@ -1,0 +1,172 @@
+//! A connection's life: enter, listen, open, and leave.
+//!
+//! It enters the hub before its memberships are read, so a change meanwhile finds it; it listens
+//! before it is open, so nothing is missed in between; and it is opened once its client has been
+//! answered.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use entity::{RoomId, Seq, member, room};
+use sea_orm::{JoinType, QueryFilter, QuerySelect, RelationTrait};
+
+use super::{
+    Chat, Core,
+    caller::{Caller, Ended, SessionWatch},
+    connection::{ConnectOptions, Connection, Outlet},
+    roster::Roster,
+};
+use crate::error::{Error, Result, Why};
+
+impl Chat {
+    /// Lets a connection in: it listens to all its user's rooms, and hears nothing until
+    /// [`Chat::open`]. Whoever connects must see to it that [`Chat::disconnect`] is called.
+    ///
+    /// # Errors
+    /// `rate_limited` beyond the connections a user may have; `token_revoked` for a login that
+    /// ended a moment ago; `unavailable` while the server goes down.
+    pub async fn connect(
+        &self,
+        caller: Caller,
+        outlet: Box<dyn Outlet>,
+        options: ConnectOptions,
+    ) -> Result<Arc<Connection>> {
+        if self.core.shutdown.has_begun() {
+            return Err(Error::Unavailable(crate::error::Busy::Draining));
+        }
+        let connection = Connection::new(caller, outlet);
+        self.core.hub.enter(&connection)?;
+        if let Err(err) = self.core.listen_to_rooms(&connection, &options).await {
+            self.disconnect(&connection);
+            return Err(err);
+        }
+        Ok(connection)
+    }
+
+    /// The client was answered: from here on the connection hears events, what it missed first.
+    pub fn open(&self, connection: &Arc<Connection>) {
+        let core = &self.core;
+        connection.open.store(true, Ordering::SeqCst);
+        if !connection.is_live() {
+            // Its login ended while it came in.
+            connection.end_late();
+            return;
+        }
+        let rosters = connection.rosters.lock().clone();
+        for roster in &rosters {
+            core.bring_up(connection, roster);
+            core.receipts.touch(roster);
+        }
+        core.expiry.watch(connection, core.settings.expiring_notice);
+        core.came_online(connection);
+        metrics::counter!("parlor_connections_opened_total").increment(1);
+    }
+
+    /// The connection is gone, by whichever side.
+    pub fn disconnect(&self, connection: &Arc<Connection>) {
+        let core = &self.core;
+        if !connection.close() {
+            return;
+        }
+        core.expiry.forget(connection, core.settings.expiring_notice);
+        let rosters = std::mem::take(&mut *connection.rosters.lock());
+        for roster in &rosters {
+            roster.unlisten(connection.id);
+        }
+        connection.behind.lock().rooms.clear();
+        if let Some(departure) = core.hub.leave(connection) {
+            core.went_away(departure, rosters);
+        }
+    }
+
+    /// Puts a newer token of the same user under a connection; it lives as long as that.
+    pub fn refresh(&self, connection: &Arc<Connection>, newer: Caller) -> Result<()> {
+        if newer.user != connection.user() {
+            return Err(Error::Unauthenticated(Why::TokenInvalid));
+        }
+        let core = &self.core;
+        core.expiry.forget(connection, core.settings.expiring_notice);
+        connection.set_caller(newer);
+        // Asked afterwards: an end before this would have passed the connection by.
+        core.hub.check(&connection.caller())?;
+        core.expiry.watch(connection, core.settings.expiring_notice);
+        Ok(())
+    }
+}
+
+impl Core {
+    async fn listen_to_rooms(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        options: &ConnectOptions,
+    ) -> Result<()> {
+        let user = connection.user();
+        let rooms: Vec<RoomId> = member::of_user(user)
+            .join(JoinType::InnerJoin, member::Relation::Room.def())
+            .filter(room::COLUMN.deleted_at.is_null())
+            .select_only()
+            .column(member::Column::RoomId)
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        let rosters = self.rosters.get_all(self.db.reader(), rooms).await?;
+        for roster in rosters {
+            let since = since(options, &roster);
+            if let Some(since) = since {
+                // Who names a seq says that everything up to it has arrived.
+                self.deliver(&roster, user, None, since);
+            }
+            let start = match (since, roster.member(user)) {
+                (Some(since), _) => since,
+                (None, Some(entry)) if options.catch_up => entry.marks.delivered,
+                _ => roster.published(),
+            };
+            self.attach(connection, &roster, start);
+        }
+        let start = since(options, &self.lobby).unwrap_or_else(|| self.lobby.published());
+        self.attach(connection, &self.lobby.clone(), start);
+        Ok(())
+    }
+
+    /// Lets a connection listen to a room after `start`.
+    pub(super) fn attach(self: &Arc<Self>, connection: &Arc<Connection>, roster: &Arc<Roster>, start: Seq) {
+        if !roster.listen(connection, start) {
+            return;
+        }
+        connection.rosters.lock().push(roster.clone());
+        if connection.is_over() {
+            // It left while it came in, and may have missed this room on its way out.
+            roster.unlisten(connection.id);
+        } else if connection.open.load(Ordering::SeqCst) {
+            self.bring_up(connection, roster);
+        }
+    }
+
+    /// Lets all connections of a user listen to a room that they have come into.
+    pub(super) fn attach_user(self: &Arc<Self>, user: entity::UserId, roster: &Arc<Roster>, start: Seq) {
+        for connection in self.hub.of_user(user) {
+            self.attach(&connection, roster, start);
+        }
+    }
+
+    /// Lets connections forget a room that they no longer listen to.
+    pub(super) fn detach(&self, connections: &[Arc<Connection>], roster: &Roster) {
+        for connection in connections {
+            connection.rosters.lock().retain(|other| other.id != roster.id);
+            connection.behind.lock().rooms.retain(|other| other.id != roster.id);
+        }
+    }
+}
+
+/// What the client says it has of a room.
+fn since(options: &ConnectOptions, roster: &Roster) -> Option<Seq> {
+    let (_, seq) = options.since.iter().find(|(room, _)| *room == roster.id)?;
+    Some((*seq).clamp(Seq::ZERO, roster.published()))
+}
+
+impl SessionWatch for Chat {
+    fn ended(&self, ended: Ended, reason: &'static str) {
+        for connection in self.core.hub.ended(&ended) {
+            connection.end(reason);
+        }
+    }
+}

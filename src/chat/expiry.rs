@@ -1,0 +1,90 @@
+//! The ends of tokens: one task warns and ends connections when their time has come.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+
+use super::{
+    Core,
+    connection::{Connection, ConnectionId},
+    event::{Envelope, Event},
+};
+
+/// How often the list is looked at; a fraction of the second within which the protocol wants a
+/// connection ended.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What is due when, in order of time. A refreshed token leaves its old entries in place; they are
+/// recognised as out of date when their time comes.
+pub(super) struct Expiry {
+    due: Mutex<BTreeMap<(DateTime<Utc>, ConnectionId, Due), Weak<Connection>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Warning,
+    End,
+}
+
+impl Expiry {
+    pub fn new() -> Self {
+        Self { due: Mutex::default() }
+    }
+
+    /// Watches a connection's newest token.
+    pub fn watch(&self, connection: &Arc<Connection>, notice: Duration) {
+        let expires_at = connection.caller().expires_at;
+        let warn_at = expires_at - notice;
+        let mut due = self.due.lock();
+        due.insert((warn_at, connection.id, Due::Warning), Arc::downgrade(connection));
+        due.insert((expires_at, connection.id, Due::End), Arc::downgrade(connection));
+    }
+
+    /// Drops the entries of a connection that is gone.
+    pub fn forget(&self, connection: &Connection, notice: Duration) {
+        let expires_at = connection.caller().expires_at;
+        let mut due = self.due.lock();
+        due.remove(&(expires_at - notice, connection.id, Due::Warning));
+        due.remove(&(expires_at, connection.id, Due::End));
+    }
+
+    fn take_due(&self, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, Due, Arc<Connection>)> {
+        let mut due = self.due.lock();
+        let mut taken = Vec::new();
+        while let Some(entry) = due.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((at, _, what), connection) = entry.remove_entry();
+            if let Some(connection) = connection.upgrade() {
+                taken.push((at, what, connection));
+            }
+        }
+        taken
+    }
+}
+
+pub(super) async fn run(core: Arc<Core>) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = core.shutdown.begun() => return,
+        }
+        for (at, what, connection) in core.expiry.take_due(core.clock.now()) {
+            let expires_at = connection.caller().expires_at;
+            match what {
+                Due::Warning if at == expires_at - core.settings.expiring_notice => {
+                    connection.tell(&Envelope::new(Event::TokenExpiring { expires_at }));
+                }
+                Due::End if at == expires_at => connection.end("the token expired"),
+                _ => {}
+            }
+        }
+    }
+}

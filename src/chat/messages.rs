@@ -1,0 +1,335 @@
+//! Messages: send and read back.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use entity::{
+    MessageId, RoomId, Seq, UserId, member, message, room,
+    user::{self, username_key},
+};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
+    sea_query::{Alias, Condition, Expr, ExprTrait, Query},
+};
+
+use super::{
+    Chat, Core,
+    caller::Caller,
+    connection::Connection,
+    nouns::{Conversation, ConversationKind, HistoryPage, Message},
+    roster::{Reply, Roster, message_noun},
+    rosters::names_of,
+    text::{Body, ClientMessageId, is_storable},
+    writer,
+};
+use crate::error::{Denial, Error, Noun, Result};
+
+/// Where a message goes, or where history is read.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// The direct room with the user of that name.
+    User(String),
+    Room(RoomId),
+    Lobby,
+}
+
+/// A message as its sender wrote it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub body: Body,
+    pub client_message_id: Option<ClientMessageId>,
+    pub reply_to: Option<MessageId>,
+}
+
+/// Which part of a room's history: what follows `after`, or what lies before `before`, or both, or
+/// the newest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryQuery {
+    pub before: Option<Seq>,
+    pub after: Option<Seq>,
+    /// At most 200, which is also meant by more; 50 where nothing is said.
+    pub limit: Option<u64>,
+}
+
+const HISTORY_MOST: u64 = 200;
+const HISTORY_USUAL: u64 = 50;
+
+impl Chat {
+    /// Sends a message. Returns once it is queued, so what one caller sends in sequence is stored
+    /// in sequence; `reply` is called once, when it is committed and published, or refused.
+    pub async fn send(
+        &self,
+        caller: &Caller,
+        origin: Option<&Arc<Connection>>,
+        place: Place,
+        draft: Draft,
+        reply: Reply,
+    ) {
+        match self.core.place_to_write(caller, origin, &place).await {
+            Ok(roster) => self.core.queue(caller, origin, roster, draft, reply),
+            Err(err) => reply(Err(err)),
+        }
+    }
+
+    /// A page of a place's messages, oldest first.
+    ///
+    /// # Errors
+    /// `not_a_member` or `not_found` to who is not in the room.
+    pub async fn history(&self, caller: &Caller, place: Place, query: HistoryQuery) -> Result<HistoryPage> {
+        let core = &self.core;
+        let Some(roster) = core.find_place(caller, None, &place).await? else {
+            return Ok(HistoryPage { messages: Vec::new(), has_more: false });
+        };
+        let limit = query.limit.unwrap_or(HISTORY_USUAL).clamp(1, HISTORY_MOST);
+        let mut rows = match (query.after, query.before) {
+            (Some(after), before) => {
+                let mut select = message::after(roster.id, after, limit + 1);
+                if let Some(before) = before {
+                    select = select.filter(message::COLUMN.seq.lt(before));
+                }
+                select.all(core.db.reader()).await?
+            }
+            (None, before) => {
+                let before = before.unwrap_or(Seq(i64::MAX));
+                message::before(roster.id, before, limit + 1).all(core.db.reader()).await?
+            }
+        };
+        let has_more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        rows.sort_by_key(|row| row.seq);
+        let messages = core.nouns(&roster, rows).await?;
+        let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();
+        Ok(HistoryPage { messages, has_more })
+    }
+
+    /// The caller's rooms, most recent first.
+    pub async fn conversations(&self, caller: &Caller) -> Result<Vec<Conversation>> {
+        let core = &self.core;
+        let rows: Vec<(member::Model, Option<room::Model>)> = member::of_user(caller.user)
+            .find_also_related(room::Entity)
+            .filter(room::COLUMN.deleted_at.is_null())
+            .order_by_desc(room::COLUMN.active_at)
+            .all(core.db.reader())
+            .await?;
+        let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
+        let rosters = core.rosters.get_all(core.db.reader(), rooms.iter().map(|room| room.id).collect()).await?;
+        let rosters: HashMap<RoomId, Arc<Roster>> =
+            rosters.into_iter().map(|roster| (roster.id, roster)).collect();
+        let mut last = core.last_messages(&rooms, &rosters).await?;
+        let mut peers = core.peers(&rooms, caller.user).await?;
+        let groups = rooms.iter().filter(|room| room.kind == room::Kind::Group).cloned().collect();
+        let groups = core.group_nouns(groups).await?;
+        let mut groups: HashMap<RoomId, _> = groups.into_iter().map(|group| (group.row.id, group)).collect();
+        let conversations = rooms.into_iter().filter_map(|room| {
+            let marks = rosters.get(&room.id)?.member(caller.user)?.marks;
+            let kind = match room.kind {
+                room::Kind::Group => ConversationKind::Group(Box::new(groups.remove(&room.id)?)),
+                _ => ConversationKind::Direct { peer: peers.remove(&room.id)? },
+            };
+            let last_message = last.remove(&room.id);
+            Some(Conversation { delivered: marks.delivered, read: marks.read, kind, last_message, room })
+        });
+        Ok(conversations.collect())
+    }
+}
+
+impl Core {
+    /// Queues a draft of somebody who was found to be in the room.
+    fn queue(
+        &self,
+        caller: &Caller,
+        origin: Option<&Arc<Connection>>,
+        roster: Arc<Roster>,
+        draft: Draft,
+        reply: Reply,
+    ) {
+        self.writer.queue(writer::Draft {
+            roster_version: roster.version(),
+            roster,
+            sender: caller.user,
+            sender_name: caller.username.clone(),
+            body: draft.body,
+            client_message_id: draft.client_message_id,
+            reply_to: draft.reply_to,
+            origin: origin.map(|connection| connection.id),
+            reply,
+        });
+    }
+
+    /// The room that a message goes to; a direct one is made with its first message.
+    async fn place_to_write(
+        self: &Arc<Self>,
+        caller: &Caller,
+        connection: Option<&Arc<Connection>>,
+        place: &Place,
+    ) -> Result<Arc<Roster>> {
+        let roster = match self.find_place(caller, connection, place).await? {
+            Some(roster) => roster,
+            None => match place {
+                Place::User(name) => {
+                    let other = self.user_named(name).await?;
+                    self.open_direct(caller, connection, &other).await?
+                }
+                _ => return Err(Error::NotFound(Noun::Room)),
+            },
+        };
+        if roster.kind == room::Kind::Direct && matches!(place, Place::Room(_)) {
+            return Err(Error::NotFound(Noun::Group));
+        }
+        let deleted = |id: UserId| roster.role(id).is_none();
+        if roster.pair.as_ref().is_some_and(|pair| pair.iter().any(|peer| deleted(peer.id))) {
+            return Err(Error::NotFound(Noun::User));
+        }
+        Ok(roster)
+    }
+
+    /// The room of a place that the caller may read; none for two who never wrote.
+    pub(super) async fn find_place(
+        &self,
+        caller: &Caller,
+        connection: Option<&Arc<Connection>>,
+        place: &Place,
+    ) -> Result<Option<Arc<Roster>>> {
+        match place {
+            Place::Lobby => Ok(Some(self.lobby.clone())),
+            Place::Room(room) => self.room_by_id(caller, *room).await.map(Some),
+            Place::User(name) => {
+                let key = username_key(name);
+                let known = connection.and_then(|connection| {
+                    let rosters = connection.rosters.lock();
+                    rosters.iter().find(|roster| roster.is_between(caller.user, &key)).cloned()
+                });
+                if known.is_some() {
+                    return Ok(known);
+                }
+                self.direct_with(caller, name).await
+            }
+        }
+    }
+
+    async fn room_by_id(&self, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
+        match self.roster_for(caller, room).await {
+            Err(Error::NotFound(_)) => Err(Error::NotFound(Noun::Group)),
+            other => other,
+        }
+    }
+
+    async fn direct_with(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Roster>>> {
+        if !is_storable(name) {
+            return Err(Error::NotFound(Noun::User));
+        }
+        // A deleted user's place in what was said stays readable.
+        let other = user::Entity::find()
+            .filter(user::COLUMN.username_key.eq(username_key(name)))
+            .one(self.db.reader())
+            .await?
+            .ok_or(Error::NotFound(Noun::User))?;
+        let Some(row) = room::between(caller.user, other.id).one(self.db.reader()).await? else {
+            return if other.deleted_at.is_some() { Err(Error::NotFound(Noun::User)) } else { Ok(None) };
+        };
+        let roster = self.roster(row.id).await?;
+        if roster.role(caller.user).is_none() {
+            return Err(Error::Forbidden(Denial::NotAMember));
+        }
+        Ok(Some(roster))
+    }
+
+    /// The messages of a room that follow a seq, oldest first.
+    pub(super) async fn page_after(&self, roster: &Roster, after: Seq, limit: u64) -> Result<Vec<Arc<Message>>> {
+        let rows = message::after(roster.id, after, limit).all(self.db.reader()).await?;
+        self.nouns(roster, rows).await
+    }
+
+    /// Rows of one room as nouns.
+    pub(super) async fn nouns(&self, roster: &Roster, rows: Vec<message::Model>) -> Result<Vec<Arc<Message>>> {
+        let floors = roster.floors();
+        let names = self.sender_names(roster, &rows).await?;
+        let noun = |row: message::Model| {
+            let sender = names.get(&row.sender_id).cloned().unwrap_or_default();
+            Arc::new(message_noun(roster, row, sender, Some(floors)))
+        };
+        Ok(rows.into_iter().map(noun).collect())
+    }
+
+    /// Who wrote these: from the roster, and from the database for those who have left.
+    async fn sender_names(
+        &self,
+        roster: &Roster,
+        rows: &[message::Model],
+    ) -> Result<HashMap<UserId, Arc<str>>> {
+        let senders: HashSet<UserId> = rows.iter().map(|row| row.sender_id).collect();
+        let mut names = HashMap::with_capacity(senders.len());
+        let mut unknown = HashSet::new();
+        for sender in senders {
+            match roster.member(sender) {
+                Some(entry) => drop(names.insert(sender, entry.username)),
+                None => drop(unknown.insert(sender)),
+            }
+        }
+        names.extend(names_of(self.db.reader(), unknown).await?);
+        Ok(names)
+    }
+
+    /// The newest message of each room that has one.
+    async fn last_messages(
+        &self,
+        rooms: &[room::Model],
+        rosters: &HashMap<RoomId, Arc<Roster>>,
+    ) -> Result<HashMap<RoomId, Message>> {
+        let newest: Vec<_> =
+            rooms.iter().filter(|room| room.last_seq > Seq::ZERO).map(|room| (room.id.0, room.last_seq.0)).collect();
+        if newest.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let list = Alias::new("newest");
+        let is = |column: message::Column, value: &'static str| {
+            Expr::col((message::Entity, column)).eq(Expr::col((list.clone(), Alias::new(value))))
+        };
+        let db = self.db.reader();
+        let mut query = Query::select();
+        query
+            .columns(message::Column::iter().map(|column| (message::Entity, column)))
+            .from_values(newest, list.clone())
+            .inner_join(
+                message::Entity,
+                Condition::all()
+                    .add(is(message::Column::RoomId, "column1"))
+                    .add(is(message::Column::Seq, "column2")),
+            );
+        let rows =
+            message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
+        let mut last = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let Some(roster) = rosters.get(&row.room_id) else { continue };
+            for message in self.nouns(roster, vec![row]).await? {
+                last.insert(roster.id, Arc::unwrap_or_clone(message));
+            }
+        }
+        Ok(last)
+    }
+
+    /// The other user of each direct room, deleted ones too.
+    async fn peers(
+        &self,
+        rooms: &[room::Model],
+        user: UserId,
+    ) -> Result<HashMap<RoomId, super::nouns::User>> {
+        let other: HashMap<RoomId, UserId> = rooms
+            .iter()
+            .filter_map(|room| {
+                let (low, high) = (room.pair_low?, room.pair_high?);
+                Some((room.id, if low == user { high } else { low }))
+            })
+            .collect();
+        if other.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: HashSet<UserId> = other.values().copied().collect();
+        let rows = user::Entity::find().filter(user::COLUMN.id.is_in(ids)).all(self.db.reader()).await?;
+        let users: HashMap<UserId, user::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let noun = |(room, id): (RoomId, UserId)| Some((room, self.user_noun(users.get(&id)?.clone())));
+        Ok(other.into_iter().filter_map(noun).collect())
+    }
+}

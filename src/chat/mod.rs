@@ -1,0 +1,194 @@
+//! The core: who may do what, in which order, and who hears of it. It knows no transport, no wire
+//! shape and no token.
+//!
+//! [`Chat`] is the one handle. Its operations, by file:
+//! - `users`: register, find, list, change, delete
+//! - `rooms`: groups and direct rooms: create, join, leave, change, delete, list
+//! - `messages`: send, history
+//! - `receipts`: delivered and read, merged in memory and saved in batches
+//! - `presence`: online, offline, typing
+//! - `connect`: a connection's life, from its first moment until everyone was told it has gone
+//!
+//! One message: `messages` finds the room and asks its [`roster`] whether the caller is in it, the
+//! [`writer`] gives it a seq and commits it with whatever else has gathered, the roster publishes
+//! it to all who listen, and only then its sender is answered.
+
+pub mod caller;
+pub mod connection;
+pub mod event;
+pub mod nouns;
+pub mod text;
+
+mod catch_up;
+mod connect;
+mod expiry;
+mod hub;
+mod members;
+mod messages;
+mod presence;
+mod receipts;
+mod roster;
+mod rosters;
+mod rooms;
+mod users;
+mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use entity::{RoomId, UserId};
+use tokio_util::task::TaskTracker;
+
+pub use self::{
+    messages::{Draft, HistoryQuery, Place},
+    roster::Reply,
+    rooms::{GroupChange, GroupRef, ListGroups, NewGroup},
+    users::{ListUsers, NewUser, UserChange},
+};
+use crate::{
+    clock::Clock, db::Db, error::Result, limits::Failures, password::Passwords, shutdown::Shutdown,
+};
+
+/// The limits and paces of the core; where they come from is not its business.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Most bytes of a message's content.
+    pub content_bytes: usize,
+    /// Most bytes of a user's profile.
+    pub profile_bytes: usize,
+    /// Most members of a group.
+    pub group_members: usize,
+    /// Most connections of one user.
+    pub connections_per_user: usize,
+    /// Most drafts that wait for the writer; one more is refused as `unavailable`.
+    pub writer_queue: usize,
+    /// Most messages in one commit.
+    pub writer_batch: usize,
+    /// How long moved receipts gather before they are saved.
+    pub receipts_tick: Duration,
+    /// Up to so many users online, everyone hears of everyone's presence.
+    pub everyone_up_to: usize,
+    /// How long a user without connections counts as online.
+    pub presence_grace: Duration,
+    /// How long before its end a token's connection is warned.
+    pub expiring_notice: Duration,
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Chat {
+    core: Arc<Core>,
+}
+
+struct Core {
+    db: Db,
+    clock: Clock,
+    shutdown: Shutdown,
+    passwords: Passwords,
+    failures: Failures,
+    settings: Settings,
+    hub: hub::Hub,
+    rosters: rosters::Rosters,
+    writer: writer::Writer,
+    /// The tasks behind the writer.
+    writers: TaskTracker,
+    receipts: receipts::Receipts,
+    expiry: expiry::Expiry,
+    /// The one room that everyone is in.
+    lobby: Arc<roster::Roster>,
+}
+
+/// What of the core is alive, for metrics and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gauges {
+    pub users_online: usize,
+    pub connections: usize,
+    pub rooms_resident: usize,
+    pub drafts_waiting: usize,
+    pub tasks: usize,
+}
+
+impl Chat {
+    /// Starts the core's tasks; the tables must exist.
+    pub async fn start(
+        db: Db,
+        clock: Clock,
+        shutdown: Shutdown,
+        passwords: Passwords,
+        failures: Failures,
+        settings: Settings,
+    ) -> Result<Self> {
+        let rosters = rosters::Rosters::new();
+        let lobby = rooms::open_lobby(&db, &clock, &rosters).await?;
+        // SQLite writes through one connection; more shards would only wait for each other.
+        let shards = if db.is_sqlite() { 1 } else { 4 };
+        let (writer, shards) = writer::Writer::new(shards, settings.writer_queue, settings.writer_batch);
+        let core = Arc::new(Core {
+            hub: hub::Hub::new(clock.clone(), settings.connections_per_user),
+            receipts: receipts::Receipts::new(),
+            expiry: expiry::Expiry::new(),
+            db,
+            clock,
+            shutdown,
+            passwords,
+            failures,
+            settings,
+            rosters,
+            writer,
+            writers: TaskTracker::new(),
+            lobby,
+        });
+        for shard in shards {
+            core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), shard)));
+        }
+        core.shutdown.spawn(receipts::run(core.clone()));
+        core.shutdown.spawn(expiry::run(core.clone()));
+        Ok(Self { core })
+    }
+
+    /// Whether the database answers.
+    pub async fn is_ready(&self) -> Result<()> {
+        Ok(self.core.db.ping().await?)
+    }
+
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            users_online: self.core.hub.online_count(),
+            connections: self.core.hub.connection_count(),
+            rooms_resident: self.core.rosters.count(),
+            drafts_waiting: self.core.writer.waiting(),
+            tasks: self.core.shutdown.running(),
+        }
+    }
+
+    /// The logins that connections here belong to.
+    pub fn live_sessions(&self) -> Vec<entity::SessionId> {
+        self.core.hub.sessions()
+    }
+
+    /// The lobby's id, the same for ever.
+    pub fn lobby(&self) -> RoomId {
+        self.core.lobby.id
+    }
+
+    /// The most bytes of a message's content, for gateways that parse one.
+    pub fn content_bytes(&self) -> usize {
+        self.core.settings.content_bytes
+    }
+
+    pub fn is_online(&self, user: UserId) -> bool {
+        self.core.hub.is_online(user)
+    }
+
+    /// Waits until the writer has stored what was queued, and saves the last things: receipts, and
+    /// when everyone here was last seen. Call it after [`Shutdown::settle`].
+    pub async fn drain(&self) -> Result<()> {
+        self.core.writers.close();
+        self.core.writers.wait().await;
+        // What was just delivered is being acknowledged.
+        tokio::time::sleep(self.core.settings.receipts_tick).await;
+        receipts::flush(&self.core).await?;
+        // Telling deliveries moved marks of its own.
+        receipts::flush(&self.core).await?;
+        presence::save_all_seen(&self.core).await
+    }
+}

@@ -1,0 +1,286 @@
+//! Receipts: moved in memory, saved in batches, and what follows from them: readers are shown, and
+//! senders hear that their messages have reached everyone.
+//!
+//! A crash loses at most one tick of receipts, and the next acknowledgement repairs it. A sender
+//! is told only of what is saved, so nothing that was told is ever taken back.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use entity::{RoomId, Seq, UserId, member, message, user};
+use parking_lot::Mutex;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, QuerySelect,
+    sea_query::{Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, Query, TableRef, ValueTuple},
+};
+use tokio::sync::Notify;
+
+use super::{
+    Chat, Core,
+    caller::Caller,
+    connection::Connection,
+    event::Event,
+    messages::Place,
+    nouns::Message,
+    roster::{Roster, Telling, Unsaved},
+};
+use crate::error::{Denial, Error, Result};
+
+/// Rows in one statement, so that its parameters stay within what the databases take.
+const ROWS: usize = 1_000;
+
+/// Rooms whose receipts have moved, and users who have gone offline, since the last save.
+pub(super) struct Receipts {
+    touched: Mutex<BTreeMap<RoomId, Arc<Roster>>>,
+    seen: Mutex<HashMap<UserId, DateTime<Utc>>>,
+    work: Notify,
+}
+
+impl Receipts {
+    pub fn new() -> Self {
+        Self { touched: Mutex::default(), seen: Mutex::default(), work: Notify::new() }
+    }
+
+    /// Something of this room is to be saved or told; keeps it in memory until that is done.
+    pub fn touch(&self, roster: &Arc<Roster>) {
+        self.touched.lock().entry(roster.id).or_insert_with(|| roster.clone());
+        self.work.notify_one();
+    }
+
+    /// A user was last seen then.
+    pub fn last_seen(&self, user: UserId, at: DateTime<Utc>) {
+        self.seen.lock().insert(user, at);
+        self.work.notify_one();
+    }
+}
+
+impl Chat {
+    /// The client of a connection has acknowledged one message.
+    pub fn acknowledge(&self, connection: &Arc<Connection>, room: RoomId, seq: Seq) {
+        let Some(roster) = self.core.rosters.resident(room) else { return };
+        if roster.acknowledge(connection.id, seq) {
+            self.core.receipts.touch(&roster);
+        }
+        connection.acknowledged.notify_one();
+    }
+
+    /// Everything of these rooms up to these seqs has arrived. Answers how the receipts stand then.
+    ///
+    /// # Errors
+    /// `not_a_member`; the rooms named before it have moved all the same, receipts only ever do.
+    pub async fn delivered(
+        &self,
+        caller: &Caller,
+        connection: Option<&Arc<Connection>>,
+        rooms: Vec<(RoomId, Seq)>,
+    ) -> Result<Vec<(RoomId, Seq)>> {
+        let mut stand = Vec::with_capacity(rooms.len());
+        for (room, seq) in rooms {
+            let roster = self.core.roster(room).await?;
+            let now = self.core.deliver(&roster, caller.user, connection, seq);
+            stand.push((room, now.ok_or(Error::Forbidden(Denial::NotAMember))?));
+        }
+        if let Some(connection) = connection {
+            connection.acknowledged.notify_one();
+        }
+        Ok(stand)
+    }
+
+    /// The caller has read up to `seq`. Answers how the receipt stands then; in the lobby, which
+    /// keeps none, and with somebody one never wrote with, that is zero.
+    pub async fn mark_read(
+        &self,
+        caller: &Caller,
+        connection: Option<&Arc<Connection>>,
+        place: Place,
+        seq: Seq,
+    ) -> Result<Seq> {
+        let Some(roster) = self.core.find_place(caller, connection, &place).await? else {
+            return Ok(Seq::ZERO);
+        };
+        if roster.id == self.core.lobby.id {
+            return Ok(Seq::ZERO);
+        }
+        let (seq, moved) =
+            roster.read_up_to(caller.user, seq).ok_or(Error::Forbidden(Denial::NotAMember))?;
+        if moved {
+            self.core.receipts.touch(&roster);
+        }
+        Ok(seq)
+    }
+}
+
+impl Core {
+    pub(super) fn deliver(
+        &self,
+        roster: &Arc<Roster>,
+        user: UserId,
+        connection: Option<&Arc<Connection>>,
+        seq: Seq,
+    ) -> Option<Seq> {
+        let (seq, moved) = roster.deliver_up_to(user, connection.map(|connection| connection.id), seq)?;
+        if moved {
+            self.receipts.touch(roster);
+        }
+        Some(seq)
+    }
+}
+
+/// Saves what has gathered, a tick after the first of it.
+pub(super) async fn run(core: Arc<Core>) {
+    loop {
+        tokio::select! {
+            () = core.receipts.work.notified() => {}
+            () = core.shutdown.begun() => return,
+        }
+        tokio::time::sleep(core.settings.receipts_tick).await;
+        if let Err(err) = flush(&core).await {
+            tracing::warn!(error = ?err, "could not save receipts; they stay in memory");
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => core.receipts.work.notify_one(),
+                () = core.shutdown.begun() => return,
+            }
+        }
+    }
+}
+
+/// Saves all receipts that have moved, then says what follows from them.
+pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
+    let touched = std::mem::take(&mut *core.receipts.touched.lock());
+    let seen = std::mem::take(&mut *core.receipts.seen.lock());
+    let moved: Vec<(Arc<Roster>, Vec<Unsaved>)> =
+        touched.into_values().map(|roster| (roster.clone(), roster.unsaved())).collect();
+    if let Err(err) = save(core, &moved, &seen).await {
+        for (roster, _) in &moved {
+            core.receipts.touch(roster);
+        }
+        let mut waiting = core.receipts.seen.lock();
+        for (user, at) in seen {
+            waiting.entry(user).or_insert(at);
+        }
+        return Err(err);
+    }
+    for (roster, receipts) in moved {
+        roster.saved(&receipts);
+        for receipt in receipts.iter().filter(|receipt| receipt.read_moved) {
+            let read = Event::Read {
+                room: roster.id,
+                receiver: roster.receiver_from(receipt.user),
+                username: receipt.username.clone(),
+                seq: receipt.marks.read,
+            };
+            roster.tell(read, Some(receipt.user));
+        }
+        for telling in roster.tellings() {
+            tell(core, &roster, telling).await?;
+        }
+        roster.forget_delivered();
+    }
+    Ok(())
+}
+
+/// Tells a sender which of their messages have reached everyone.
+async fn tell(core: &Arc<Core>, roster: &Arc<Roster>, telling: Telling) -> Result<()> {
+    let messages = match own_messages(core, roster, telling).await {
+        Ok(messages) => messages,
+        Err(err) => {
+            core.receipts.touch(roster);
+            return Err(err);
+        }
+    };
+    if messages.is_empty() {
+        roster.told_nothing(telling);
+        return Ok(());
+    }
+    let floors = roster.floors();
+    for message in messages {
+        let read_by_all = floors.read.of(telling.sender) >= message.row.seq;
+        let delivered = Message { delivered_to_all: true, read_by_all, ..(*message).clone() };
+        core.hub.tell_user(telling.sender, Event::DeliveredToAll(Arc::new(delivered)));
+    }
+    roster.told(telling);
+    core.receipts.touch(roster);
+    Ok(())
+}
+
+async fn own_messages(core: &Core, roster: &Roster, telling: Telling) -> Result<Vec<Arc<Message>>> {
+    if let Some(mut recent) = roster.recent(telling.after) {
+        recent.retain(|message| {
+            message.row.sender_id == telling.sender && message.row.seq <= telling.upto
+        });
+        return Ok(recent);
+    }
+    let rows = message::sent_by(telling.sender, roster.id, telling.after, telling.upto)
+        .limit(10_000)
+        .all(core.db.reader())
+        .await?;
+    core.nouns(roster, rows).await
+}
+
+async fn save(
+    core: &Core,
+    moved: &[(Arc<Roster>, Vec<Unsaved>)],
+    seen: &HashMap<UserId, DateTime<Utc>>,
+) -> Result<()> {
+    let receipts: Vec<ValueTuple> = moved
+        .iter()
+        .flat_map(|(roster, receipts)| {
+            receipts.iter().map(|receipt| {
+                let marks = receipt.marks;
+                (roster.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.told.0).into_value_tuple()
+            })
+        })
+        .collect();
+    let seen: Vec<ValueTuple> = seen.iter().map(|(user, at)| (user.0, *at).into_value_tuple()).collect();
+    if receipts.is_empty() && seen.is_empty() {
+        return Ok(());
+    }
+    let tx = core.db.begin().await?;
+    for rows in receipts.chunks(ROWS) {
+        save_receipts(&tx, rows.to_vec()).await?;
+    }
+    for rows in seen.chunks(ROWS) {
+        save_seen(&tx, rows.to_vec()).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Both databases call the columns of a list of values column1, column2, …
+fn listed(column: &'static str) -> Expr {
+    Expr::col((Alias::new("moved"), Alias::new(column)))
+}
+
+/// Never an insert: a receipt must not bring back a member who has left.
+async fn save_receipts(tx: &DatabaseTransaction, rows: Vec<ValueTuple>) -> Result<()> {
+    let later = |column: member::Column, value: &'static str| {
+        let stored = || Expr::col((member::Entity, column));
+        CaseStatement::new().case(listed(value).gt(stored()), listed(value)).finally(stored())
+    };
+    let mut update = Query::update();
+    update
+        .table(member::Entity)
+        .value(member::Column::DeliveredSeq, later(member::Column::DeliveredSeq, "column3"))
+        .value(member::Column::ReadSeq, later(member::Column::ReadSeq, "column4"))
+        .value(member::Column::ToldSeq, later(member::Column::ToldSeq, "column5"))
+        .from(TableRef::ValuesList(rows, Alias::new("moved").into_iden()))
+        .and_where(Expr::col((member::Entity, member::Column::RoomId)).eq(listed("column1")))
+        .and_where(Expr::col((member::Entity, member::Column::UserId)).eq(listed("column2")));
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+async fn save_seen(tx: &DatabaseTransaction, rows: Vec<ValueTuple>) -> Result<()> {
+    let mut update = Query::update();
+    update
+        .table(user::Entity)
+        .value(user::Column::LastSeenAt, listed("column2"))
+        .from(TableRef::ValuesList(rows, Alias::new("moved").into_iden()))
+        .and_where(Expr::col((user::Entity, user::Column::Id)).eq(listed("column1")));
+    tx.execute(&update).await?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! Accounts: register, find, list, change, delete.
+
+use entity::{UserId, member, user};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::{Expr, ExprTrait, Func, LikeExpr},
+};
+use secrecy::SecretString;
+
+use super::{
+    Chat, Core,
+    caller::Caller,
+    nouns::{Page, User},
+    text::{self, Username},
+};
+use crate::{
+    error::{Clash, Denial, Error, Noun, OnUnique, Result},
+    password,
+};
+
+/// The most entries in one part of a list; also what is given to who asks for more.
+pub(super) const LIST_MOST: u64 = 200;
+/// Entries in one part of a list, where nobody says how many.
+pub(super) const LIST_USUAL: u64 = 100;
+
+/// An account to be made. `profile` is the text of a JSON object.
+#[derive(Debug)]
+pub struct NewUser {
+    pub username: Username,
+    /// None for an account that signs in elsewhere.
+    pub password: Option<SecretString>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub profile: Option<String>,
+    pub is_admin: bool,
+}
+
+/// What to change of an account; `Some(None)` empties a field, `None` leaves it.
+#[derive(Debug, Default)]
+pub struct UserChange {
+    pub first_name: Option<Option<String>>,
+    pub last_name: Option<Option<String>>,
+    pub email: Option<Option<String>>,
+    pub phone: Option<Option<String>>,
+    pub profile: Option<Option<String>>,
+    pub password: Option<SecretString>,
+}
+
+/// Which part of the list of users.
+#[derive(Debug, Default)]
+pub struct ListUsers {
+    /// Part of a username, first or last name.
+    pub search: Option<String>,
+    pub limit: Option<u64>,
+    /// The `next` of the part before.
+    pub after: Option<String>,
+}
+
+impl Chat {
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// `conflict` where the name is taken, in whatever capitals, even by a deleted account.
+    pub async fn register(&self, new: NewUser) -> Result<User> {
+        let core = &self.core;
+        let password_hash = match new.password {
+            Some(password) => {
+                password::check_new(&password)?;
+                Some(core.passwords.hash(password).await?)
+            }
+            None => None,
+        };
+        let username = new.username.into_string();
+        let row = user::ActiveModel {
+            id: Set(UserId::new()),
+            username_key: Set(user::username_key(&username)),
+            username: Set(username),
+            password_hash: Set(password_hash),
+            first_name: Set(text::detail("firstName", new.first_name)?),
+            last_name: Set(text::detail("lastName", new.last_name)?),
+            email: Set(text::detail("email", new.email)?),
+            phone: Set(text::detail("phone", new.phone)?),
+            profile: Set(core.profile(new.profile)?),
+            is_admin: Set(new.is_admin),
+            created_at: Set(core.clock.now()),
+            last_seen_at: Set(None),
+            deleted_at: Set(None),
+        };
+        let row = row.insert(core.db.writer()).await.on_unique(Clash::UsernameTaken)?;
+        Ok(core.user_noun(row))
+    }
+
+    pub async fn user(&self, _caller: &Caller, id_or_username: &str) -> Result<User> {
+        let row = self.core.user_row(id_or_username).await?;
+        Ok(self.core.user_noun(row))
+    }
+
+    /// The users in order of their names, part by part.
+    pub async fn users(&self, _caller: &Caller, list: ListUsers) -> Result<Page<User>> {
+        let limit = list.limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let mut query = user::live().order_by_asc(user::COLUMN.username_key).limit(limit + 1);
+        if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
+            query = query.filter(user::COLUMN.username_key.gt(after));
+        }
+        if let Some(search) = list.search.filter(|search| !search.is_empty() && text::is_storable(search)) {
+            let pattern = containing(&search);
+            let has = |column: user::Column| {
+                Expr::expr(Func::lower(Expr::col((user::Entity, column)))).like(pattern.clone())
+            };
+            query = query.filter(
+                Condition::any()
+                    .add(has(user::Column::UsernameKey))
+                    .add(has(user::Column::FirstName))
+                    .add(has(user::Column::LastName)),
+            );
+        }
+        let mut rows = query.all(self.core.db.reader()).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).map(|row| row.username_key.clone());
+        Ok(Page { items: rows.into_iter().map(|row| self.core.user_noun(row)).collect(), next })
+    }
+
+    /// Changes an account: one's own, or any for an admin.
+    pub async fn change_user(
+        &self,
+        caller: &Caller,
+        id_or_username: &str,
+        change: UserChange,
+    ) -> Result<User> {
+        let core = &self.core;
+        let row = core.own_or_admin(caller, id_or_username).await?;
+        let mut row = row.into_active_model();
+        if let Some(value) = change.first_name {
+            row.first_name = Set(text::detail("firstName", value)?);
+        }
+        if let Some(value) = change.last_name {
+            row.last_name = Set(text::detail("lastName", value)?);
+        }
+        if let Some(value) = change.email {
+            row.email = Set(text::detail("email", value)?);
+        }
+        if let Some(value) = change.phone {
+            row.phone = Set(text::detail("phone", value)?);
+        }
+        if let Some(value) = change.profile {
+            row.profile = Set(core.profile(value)?);
+        }
+        if let Some(password) = change.password {
+            password::check_new(&password)?;
+            row.password_hash = Set(Some(core.passwords.hash(password).await?));
+        }
+        if !row.is_changed() {
+            return self.user(caller, id_or_username).await;
+        }
+        let row = row.update(core.db.writer()).await?;
+        Ok(core.user_noun(row))
+    }
+
+    /// Deletes an account: one's own, or any for an admin. It leaves all its rooms; what it wrote
+    /// stays, under its name, which nobody else can take. Its logins are `auth`'s to end.
+    pub async fn delete_user(&self, caller: &Caller, id_or_username: &str) -> Result<UserId> {
+        let core = &self.core;
+        let row = core.own_or_admin(caller, id_or_username).await?;
+        let (user, username) = (row.id, row.username.clone());
+        let mut row = row.into_active_model();
+        row.deleted_at = Set(Some(core.clock.now()));
+        row.password_hash = Set(None);
+        row.first_name = Set(None);
+        row.last_name = Set(None);
+        row.email = Set(None);
+        row.phone = Set(None);
+        row.profile = Set(None);
+        row.update(core.db.writer()).await?;
+        let memberships = member::of_user(user).all(core.db.reader()).await?;
+        for membership in memberships {
+            core.take_out(membership.room_id, user, &username).await?;
+        }
+        Ok(user)
+    }
+}
+
+impl Core {
+    pub(super) fn user_noun(&self, row: user::Model) -> User {
+        User { online: self.hub.is_online(row.id), row }
+    }
+
+    /// The live account of that name.
+    pub(super) async fn user_named(&self, username: &str) -> Result<user::Model> {
+        if !text::is_storable(username) {
+            return Err(Error::NotFound(Noun::User));
+        }
+        let row = user::named(username).one(self.db.reader()).await?;
+        row.ok_or(Error::NotFound(Noun::User))
+    }
+
+    /// The live accounts of these names, each once.
+    pub(super) async fn users_named(&self, usernames: &[String]) -> Result<Vec<user::Model>> {
+        let keys: std::collections::BTreeSet<String> =
+            usernames.iter().map(|name| user::username_key(name)).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !keys.iter().all(|key| text::is_storable(key)) {
+            return Err(Error::NotFound(Noun::User));
+        }
+        let wanted = keys.len();
+        let rows = user::live().filter(user::COLUMN.username_key.is_in(keys)).all(self.db.reader()).await?;
+        if rows.len() < wanted { Err(Error::NotFound(Noun::User)) } else { Ok(rows) }
+    }
+
+    async fn user_row(&self, id_or_username: &str) -> Result<user::Model> {
+        let Ok(id) = id_or_username.parse::<UserId>() else {
+            return self.user_named(id_or_username).await;
+        };
+        let row = user::live().filter(user::COLUMN.id.eq(id)).one(self.db.reader()).await?;
+        row.ok_or(Error::NotFound(Noun::User))
+    }
+
+    async fn own_or_admin(&self, caller: &Caller, id_or_username: &str) -> Result<user::Model> {
+        let row = self.user_row(id_or_username).await?;
+        if row.id == caller.user || caller.is_admin {
+            Ok(row)
+        } else {
+            Err(Error::Forbidden(Denial::NotYours))
+        }
+    }
+
+    fn profile(&self, profile: Option<String>) -> Result<Option<String>> {
+        let limit = self.settings.profile_bytes;
+        match profile {
+            Some(profile) if profile.len() > limit => Err(Error::TooLarge { what: "profile", limit }),
+            other => Ok(other),
+        }
+    }
+}
+
+/// A pattern for text that contains `search`, whatever signs a pattern gives a meaning to.
+pub(super) fn containing(search: &str) -> LikeExpr {
+    let mut pattern = String::from("%");
+    for sign in search.to_lowercase().chars() {
+        if matches!(sign, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(sign);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
+}

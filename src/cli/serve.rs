@@ -1,0 +1,81 @@
+//! `parlor serve`: runs the server until it is told to stop.
+
+use anyhow::Context;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{
+    app::App,
+    clock::Clock,
+    config::{Config, LogFormat, Mode},
+    telemetry,
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let format = match config.telemetry.format {
+        LogFormat::Readable => telemetry::Format::Readable,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::start_logging(format, &config.telemetry.level)?;
+    for dialect in config.dialects.open_ones() {
+        tracing::warn!(dialect, "an open dialect is on: it lets people in without a password");
+    }
+    let app = App::build(&config, Clock::real()).await?;
+    let mut listeners = Vec::new();
+    for address in &config.server.listen {
+        let listener = listen(*address).with_context(|| format!("cannot listen on {address}"))?;
+        println!("Parlor {} listening on http://{}", env!("CARGO_PKG_VERSION"), listener.local_addr()?);
+        listeners.push(listener);
+    }
+    welcome(&config, &listeners)?;
+    app.serve(listeners, stopped()?).await
+}
+
+fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server gets its port back at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Where to go next, for who has just started it for the first time.
+fn welcome(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
+    let Some(first) = listeners.first() else { return Ok(()) };
+    let address = first.local_addr()?;
+    println!("  data      {}", config.database.url);
+    if config.mode == Mode::Development {
+        println!("  docs      http://{address}/docs");
+        println!("  check     curl \"http://{address}/socket.io/?EIO=4&transport=polling\"");
+        println!("  connect   io(\"http://{address}/chat\", {{ auth: {{ token }} }})");
+        println!("  people    `parlor seed` makes some to talk to");
+    }
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        either(&mut terminate, &mut interrupt).await;
+        #[expect(clippy::disallowed_methods, reason = "it must not be waited for: it is the way out of waiting")]
+        tokio::spawn(async move {
+            either(&mut terminate, &mut interrupt).await;
+            eprintln!("stopped without waiting");
+            std::process::exit(1);
+        });
+    })
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,500 @@
+//! The connection to the database: opening, migrating, closing, and what SQLite and PostgreSQL do
+//! differently. Knows no table and no configuration; queries are written where their answer is used.
+
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+
+use migration::Migrator;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait,
+    sqlx::{
+        self, ConnectOptions, Connection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use sea_orm_migration::{MigrationStatus, MigratorTrait};
+
+/// Taken by whoever migrates a PostgreSQL database, so that two nodes that start together do not both.
+const MIGRATING: i64 = 0x0050_6172_6c6f_7201;
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DbSettings {
+    /// `sqlite://path/to/file.db` or `postgres://user:password@host/database`; TLS as its `sslmode` says.
+    pub url: String,
+    /// PostgreSQL: whether [`Db::migrate_at_start`] migrates.
+    pub auto_migrate: bool,
+    /// SQLite: the number of reading connections.
+    pub readers: u32,
+    /// PostgreSQL: the most connections in the pool.
+    pub max_connections: u32,
+    /// How long a query may wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// SQLite: how long to wait for another process's write lock.
+    pub busy_timeout: Duration,
+}
+
+/// The database, cheap to clone.
+///
+/// On SQLite there is one writing connection: whoever holds a transaction of [`Db::begin`] and asks
+/// [`Db::writer`] for another waits for itself until `acquire_timeout`. Inside a transaction, use the
+/// transaction.
+#[derive(Clone, Debug)]
+pub struct Db {
+    reader: DatabaseConnection,
+    writer: DatabaseConnection,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres { auto_migrate: bool },
+}
+
+impl Db {
+    /// Opens the database and migrates nothing. SQLite's file and its folder are created when they are
+    /// not there.
+    pub async fn connect(settings: &DbSettings) -> Result<Self, DbErr> {
+        match settings.url.split(':').next() {
+            Some("sqlite") => Self::connect_sqlite(settings).await,
+            Some("postgres" | "postgresql") => Self::connect_postgres(settings).await,
+            // The URL itself is not shown: a password may stand in it.
+            _ => Err(refused(
+                "the database's URL must begin with sqlite:// or postgres://",
+            )),
+        }
+    }
+
+    async fn connect_sqlite(settings: &DbSettings) -> Result<Self, DbErr> {
+        let named = SqliteConnectOptions::from_str(&settings.url).map_err(failed)?;
+        let path = named.get_filename().to_owned();
+        if settings.url.contains(":memory:") || settings.url.contains("mode=memory") {
+            return Err(refused(
+                "SQLite in memory is not supported, its connections would not share it: name a file",
+            ));
+        }
+        if path.as_os_str().is_empty() {
+            return Err(refused(
+                "the database's URL names no file: sqlite://path/to/file.db",
+            ));
+        }
+        create_folder_of(&path).await?;
+
+        let both = named
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(settings.busy_timeout)
+            // Statements carry messages and password hashes; neither belongs into a log.
+            .disable_statement_logging();
+        let writer = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1)
+            .idle_timeout(None)
+            .acquire_timeout(settings.acquire_timeout)
+            // The pool looks a connection over when it comes back; that is often enough.
+            .test_before_acquire(false)
+            // An error that made SQLite end a transaction by itself (a full disk) leaves a connection
+            // that believes to be in one: what it "commits" then would be lost. Open another instead.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(
+                both.clone()
+                    .create_if_missing(true)
+                    .read_only(false)
+                    .journal_mode(SqliteJournalMode::Wal),
+            )
+            .await
+            .map_err(failed)?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(settings.readers.max(1))
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_with(both.create_if_missing(false).read_only(true))
+            .await
+            .map_err(failed)?;
+        Ok(Self {
+            reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            kind: Kind::Sqlite,
+        })
+    }
+
+    async fn connect_postgres(settings: &DbSettings) -> Result<Self, DbErr> {
+        let mut named = PgConnectOptions::from_str(&settings.url).map_err(failed)?;
+        if named.get_application_name().is_none() {
+            named = named.application_name("parlor");
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections.max(1))
+            .acquire_timeout(settings.acquire_timeout)
+            .test_before_acquire(false)
+            // A connection in constant use is looked over whenever it comes back; one that lay idle
+            // may have been cut meanwhile.
+            .before_acquire(|connection, lain| {
+                Box::pin(async move {
+                    if lain.idle_for > Duration::from_secs(1) {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(named.disable_statement_logging())
+            .await
+            .map_err(failed)?;
+        let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        let kind = Kind::Postgres {
+            auto_migrate: settings.auto_migrate,
+        };
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+            kind,
+        })
+    }
+
+    /// For reading. On SQLite these connections cannot write.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// For a single writing statement: SQLite's one writing connection, PostgreSQL's pool.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        self.kind == Kind::Sqlite
+    }
+
+    /// A writing transaction; dropping it without a commit undoes it. On SQLite it has the write lock
+    /// from the start, so it cannot fail half-way because another process took it.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin_with_options(immediate).await
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        // On SQLite a question that has to look into the file.
+        let question = if self.is_sqlite() {
+            "SELECT count(*) FROM sqlite_schema"
+        } else {
+            "SELECT 1"
+        };
+        self.reader.execute_unprepared(question).await.map(drop)
+    }
+
+    /// What the server does at its start: SQLite is always migrated, PostgreSQL if `auto_migrate` says
+    /// so. Otherwise a database that lags behind is an error.
+    pub async fn migrate_at_start(&self) -> Result<(), DbErr> {
+        if let Kind::Sqlite | Kind::Postgres { auto_migrate: true } = self.kind {
+            return self.migrate_up().await;
+        }
+        let status = self.migration_status().await?;
+        match status.iter().find(|(_, applied)| !applied) {
+            None => Ok(()),
+            Some((name, _)) => Err(refused(&format!(
+                "the database lacks migration {name}: run `parlor migrate up` first, or set database.auto_migrate"
+            ))),
+        }
+    }
+
+    /// Applies every migration that is not applied yet: all of them or, on an error, none.
+    pub async fn migrate_up(&self) -> Result<(), DbErr> {
+        let transaction = self.begin_migrating().await?;
+        Migrator::up(&transaction, None).await?;
+        transaction.commit().await
+    }
+
+    /// Undoes the newest `steps` migrations, and loses what they hold.
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), DbErr> {
+        let transaction = self.begin_migrating().await?;
+        Migrator::down(&transaction, Some(steps)).await?;
+        transaction.commit().await
+    }
+
+    /// Every migration in order, with whether it is applied. Changes nothing.
+    pub async fn migration_status(&self) -> Result<Vec<(String, bool)>, DbErr> {
+        let migrations = Migrator::get_migration_with_status_read_only(&self.reader).await?;
+        Ok(migrations
+            .iter()
+            .map(|migration| {
+                (
+                    migration.name().to_owned(),
+                    migration.status() == MigrationStatus::Applied,
+                )
+            })
+            .collect())
+    }
+
+    /// A transaction that only one process at a time gets.
+    async fn begin_migrating(&self) -> Result<DatabaseTransaction, DbErr> {
+        let transaction = self.begin().await?;
+        if !self.is_sqlite() {
+            let lock = format!("SELECT pg_advisory_xact_lock({MIGRATING})");
+            transaction.execute_unprepared(&lock).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// Waits until every connection was given back and closes it. SQLite's log is folded into the file,
+    /// which is then all there is.
+    pub async fn close(&self) {
+        if let Err(err) = self.reader.close_by_ref().await {
+            tracing::warn!(error = %err, "a database connection did not close well");
+        }
+        if self.is_sqlite() {
+            // Readers are gone by now: one that still read would keep the log from being emptied.
+            if let Err(err) = self
+                .writer
+                .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+                .await
+            {
+                tracing::warn!(error = %err, "the database's log was not folded into its file; the next start does it");
+            }
+        }
+        if let Err(err) = self.writer.close_by_ref().await {
+            tracing::warn!(error = %err, "a database connection did not close well");
+        }
+    }
+}
+
+async fn create_folder_of(path: &Path) -> Result<(), DbErr> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            tokio::fs::create_dir_all(folder).await.map_err(|err| {
+                refused(&format!(
+                    "cannot create the database's folder {}: {err}",
+                    folder.display()
+                ))
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(reason: &str) -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(reason.to_owned()))
+}
+
+fn failed(err: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(err)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: String) -> DbSettings {
+        DbSettings {
+            url,
+            auto_migrate: false,
+            readers: 2,
+            max_connections: 4,
+            acquire_timeout: Duration::from_secs(2),
+            busy_timeout: Duration::from_secs(2),
+        }
+    }
+
+    fn in_folder(folder: &tempfile::TempDir) -> DbSettings {
+        settings(format!("sqlite://{}/deep/er/parlor.db", folder.path().display()))
+    }
+
+    async fn count(db: &Db, table: &str) -> i64 {
+        let question = format!("SELECT count(*) AS n FROM {table}");
+        let row = db.reader().query_one_raw(sea_orm::Statement::from_string(
+            db.reader().get_database_backend(),
+            question,
+        ));
+        row.await.unwrap().unwrap().try_get("", "n").unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_created_migrated_and_closed_into_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&in_folder(&folder)).await.unwrap();
+        assert!(db.is_sqlite());
+        assert!(
+            db.migration_status()
+                .await
+                .unwrap()
+                .iter()
+                .all(|(_, applied)| !applied)
+        );
+        db.migrate_at_start().await.unwrap();
+        db.migrate_at_start().await.unwrap();
+        assert!(
+            db.migration_status()
+                .await
+                .unwrap()
+                .iter()
+                .all(|(_, applied)| *applied)
+        );
+        assert_eq!(count(&db, "users").await, 0);
+        db.ping().await.unwrap();
+        db.migrate_down(1).await.unwrap();
+        assert!(
+            db.migration_status()
+                .await
+                .unwrap()
+                .iter()
+                .any(|(_, applied)| !applied)
+        );
+        db.close().await;
+        assert!(db.ping().await.is_err());
+        let files: Vec<_> = std::fs::read_dir(folder.path().join("deep/er"))
+            .unwrap()
+            .map(|file| file.unwrap().file_name())
+            .collect();
+        assert_eq!(files, ["parlor.db"]);
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_durable_checks_references_and_reads_read_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&in_folder(&folder)).await.unwrap();
+        for connection in [db.writer(), db.reader()] {
+            for (pragma, wanted) in [
+                ("journal_mode", "wal"),
+                ("synchronous", "2"),
+                ("foreign_keys", "1"),
+            ] {
+                let asked = format!("SELECT CAST({pragma} AS TEXT) AS value FROM pragma_{pragma}");
+                let asked = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, asked);
+                let row = connection.query_one_raw(asked).await.unwrap().unwrap();
+                assert_eq!(row.try_get::<String>("", "value").unwrap(), wanted, "{pragma}");
+            }
+        }
+        let written = db.reader().execute_unprepared("CREATE TABLE t (a INTEGER)").await;
+        assert!(written.unwrap_err().to_string().contains("readonly"));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_or_cancelled_leaves_the_writer_usable() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&in_folder(&folder)).await.unwrap();
+        db.writer()
+            .execute_unprepared("CREATE TABLE t (a INTEGER)")
+            .await
+            .unwrap();
+        for _ in 0..20 {
+            let transaction = db.begin().await.unwrap();
+            transaction
+                .execute_unprepared("INSERT INTO t VALUES (1)")
+                .await
+                .unwrap();
+            drop(transaction);
+            let cancelled = tokio::time::timeout(Duration::from_micros(20), db.begin()).await;
+            drop(cancelled);
+        }
+        let transaction = db.begin().await.unwrap();
+        transaction
+            .execute_unprepared("INSERT INTO t VALUES (2)")
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(count(&db, "t").await, 1);
+    }
+
+    #[tokio::test]
+    async fn the_writer_survives_a_full_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&in_folder(&folder)).await.unwrap();
+        db.writer()
+            .execute_unprepared("CREATE TABLE t (a BLOB)")
+            .await
+            .unwrap();
+        // Of this connection only: the one that replaces it has a disk again.
+        db.writer()
+            .execute_unprepared("PRAGMA max_page_count = 10")
+            .await
+            .unwrap();
+        let transaction = db.begin().await.unwrap();
+        let full = transaction
+            .execute_unprepared("INSERT INTO t VALUES (randomblob(100000))")
+            .await;
+        assert!(full.unwrap_err().to_string().contains("full"));
+        // SQLite may have ended the transaction itself; this is what it answers when it has.
+        transaction.execute_unprepared("ROLLBACK").await.ok();
+        drop(transaction);
+        let transaction = db.begin().await.unwrap();
+        transaction
+            .execute_unprepared("INSERT INTO t VALUES (randomblob(100000))")
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(count(&db, "t").await, 1);
+    }
+
+    #[tokio::test]
+    async fn two_writers_take_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let one = Db::connect(&in_folder(&folder)).await.unwrap();
+        let two = Db::connect(&in_folder(&folder)).await.unwrap();
+        let (first, second) = tokio::join!(one.migrate_up(), two.migrate_up());
+        first.unwrap();
+        second.unwrap();
+        let held = one.begin().await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(100), two.begin()).await;
+        assert!(waiting.is_err(), "the write lock is taken at once");
+        held.commit().await.unwrap();
+        two.begin().await.unwrap().commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_work_is_refused_with_a_reason() {
+        for (url, reason) in [
+            ("sqlite::memory:", "name a file"),
+            ("sqlite://:memory:", "name a file"),
+            ("sqlite://a.db?mode=memory", "name a file"),
+            ("sqlite://", "names no file"),
+            ("mysql://root:hunter2@localhost/parlor", "must begin with"),
+            ("", "must begin with"),
+        ] {
+            let err = Db::connect(&settings(url.into())).await.unwrap_err().to_string();
+            assert!(err.contains(reason) && !err.contains("hunter2"), "{url}: {err}");
+        }
+    }
+
+    /// Runs against a server when TEST_DATABASE_URL names one, in a schema of its own.
+    #[tokio::test]
+    async fn postgres_migrates_once_when_two_start_together() {
+        let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
+            return;
+        };
+        let root = Db::connect(&settings(url.clone())).await.unwrap();
+        let schema = format!("db_{}", uuid::Uuid::now_v7().simple());
+        root.writer()
+            .execute_unprepared(&format!("CREATE SCHEMA {schema}"))
+            .await
+            .unwrap();
+        let sign = if url.contains('?') { '&' } else { '?' };
+        let mut settings = settings(format!("{url}{sign}options=-c%20search_path%3D{schema}"));
+        let lagging = Db::connect(&settings).await.unwrap();
+        let err = lagging.migrate_at_start().await.unwrap_err().to_string();
+        assert!(err.contains("parlor migrate up"), "{err}");
+        settings.auto_migrate = true;
+        let one = Db::connect(&settings).await.unwrap();
+        let two = Db::connect(&settings).await.unwrap();
+        let (first, second) = tokio::join!(one.migrate_at_start(), two.migrate_at_start());
+        first.unwrap();
+        second.unwrap();
+        lagging.migrate_at_start().await.unwrap();
+        assert!(!one.is_sqlite());
+        assert_eq!(count(&one, "users").await, 0);
+        one.ping().await.unwrap();
+        one.migrate_down(1).await.unwrap();
+        for db in [one, two, lagging] {
+            db.close().await;
+        }
+        root.writer()
+            .execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE"))
+            .await
+            .unwrap();
+        root.close().await;
+    }
+}

@@ -1,0 +1,253 @@
+//! What a request says about who sends it: the credential, and the address and scheme behind trusted
+//! proxies. Every gateway asks here; whether the credential is good is left to `auth`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use cookie::Cookie;
+use http::{HeaderMap, Uri, header};
+use percent_encoding::percent_decode_str;
+use secrecy::SecretString;
+
+/// The cookie that login sets.
+pub const COOKIE: &str = "chatToken";
+
+/// The credential of a request: query `token`, then `Authorization: Bearer`, then the cookie
+/// `chatToken`. The first found wins, good or bad; an empty one is none, because clients write
+/// `token=` when they have nothing to put there.
+pub fn from_request(uri: &Uri, headers: &HeaderMap) -> Option<SecretString> {
+    from_query(uri)
+        .or_else(|| from_authorization(headers))
+        .or_else(|| from_cookie(headers))
+        .map(SecretString::from)
+}
+
+/// Whether the credential of a request is the one a browser adds by itself, whoever made it ask.
+pub fn is_by_cookie(uri: &Uri, headers: &HeaderMap) -> bool {
+    from_query(uri).is_none() && from_authorization(headers).is_none() && from_cookie(headers).is_some()
+}
+
+fn from_query(uri: &Uri) -> Option<String> {
+    let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let mut tokens = pairs.filter(|(key, value)| *key == "token" && !value.is_empty());
+    tokens.next().map(|(_, value)| decoded(value))
+}
+
+fn from_authorization(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(header::AUTHORIZATION).into_iter();
+    let mut tokens = values.filter_map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let (scheme, token) = text.trim().split_once(' ')?;
+        let token = token.trim();
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+    });
+    tokens.next()
+}
+
+fn from_cookie(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(header::COOKIE).into_iter().find_map(|line| {
+        let line = String::from_utf8_lossy(line.as_bytes());
+        let cookies = Cookie::split_parse(line.as_ref()).flatten();
+        let mut tokens =
+            cookies.filter(|cookie| cookie.name() == COOKIE && !cookie.value_trimmed().is_empty());
+        tokens.next().map(|cookie| decoded(cookie.value_trimmed()))
+    })
+}
+
+/// What is no UTF-8 is still a credential, a bad one.
+fn decoded(value: &str) -> String {
+    percent_decode_str(value).decode_utf8_lossy().into_owned()
+}
+
+/// Where a request comes from: the peer, or, when that is a trusted proxy, the nearest hop of
+/// `X-Forwarded-For` that is not one. What stands further left is hearsay.
+pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|proxy| proxy.to_canonical() == *address);
+    let mut address = peer.ip().to_canonical();
+    for hop in list(headers, "x-forwarded-for").rev() {
+        if !is_trusted(&address) {
+            break;
+        }
+        // An unreadable hop hides whatever stands before it.
+        let Some(before) = hop.and_then(parse_hop) else {
+            break;
+        };
+        address = before;
+    }
+    address
+}
+
+/// Whether a request came over TLS, as far as a trusted proxy says so: this server speaks plain HTTP.
+pub fn is_https(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> bool {
+    let peer = peer.ip().to_canonical();
+    trusted.iter().any(|proxy| proxy.to_canonical() == peer)
+        && list(headers, "x-forwarded-proto")
+            .next()
+            .flatten()
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+}
+
+/// The items of a list header, over all its lines, none for what is no text.
+fn list<'a>(headers: &'a HeaderMap, name: &'static str) -> impl DoubleEndedIterator<Item = Option<&'a str>> {
+    headers.get_all(name).into_iter().flat_map(|line| {
+        let items: Vec<_> = match line.to_str() {
+            Ok(line) => line.split(',').map(|item| Some(item.trim())).collect(),
+            Err(_) => vec![None],
+        };
+        items
+    })
+}
+
+/// An address as proxies write it: bare, in brackets, with or without a port.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|hop| hop.strip_suffix(']'))
+        .unwrap_or(hop);
+    let address = bare
+        .parse::<IpAddr>()
+        .or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderValue, header::HeaderName};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_bytes(value).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_first_credential_found_wins_good_or_bad() {
+        let bearer: (&str, &[u8]) = ("authorization", b"Bearer b");
+        let cookie: (&str, &[u8]) = ("cookie", b"theme=dark; chatToken=c; lang=en");
+        for (uri, lines, expected) in [
+            ("/", vec![], None),
+            ("/?token=a", vec![bearer, cookie], Some("a")),
+            ("/?EIO=4&token=a%2Eb%20&token=c", vec![], Some("a.b ")),
+            ("/?token=%ff", vec![bearer], Some("\u{fffd}")),
+            ("/?token=", vec![bearer, cookie], Some("b")),
+            ("/?token", vec![cookie], Some("c")),
+            ("/?xtoken=a", vec![cookie], Some("c")),
+            ("/?token=&token=d", vec![], Some("d")),
+            ("/", vec![("authorization", b"bearer   b ")], Some("b")),
+            (
+                "/",
+                vec![("authorization", b"Bearer \xff"), cookie],
+                Some("\u{fffd}"),
+            ),
+            ("/", vec![("authorization", b"Bearer "), cookie], Some("c")),
+            ("/", vec![("authorization", b"Basic b"), cookie], Some("c")),
+            ("/", vec![("authorization", b"Basic b"), bearer], Some("b")),
+            ("/", vec![("cookie", b"a=b"), cookie], Some("c")),
+            ("/", vec![("cookie", b"chatToken=")], None),
+            ("/", vec![("cookie", b"chatToken=\"c\"")], Some("c")),
+            ("/", vec![("cookie", b"chattoken=c")], None),
+        ] {
+            let found = from_request(&uri.parse().unwrap(), &headers(&lines));
+            assert_eq!(
+                found.as_ref().map(|found| found.expose_secret()),
+                expected,
+                "{uri} {lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_cookie_goes_along_by_itself() {
+        let cookie: (&str, &[u8]) = ("cookie", b"chatToken=c");
+        let is_by_cookie = |uri: &str, lines: &[_]| is_by_cookie(&uri.parse().unwrap(), &headers(lines));
+        assert!(is_by_cookie("/", &[cookie]));
+        assert!(!is_by_cookie("/", &[]));
+        assert!(!is_by_cookie("/?token=a", &[cookie]));
+        assert!(!is_by_cookie("/", &[cookie, ("authorization", b"Bearer b")]));
+    }
+
+    #[test]
+    fn forwarded_addresses_are_believed_as_far_as_the_proxies_are() {
+        let trusted: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        type Lines = Vec<(&'static str, &'static [u8])>;
+        let table: [(&str, Lines, &str); 11] = [
+            ("192.0.2.1:5", vec![], "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:5", vec![], "192.0.2.1"),
+            (
+                "192.0.2.1:5",
+                vec![("x-forwarded-for", b"198.51.100.7")],
+                "192.0.2.1",
+            ),
+            ("10.0.0.1:5", vec![], "10.0.0.1"),
+            (
+                "10.0.0.1:5",
+                vec![("x-forwarded-for", b"198.51.100.7")],
+                "198.51.100.7",
+            ),
+            (
+                "[::ffff:10.0.0.1]:5",
+                vec![("x-forwarded-for", b"198.51.100.7:4711")],
+                "198.51.100.7",
+            ),
+            (
+                "10.0.0.1:5",
+                vec![("x-forwarded-for", b"1.1.1.1, 198.51.100.7, 10.0.0.2")],
+                "198.51.100.7",
+            ),
+            (
+                "10.0.0.1:5",
+                vec![
+                    ("x-forwarded-for", b"1.1.1.1"),
+                    ("x-forwarded-for", b"[2001:db8::1]:80"),
+                ],
+                "2001:db8::1",
+            ),
+            (
+                "10.0.0.1:5",
+                vec![("x-forwarded-for", b"1.1.1.1, unknown")],
+                "10.0.0.1",
+            ),
+            (
+                "10.0.0.1:5",
+                vec![("x-forwarded-for", b"1.1.1.1, \xff")],
+                "10.0.0.1",
+            ),
+            ("10.0.0.1:5", vec![("x-forwarded-for", b"10.0.0.2")], "10.0.0.2"),
+        ];
+        for (peer, lines, expected) in table {
+            let address = client_address(&headers(&lines), peer.parse().unwrap(), &trusted);
+            assert_eq!(address, expected.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_whether_it_was_tls() {
+        let trusted: [IpAddr; 1] = [[10, 0, 0, 1].into()];
+        for (peer, proto, expected) in [
+            ("10.0.0.1:5", &b"https"[..], true),
+            ("10.0.0.1:5", b"HTTPS, http", true),
+            ("10.0.0.1:5", b"http", false),
+            ("192.0.2.1:5", b"https", false),
+        ] {
+            let headers = headers(&[("x-forwarded-proto", proto)]);
+            assert_eq!(
+                is_https(&headers, peer.parse().unwrap(), &trusted),
+                expected,
+                "{peer}"
+            );
+        }
+        assert!(!is_https(
+            &HeaderMap::new(),
+            "10.0.0.1:5".parse().unwrap(),
+            &trusted
+        ));
+    }
+}

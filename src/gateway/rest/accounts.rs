@@ -1,0 +1,275 @@
+//! `/api/users`: sign-up, the list of users, one's own account. Who may do what is left to `chat`.
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{
+    Rest, answer,
+    extract::{self, At, Client, Json, Listing, Wanted},
+    openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
+};
+use crate::{
+    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns::User, text::Username},
+    error::{Denial, Error, Result, Why},
+    gateway::wire::{UserPageView, UserView},
+};
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignUp {
+    #[schema(min_length = 3, max_length = 64)]
+    username: String,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
+    password: SecretString,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    profile: Option<Box<RawValue>>,
+}
+
+/// Create an account.
+#[utoipa::path(
+    post, path = "/api/users", tag = "users", operation_id = "createUser", security(()),
+    request_body = SignUp,
+    responses(
+        (
+            headers(("location" = String, description = "Its address")),
+            status = 201, description = "The new account", body = UserView
+        ),
+        NeedsBody, NeedsRight, MayClash, Always
+    )
+)]
+pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> Result<Response> {
+    if !rest.settings.signup {
+        return Err(Error::Forbidden(Denial::SignupOff));
+    }
+    let new = NewUser {
+        username: Username::parse(&sign_up.username)?,
+        password: Some(sign_up.password),
+        first_name: sign_up.first_name,
+        last_name: sign_up.last_name,
+        email: sign_up.email,
+        phone: sign_up.phone,
+        profile: object(sign_up.profile)?,
+        is_admin: false,
+    };
+    let user = rest.chat.register(new).await?;
+    let location = [(header::LOCATION, format!("/api/users/{}", user.row.id))];
+    Ok((location, answer::json(StatusCode::CREATED, UserView::own(&user))?).into_response())
+}
+
+/// The users, in order of their names.
+#[utoipa::path(
+    get, path = "/api/users", tag = "users", operation_id = "listUsers",
+    params(Listing),
+    responses(
+        (status = 200, description = "The users", body = UserPageView),
+        NeedsQuery, NeedsCaller, Always
+    )
+)]
+pub async fn list(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Wanted(listing): Wanted<Listing>,
+) -> Result<Response> {
+    let Listing { search, limit, after } = listing;
+    let page = rest
+        .chat
+        .users(&caller, ListUsers { search, limit, after })
+        .await?;
+    answer::ok(UserPageView::of(&page, &caller))
+}
+
+/// One user.
+#[utoipa::path(
+    get, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "getUser",
+    params(("idOrUsername" = String, Path, description = "An id or a username")),
+    responses(
+        (status = 200, description = "The user", body = UserView),
+        NeedsCaller, NeedsThing, Always
+    )
+)]
+pub async fn show(State(rest): State<Rest>, caller: Caller, At(user): At<String>) -> Result<Response> {
+    let user = rest.chat.user(&caller, &user).await?;
+    answer::ok(UserView::of(&user, &caller))
+}
+
+/// What an account becomes. A null empties a field.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountChange {
+    /// May be there, but usernames never change.
+    #[schema(nullable = false)]
+    username: Option<String>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<String>)]
+    first_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<String>)]
+    last_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<String>)]
+    phone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<Object>)]
+    profile: Option<Option<Box<RawValue>>>,
+    /// A new password; it ends the user's other logins.
+    #[schema(value_type = Option<String>, format = Password, nullable = false)]
+    #[schema(min_length = 8, max_length = 1024)]
+    password: Option<SecretString>,
+    /// The password until now: needed to change one's own.
+    #[schema(value_type = Option<String>, format = Password, nullable = false)]
+    current_password: Option<SecretString>,
+}
+
+impl AccountChange {
+    /// As a whole: what is not named is emptied.
+    fn whole(self) -> Self {
+        Self {
+            first_name: Some(self.first_name.flatten()),
+            last_name: Some(self.last_name.flatten()),
+            email: Some(self.email.flatten()),
+            phone: Some(self.phone.flatten()),
+            profile: Some(self.profile.flatten()),
+            ..self
+        }
+    }
+}
+
+/// Replace an account's details: what is not named becomes null. The password stays if not named.
+#[utoipa::path(
+    put, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "replaceUser",
+    request_body = AccountChange,
+    params(("idOrUsername" = String, Path, description = "An id or a username")),
+    responses(
+        (status = 200, description = "The account as it is now", body = UserView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Throttled, Always
+    )
+)]
+pub async fn replace(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(user): At<String>,
+    Json(change): Json<AccountChange>,
+) -> Result<Response> {
+    apply(&rest, &caller, &user, change.whole()).await
+}
+
+/// Change what is named of an account.
+#[utoipa::path(
+    patch, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "changeUser",
+    request_body = AccountChange,
+    params(("idOrUsername" = String, Path, description = "An id or a username")),
+    responses(
+        (status = 200, description = "The account as it is now", body = UserView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Throttled, Always
+    )
+)]
+pub async fn change(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(user): At<String>,
+    Json(change): Json<AccountChange>,
+) -> Result<Response> {
+    apply(&rest, &caller, &user, change).await
+}
+
+async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) -> Result<Response> {
+    let before = rest.chat.user(caller, user).await?;
+    keeps_its_name(&before, change.username.as_deref())?;
+    let is_oneself = before.row.id == caller.user;
+    let changes_password = change.password.is_some();
+    if changes_password && is_oneself {
+        confirm(rest, caller, change.current_password).await?;
+    }
+    let change = UserChange {
+        first_name: change.first_name,
+        last_name: change.last_name,
+        email: change.email,
+        phone: change.phone,
+        profile: change.profile.map(object).transpose()?,
+        password: change.password,
+    };
+    let after = rest.chat.change_user(caller, user, change).await?;
+    if changes_password {
+        let spare = is_oneself.then_some(caller.session);
+        rest.auth
+            .end_all(after.row.id, spare, "the password was changed")
+            .await?;
+    }
+    answer::ok(UserView::of(&after, caller))
+}
+
+fn keeps_its_name(user: &User, username: Option<&str>) -> Result<()> {
+    match username {
+        Some(username) if username != user.row.username => {
+            Err(Error::invalid("username", "cannot be changed"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the caller knows their own password: a login left open must not be enough to take an account
+/// over. Wrong ones count like wrong logins, and are no reason to sign in anew.
+async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -> Result<()> {
+    let password =
+        password.ok_or_else(|| Error::invalid("currentPassword", "is needed to change the password"))?;
+    match rest.auth.login(caller.address, &caller.username, password).await {
+        Ok(sign_in) => {
+            rest.auth
+                .revoke(sign_in.session, "it only confirmed a password")
+                .await
+        }
+        Err(Error::Unauthenticated(Why::WrongLogin)) => {
+            Err(Error::invalid("currentPassword", "is not the password"))
+        }
+        Err(err) => Err(err),
+    }
+}
+
+/// Delete an account. Its logins end at once, sockets too.
+#[utoipa::path(
+    delete, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "deleteUser",
+    params(("idOrUsername" = String, Path, description = "An id or a username")),
+    responses(
+        (status = 204, description = "It is gone"),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn delete(
+    State(rest): State<Rest>,
+    caller: Caller,
+    client: Client,
+    At(user): At<String>,
+) -> Result<Response> {
+    let gone = rest.chat.delete_user(&caller, &user).await?;
+    rest.auth.end_all(gone, None, "the account was deleted").await?;
+    if gone == caller.user {
+        answer::clear_cookie(answer::no_content(), &rest.settings, client)
+    } else {
+        Ok(answer::no_content())
+    }
+}
+
+/// A profile's text; how long it may be is for `chat` to say.
+fn object(profile: Option<Box<RawValue>>) -> Result<Option<String>> {
+    match profile {
+        Some(profile) if !profile.get().starts_with('{') => {
+            Err(Error::invalid("profile", "must be a JSON object"))
+        }
+        profile => Ok(profile.map(|profile| String::from(Box::<str>::from(profile)))),
+    }
+}

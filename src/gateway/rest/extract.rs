@@ -1,0 +1,359 @@
+//! What handlers take out of a request, refused in our own words where it is not there. Deciding on it
+//! is left to them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::{
+    body::{self, Body, HttpBody},
+    extract::{
+        ConnectInfo, FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request,
+        path::ErrorKind,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use bytes::Bytes;
+use http::{HeaderMap, header, request::Parts};
+use http_body_util::LengthLimitError;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+use super::{Rest, refusal::Rejection};
+use crate::{
+    chat::caller::Caller,
+    error::{Error, Noun, Result, Why},
+    gateway::credential,
+};
+
+/// Who asks, by the credential of the request. A handler without one is open to anybody, and does not
+/// mind a bad credential either.
+impl FromRequestParts<Rest> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
+        let token = credential::from_request(&parts.uri, &parts.headers)
+            .ok_or(Error::Unauthenticated(Why::TokenMissing))?;
+        let from = Client::of(parts, rest);
+        let caller = rest
+            .auth
+            .authenticate(token.expose_secret(), from.address)
+            .await?;
+        tracing::Span::current().record("user.id", tracing::field::display(caller.user));
+        Ok(caller)
+    }
+}
+
+/// Where a request comes from, as far as the peer and the trusted proxies tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    pub address: IpAddr,
+    /// Whether it came over TLS to a trusted proxy.
+    pub is_https: bool,
+}
+
+impl Client {
+    fn of(parts: &Parts, rest: &Rest) -> Self {
+        let trusted = &rest.settings.trusted_proxies;
+        let peer = match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+            Some(ConnectInfo(peer)) => *peer,
+            // Only where the service is called without a socket: all such callers are one.
+            None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        };
+        Self {
+            address: credential::client_address(&parts.headers, peer, trusted),
+            is_https: credential::is_https(&parts.headers, peer, trusted),
+        }
+    }
+}
+
+impl FromRequestParts<Rest> for Client {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
+        Ok(Self::of(parts, rest))
+    }
+}
+
+/// What the path names. An id that cannot be one is a room that is not there.
+///
+/// Not called `Path`, because utoipa would want to know more of a type of that name.
+#[derive(Debug)]
+pub struct At<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Rest> for At<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
+        match Path::from_request_parts(parts, rest).await {
+            Ok(Path(named)) => Ok(Self(named)),
+            Err(PathRejection::FailedToDeserializePathParams(err)) => Err(match err.kind() {
+                ErrorKind::InvalidUtf8InPathParam { .. } => Error::invalid("path", "is not valid UTF-8"),
+                ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
+                    Error::internal(err)
+                }
+                _ => Error::NotFound(Noun::Room),
+            }),
+            Err(err) => Err(Error::internal(err)),
+        }
+    }
+}
+
+/// What the query string asks for. Not called `Query`, for the same reason.
+#[derive(Debug)]
+pub struct Wanted<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<Rest> for Wanted<T> {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Rest) -> Result<Self, Rejection> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(wanted)) => Ok(Self(wanted)),
+            Err(QueryRejection::FailedToDeserializeQueryString(err)) => Err(bad_query(&err)),
+            Err(err) => Err(Error::internal(err).into()),
+        }
+    }
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Listing {
+    /// Only what contains this.
+    pub search: Option<String>,
+    /// 100 if not given; at most 200.
+    pub limit: Option<u64>,
+    /// The `next` of the part before.
+    pub after: Option<String>,
+}
+
+/// `limit: invalid digit found in string`, from axum, which says the field first.
+fn bad_query(err: &dyn std::error::Error) -> Rejection {
+    let told = err.source().map_or_else(|| err.to_string(), ToString::to_string);
+    match told.split_once(": ") {
+        Some((field, reason)) => Rejection::Malformed {
+            field: Some(field.to_owned()),
+            reason: reason.to_owned(),
+        },
+        None => Rejection::Malformed {
+            field: None,
+            reason: told,
+        },
+    }
+}
+
+/// A JSON object as the body. `Option<Json<T>>` is for handlers that do without one, too.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Rest> for Json<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, rest: &Rest) -> Result<Self, Rejection> {
+        match Option::<Self>::from_request(request, rest).await? {
+            Some(body) => Ok(body),
+            None => Err(malformed("the body is missing: a JSON object is needed")),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> OptionalFromRequest<Rest> for Json<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, rest: &Rest) -> Result<Option<Self>, Rejection> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, rest.settings.body_bytes).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if !is_json(&parts.headers) {
+            return Err(malformed(
+                "the body must be JSON, with the header Content-Type: application/json",
+            ));
+        }
+        decode(&bytes).map(|body| Some(Self(body)))
+    }
+}
+
+/// For a field that may be null: tells a null from a field that is not there.
+pub fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    let too_large = || Error::TooLarge {
+        what: "the body",
+        limit,
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large().into());
+    }
+    body::to_bytes(body, limit).await.map_err(|err| {
+        if err.into_inner().is::<LengthLimitError>() {
+            too_large().into()
+        } else {
+            malformed("the body could not be read to its end")
+        }
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Decodes a JSON object, and names the field where it cannot.
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
+    // Serde would take an array for an object, its items in the order of the fields.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(malformed("the body must be a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let decoded: Result<T, _> = serde_path_to_error::deserialize(&mut json);
+    let value = decoded.map_err(|err| blame(&err.path().to_string(), err.inner()))?;
+    json.end().map_err(|err| blame(".", &err))?;
+    Ok(value)
+}
+
+fn blame(path: &str, err: &serde_json::Error) -> Rejection {
+    let told = err.to_string();
+    if !err.is_data() {
+        return malformed(format!("the body is not valid JSON: {told}"));
+    }
+    // Where it is in the text helps nobody who knows which field it is.
+    let reason = told.split(" at line ").next().unwrap_or(&told);
+    let inside = |field: &str| {
+        if path == "." {
+            field.to_owned()
+        } else {
+            format!("{path}.{field}")
+        }
+    };
+    let missing = reason
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
+    match missing {
+        Some(field) => Rejection::Malformed {
+            field: Some(inside(field)),
+            reason: "is missing".to_owned(),
+        },
+        None if path == "." => malformed(reason),
+        None => Rejection::Malformed {
+            field: Some(path.to_owned()),
+            reason: reason.to_owned(),
+        },
+    }
+}
+
+fn malformed(reason: impl Into<String>) -> Rejection {
+    Rejection::Malformed {
+        field: None,
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::gateway::wire::UserRef;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Wish {
+        group_name: String,
+        #[serde(default)]
+        users: Vec<UserRef>,
+        profile: Option<Box<RawValue>>,
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_decoded_names_the_field() {
+        let deep = format!("{{\"groupName\":{}", "[".repeat(100_000));
+        for (json, field, told) in [
+            (r#"{}"#, Some("groupName"), "is missing"),
+            (
+                r#"{"groupName":5}"#,
+                Some("groupName"),
+                "invalid type: integer `5`, expected a string",
+            ),
+            (
+                r#"{"groupName":null}"#,
+                Some("groupName"),
+                "invalid type: null, expected a string",
+            ),
+            (
+                r#"{"groupName":"a","users":["b",{}]}"#,
+                Some("users[1].username"),
+                "is missing",
+            ),
+            (
+                r#"{"groupName":"a","users":["b",5]}"#,
+                Some("users[1]"),
+                "expected a username or an object",
+            ),
+            (
+                r#"{"groupName":"a","users":{}}"#,
+                Some("users"),
+                "expected a sequence",
+            ),
+            (r#"["a"]"#, None, "must be a JSON object"),
+            (r#""a""#, None, "must be a JSON object"),
+            (r#"{"groupName":NaN}"#, None, "not valid JSON"),
+            (r#"{"groupName":"a"} x"#, None, "not valid JSON"),
+            (r#"{"groupName":"\ud800"}"#, None, "not valid JSON"),
+            (r#"{"#, None, "not valid JSON"),
+            (&deep, None, ""),
+        ] {
+            let refused = decode::<Wish>(json.as_bytes()).unwrap_err();
+            let Rejection::Malformed {
+                field: blamed,
+                reason,
+            } = refused
+            else {
+                panic!("{refused:?}")
+            };
+            let start = &json[..json.len().min(60)];
+            if json.len() < 1000 {
+                assert_eq!(blamed.as_deref(), field, "{start}: {reason}");
+            }
+            assert!(reason.contains(told), "{start}: {reason}");
+        }
+        assert!(decode::<Wish>(b"{\"groupName\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn raw_json_comes_through_as_written() {
+        let wish: Wish =
+            decode(br#" {"groupName":"a","users":["b",{"username":"c"}],"profile":{"n": 1e400}} "#).unwrap();
+        assert_eq!(wish.group_name, "a");
+        assert_eq!(UserRef::usernames(wish.users), ["b", "c"]);
+        assert_eq!(wish.profile.unwrap().get(), r#"{"n": 1e400}"#);
+        let wish: Wish = decode(br#"{"groupName":"a","profile":null}"#).unwrap();
+        assert!(wish.profile.is_none() && wish.users.is_empty());
+    }
+
+    #[test]
+    fn json_is_what_says_so() {
+        for (value, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/merge-patch+json", true),
+            ("text/plain", false),
+            ("text/json", false),
+            ("application/x-www-form-urlencoded", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+            assert_eq!(is_json(&headers), expected, "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

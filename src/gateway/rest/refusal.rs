@@ -1,0 +1,289 @@
+//! Errors as HTTP answers: the one place that gives a failure its status. Bodies are RFC 9457
+//! `application/problem+json`; what they say is left to `wire::Refusal`.
+
+use std::{any::Any, borrow::Cow};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request;
+use crate::{
+    error::{Error, Why},
+    gateway::wire::{Refusal, code_schema},
+};
+
+/// The body of every refusal: RFC 9457, with `code` added.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Always `about:blank`: `code` is what tells problems apart.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The name of the status.
+    title: &'static str,
+    status: u16,
+    /// A sentence for people; it may change.
+    detail: String,
+    #[schema(schema_with = code_schema)]
+    code: &'static str,
+    /// What of the request is to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>)]
+    field: Option<Cow<'static, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    retry_after_ms: Option<u64>,
+    /// The answer's `x-request-id`, which the log knows this request by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request_id: Option<String>,
+}
+
+/// Refusals that only HTTP knows, besides every [`Error`].
+#[derive(Debug)]
+pub enum Rejection {
+    Error(Error),
+    /// The request could not be decoded; `field` is the path to what is wrong in it, if any.
+    Malformed {
+        field: Option<String>,
+        reason: String,
+    },
+    /// The address is there, but does not answer this method.
+    Method,
+    /// Nobody knows how far it got.
+    TookTooLong,
+}
+
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let mut response = answer(status(&self), Refusal::under(&self, request::id()));
+        if let Self::Unauthenticated(why) = &self {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge(why));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        let malformed = |status, field, reason: &str| {
+            answer(
+                status,
+                Refusal {
+                    request_id: request::id(),
+                    ..Refusal::malformed(field, reason)
+                },
+            )
+        };
+        match self {
+            Self::Error(error) => error.into_response(),
+            Self::Malformed { field, reason } => malformed(StatusCode::BAD_REQUEST, field, &reason),
+            Self::Method => malformed(
+                StatusCode::METHOD_NOT_ALLOWED,
+                None,
+                "this address does not answer that method",
+            ),
+            Self::TookTooLong => {
+                let refusal = Refusal {
+                    code: "unavailable",
+                    message: "the request took too long; it may have been carried out, or not".to_owned(),
+                    field: None,
+                    retry_after_ms: Some(1000),
+                    request_id: request::id(),
+                };
+                answer(StatusCode::SERVICE_UNAVAILABLE, refusal)
+            }
+        }
+    }
+}
+
+/// The answer where a handler panicked. What it said goes to the log.
+pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("something");
+    Error::internal(format_args!("a handler panicked: {said}")).into_response()
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Invalid { .. } => StatusCode::BAD_REQUEST,
+        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// RFC 6750, section 3: a 401 says how to sign in, and whether what came along was the trouble.
+fn challenge(why: &Why) -> HeaderValue {
+    HeaderValue::from_static(match why {
+        Why::WrongLogin | Why::TokenMissing => "Bearer",
+        Why::TokenInvalid | Why::TokenExpired(_) | Why::TokenRevoked | Why::TicketUsed => {
+            "Bearer error=\"invalid_token\""
+        }
+    })
+}
+
+fn answer(status: StatusCode, refusal: Refusal) -> Response {
+    let retry_after_ms = refusal.retry_after_ms;
+    let problem = Problem {
+        kind: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: refusal.message,
+        code: refusal.code,
+        field: refusal.field,
+        retry_after_ms,
+        request_id: refusal.request_id,
+    };
+    let mut response = Response::new(match serde_json::to_vec(&problem) {
+        Ok(body) => Body::from(body),
+        Err(_) => Body::empty(),
+    });
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    if let Some(wait) = retry_after_ms {
+        // The header counts in seconds; never too early.
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::error::{Busy, Clash, Denial, Noun};
+
+    async fn body(response: Response) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_error_has_the_status_of_its_code() {
+        for (error, expected) in [
+            (Error::invalid("x", "y"), 400),
+            (Error::Unauthenticated(Why::WrongLogin), 401),
+            (Error::Unauthenticated(Why::TokenMissing), 401),
+            (Error::Unauthenticated(Why::TokenInvalid), 401),
+            (Error::Unauthenticated(Why::TokenExpired("then".into())), 401),
+            (Error::Unauthenticated(Why::TokenRevoked), 401),
+            (Error::Unauthenticated(Why::TicketUsed), 401),
+            (Error::Forbidden(Denial::Role), 403),
+            (Error::Forbidden(Denial::NotYours), 403),
+            (Error::Forbidden(Denial::NotAMember), 403),
+            (Error::Forbidden(Denial::WrongPassword), 403),
+            (Error::Forbidden(Denial::SignupOff), 403),
+            (Error::Forbidden(Denial::Origin), 403),
+            (Error::NotFound(Noun::Room), 404),
+            (Error::Conflict(Clash::UsernameTaken), 409),
+            (Error::TooLarge { what: "x", limit: 1 }, 413),
+            (
+                Error::RateLimited {
+                    retry_after: Duration::ZERO,
+                },
+                429,
+            ),
+            (Error::Unavailable(Busy::Database), 503),
+            (Error::internal("secret"), 500),
+        ] {
+            assert_eq!(status(&error).as_u16(), expected, "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_rfc_9457_with_a_code() {
+        let response = Error::RateLimited {
+            retry_after: Duration::from_millis(1500),
+        }
+        .into_response();
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(
+            body(response).await,
+            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many attempts; try again in 1 s","code":"rate_limited","retryAfterMs":1500}"#
+        );
+    }
+
+    #[tokio::test]
+    async fn a_fault_or_a_panic_keeps_its_cause_to_itself() {
+        for response in [
+            Error::internal("secret").into_response(),
+            panicked(Box::new("secret")),
+        ] {
+            assert_eq!(response.status(), 500);
+            let body = body(response).await;
+            assert!(
+                body.contains(r#""code":"internal""#) && !body.contains("secret"),
+                "{body}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bad_token_is_told_from_none() {
+        let challenge =
+            |why| Error::Unauthenticated(why).into_response().headers()[header::WWW_AUTHENTICATE].clone();
+        assert_eq!(challenge(Why::TokenMissing), "Bearer");
+        assert_eq!(challenge(Why::TokenRevoked), "Bearer error=\"invalid_token\"");
+    }
+
+    #[tokio::test]
+    async fn what_only_http_knows_is_a_problem_too() {
+        let malformed = Rejection::Malformed {
+            field: Some("users[0]".into()),
+            reason: "is missing".into(),
+        };
+        for (rejection, status, code) in [
+            (
+                malformed,
+                400,
+                r#""detail":"users[0]: is missing","code":"bad_request","field":"users[0]""#,
+            ),
+            (
+                Rejection::Method,
+                405,
+                r#""title":"Method Not Allowed","status":405"#,
+            ),
+            (
+                Rejection::TookTooLong,
+                503,
+                r#""code":"unavailable","retryAfterMs":1000"#,
+            ),
+        ] {
+            let response = rejection.into_response();
+            assert_eq!(response.status(), status);
+            let body = body(response).await;
+            assert!(body.contains(code), "{body}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! `/api/rooms`: groups, who is in them, and the caller's conversations. Who may do what is left to
+//! `chat`.
+
+use axum::{extract::State, response::Response};
+use entity::RoomId;
+use http::StatusCode;
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    Rest, answer,
+    extract::{self, At, Json, Listing, Wanted},
+    openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
+};
+use crate::{
+    chat::{GroupChange, GroupRef, ListGroups, NewGroup, caller::Caller, text::GroupName},
+    error::Result,
+    gateway::wire::{ConversationView, GroupPageView, GroupView, MemberPageView, UserRef},
+};
+
+/// A group to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDraft {
+    #[schema(min_length = 1, max_length = 100)]
+    group_name: String,
+    /// Who is in it besides oneself.
+    #[serde(default)]
+    users: Vec<UserRef>,
+    /// What who joins must know.
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024)]
+    password: Option<SecretString>,
+}
+
+/// Make a group.
+#[utoipa::path(
+    post, path = "/api/rooms", tag = "rooms", operation_id = "createGroup",
+    request_body = GroupDraft,
+    responses(
+        (status = 201, description = "The new group", body = GroupView),
+        NeedsBody, NeedsCaller, NeedsThing, MayClash, Always
+    )
+)]
+pub async fn create(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Json(draft): Json<GroupDraft>,
+) -> Result<Response> {
+    let new = NewGroup {
+        name: GroupName::parse(&draft.group_name)?,
+        users: UserRef::usernames(draft.users),
+        password: draft.password,
+    };
+    let group = rest.chat.create_group(&caller, new).await?;
+    answer::json(StatusCode::CREATED, GroupView::of(&group))
+}
+
+/// All groups, as everyone may see them.
+#[utoipa::path(
+    get, path = "/api/rooms", tag = "rooms", operation_id = "listGroups",
+    params(Listing),
+    responses(
+        (status = 200, description = "The groups", body = GroupPageView),
+        NeedsQuery, NeedsCaller, Always
+    )
+)]
+pub async fn list(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Wanted(listing): Wanted<Listing>,
+) -> Result<Response> {
+    let Listing { search, limit, after } = listing;
+    let page = rest
+        .chat
+        .groups(&caller, ListGroups { search, limit, after })
+        .await?;
+    answer::ok(GroupPageView::of(&page))
+}
+
+/// My conversations, the most recent first.
+#[utoipa::path(
+    get, path = "/api/rooms/mine", tag = "rooms", operation_id = "listConversations",
+    responses(
+        (status = 200, description = "The conversations", body = Vec<ConversationView>),
+        NeedsCaller, Always
+    )
+)]
+pub async fn mine(State(rest): State<Rest>, caller: Caller) -> Result<Response> {
+    let conversations = rest.chat.conversations(&caller).await?;
+    answer::ok(ConversationView::list(&conversations))
+}
+
+/// What joining takes.
+#[derive(Default, Deserialize, ToSchema)]
+pub struct Entry {
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<SecretString>,
+}
+
+/// Join a group. A group without a password needs no body.
+#[utoipa::path(
+    post, path = "/api/rooms/{id}/join", tag = "rooms", operation_id = "joinGroup",
+    request_body = Option<Entry>,
+    params(("id" = Uuid, Path, description = "A groupId")),
+    responses(
+        (status = 200, description = "The group joined", body = GroupView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Throttled, Always
+    )
+)]
+pub async fn join(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(room): At<RoomId>,
+    entry: Option<Json<Entry>>,
+) -> Result<Response> {
+    let password = entry.and_then(|Json(entry)| entry.password);
+    let group = rest.chat.join(&caller, GroupRef::Id(room), password).await?;
+    answer::ok(GroupView::of(&group))
+}
+
+/// Leave a group.
+#[utoipa::path(
+    post, path = "/api/rooms/{id}/leave", tag = "rooms", operation_id = "leaveGroup",
+    params(("id" = Uuid, Path, description = "A groupId")),
+    responses(
+        (status = 200, description = "The group left", body = GroupView),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn leave(State(rest): State<Rest>, caller: Caller, At(room): At<RoomId>) -> Result<Response> {
+    let group = rest.chat.leave(&caller, room).await?;
+    answer::ok(GroupView::of(&group))
+}
+
+/// What to change of a group; a null password removes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupUpdate {
+    #[schema(nullable = false, min_length = 1, max_length = 100)]
+    group_name: Option<String>,
+    #[serde(default, deserialize_with = "extract::named")]
+    #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024)]
+    password: Option<Option<SecretString>>,
+}
+
+/// Rename a group, or change its password.
+#[utoipa::path(
+    patch, path = "/api/rooms/{id}", tag = "rooms", operation_id = "updateGroup",
+    request_body = GroupUpdate,
+    params(("id" = Uuid, Path, description = "A groupId")),
+    responses(
+        (status = 200, description = "The group as it is now", body = GroupView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, MayClash, Always
+    )
+)]
+pub async fn change(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(room): At<RoomId>,
+    Json(update): Json<GroupUpdate>,
+) -> Result<Response> {
+    let name = update.group_name.as_deref().map(GroupName::parse).transpose()?;
+    let change = GroupChange {
+        name,
+        password: update.password,
+    };
+    let group = rest.chat.update_group(&caller, room, change).await?;
+    answer::ok(GroupView::of(&group))
+}
+
+/// Delete a group.
+#[utoipa::path(
+    delete, path = "/api/rooms/{id}", tag = "rooms", operation_id = "deleteGroup",
+    params(("id" = Uuid, Path, description = "A groupId")),
+    responses(
+        (status = 204, description = "It is gone"),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn delete(State(rest): State<Rest>, caller: Caller, At(room): At<RoomId>) -> Result<Response> {
+    rest.chat.delete_group(&caller, room).await?;
+    Ok(answer::no_content())
+}
+
+/// Which part of the list of members.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MemberListing {
+    /// 100 if not given; at most 200.
+    limit: Option<u64>,
+    /// The `next` of the part before.
+    after: Option<String>,
+}
+
+/// Who is in a room of one's own.
+#[utoipa::path(
+    get, path = "/api/rooms/{id}/members", tag = "rooms", operation_id = "listMembers",
+    params(("id" = Uuid, Path, description = "A roomId"), MemberListing),
+    responses(
+        (status = 200, description = "The members", body = MemberPageView),
+        NeedsQuery, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn members(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(room): At<RoomId>,
+    Wanted(listing): Wanted<MemberListing>,
+) -> Result<Response> {
+    let page = rest
+        .chat
+        .members(&caller, room, listing.limit, listing.after)
+        .await?;
+    answer::ok(MemberPageView::of(&page))
+}
+
+/// Who is to come in.
+#[derive(Deserialize, ToSchema)]
+pub struct NewMembers {
+    users: Vec<UserRef>,
+}
+
+/// Take users into a group.
+#[utoipa::path(
+    post, path = "/api/rooms/{id}/members", tag = "rooms", operation_id = "addMembers",
+    request_body = NewMembers,
+    params(("id" = Uuid, Path, description = "A groupId")),
+    responses(
+        (status = 200, description = "The group as it is now", body = GroupView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn add_members(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At(room): At<RoomId>,
+    Json(new): Json<NewMembers>,
+) -> Result<Response> {
+    let group = rest
+        .chat
+        .add_members(&caller, room, UserRef::usernames(new.users))
+        .await?;
+    answer::ok(GroupView::of(&group))
+}
+
+/// Take a user out of a group; the user's sockets leave at once.
+#[utoipa::path(
+    delete, path = "/api/rooms/{id}/members/{username}", tag = "rooms",
+    operation_id = "removeMember",
+    params(("id" = Uuid, Path, description = "A groupId"), ("username" = String, Path)),
+    responses(
+        (status = 200, description = "The group as it is now", body = GroupView),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn remove_member(
+    State(rest): State<Rest>,
+    caller: Caller,
+    At((room, username)): At<(RoomId, String)>,
+) -> Result<Response> {
+    let group = rest.chat.remove_member(&caller, room, &username).await?;
+    answer::ok(GroupView::of(&group))
+}

@@ -1,0 +1,142 @@
+//! `/api/auth`: sign in, stay signed in, sign out. Passwords and tokens are left to `auth`.
+
+use axum::{extract::State, response::Response};
+use http::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Rest, answer,
+    extract::{Client, Json},
+    openapi::{Always, NeedsBody, NeedsCaller, NeedsLogin, Throttled},
+};
+use crate::{
+    auth::SignIn,
+    chat::{caller::Caller, nouns::User},
+    error::{Error, Result},
+    gateway::wire::{Time, UserView},
+};
+
+/// Where a new token stands besides the body, for front ends that look there.
+pub const AUTH_TOKEN: HeaderName = HeaderName::from_static("auth-token");
+
+/// Who signs in: `username`, or `userID` for front ends that call it so.
+#[derive(Deserialize, ToSchema)]
+pub struct Login {
+    #[schema(nullable = false)]
+    username: Option<String>,
+    #[serde(rename = "userID")]
+    #[schema(nullable = false)]
+    user_id: Option<String>,
+    #[schema(value_type = String, format = Password)]
+    password: SecretString,
+}
+
+/// A token, twice under the names that front ends know.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = SignIn)]
+pub struct SignInView<'a> {
+    token: &'a str,
+    /// The same.
+    jwt_token: &'a str,
+    expires_at: Time,
+    #[schema(value_type = UserView)]
+    user: UserView<'a>,
+}
+
+/// Sign in.
+#[utoipa::path(
+    post, path = "/api/auth/login", tag = "sessions", operation_id = "login", security(()),
+    request_body = Login,
+    responses(
+        (
+            headers(("auth-token" = String), ("set-cookie" = String)),
+            status = 200,
+            description = "A token, also in the header `auth-token` and the cookie `chatToken`",
+            body = SignInView
+        ),
+        NeedsBody, NeedsLogin, Throttled, Always
+    )
+)]
+pub async fn login(State(rest): State<Rest>, client: Client, Json(login): Json<Login>) -> Result<Response> {
+    let username = login.username.or(login.user_id);
+    let username = username.ok_or_else(|| Error::invalid("username", "is missing"))?;
+    let sign_in = rest.auth.login(client.address, &username, login.password).await?;
+    signed_in(&rest, client, sign_in)
+}
+
+/// A new token of the same login.
+#[utoipa::path(
+    post, path = "/api/auth/refresh", tag = "sessions", operation_id = "refresh",
+    responses(
+        (
+            headers(("auth-token" = String), ("set-cookie" = String)),
+            status = 200,
+            description = "A token, also in the header `auth-token` and the cookie `chatToken`",
+            body = SignInView
+        ),
+        NeedsCaller, Always
+    )
+)]
+pub async fn refresh(State(rest): State<Rest>, caller: Caller, client: Client) -> Result<Response> {
+    let sign_in = rest.auth.refresh(&caller).await?;
+    signed_in(&rest, client, sign_in)
+}
+
+/// Sign out: end this login, its tokens and sockets.
+#[utoipa::path(
+    post, path = "/api/auth/logout", tag = "sessions", operation_id = "logout",
+    responses((status = 204, description = "The login has ended"), NeedsCaller, Always)
+)]
+pub async fn logout(State(rest): State<Rest>, caller: Caller, client: Client) -> Result<Response> {
+    rest.auth.logout(&caller).await?;
+    answer::clear_cookie(answer::no_content(), &rest.settings, client)
+}
+
+/// A login as it stands.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Session)]
+pub struct SessionView<'a> {
+    #[schema(value_type = UserView)]
+    user: UserView<'a>,
+    expires_at: Time,
+}
+
+/// Who am I, and until when.
+#[utoipa::path(
+    get, path = "/api/auth/session", tag = "sessions", operation_id = "getSession",
+    responses((status = 200, description = "The login", body = SessionView), NeedsCaller, Always)
+)]
+pub async fn show(State(rest): State<Rest>, caller: Caller) -> Result<Response> {
+    let user = rest.chat.user(&caller, &caller.user.to_string()).await?;
+    answer::ok(SessionView {
+        user: UserView::own(&user),
+        expires_at: Time(caller.expires_at),
+    })
+}
+
+fn signed_in(rest: &Rest, client: Client, sign_in: SignIn) -> Result<Response> {
+    let SignIn {
+        token,
+        expires_at,
+        user: row,
+        ..
+    } = sign_in;
+    let user = User {
+        online: rest.chat.is_online(row.id),
+        row,
+    };
+    let mut response = answer::ok(SignInView {
+        token: token.expose_secret(),
+        jwt_token: token.expose_secret(),
+        expires_at: Time(expires_at),
+        user: UserView::own(&user),
+    })?;
+    let mut value = HeaderValue::from_str(token.expose_secret()).map_err(Error::internal)?;
+    value.set_sensitive(true);
+    response.headers_mut().insert(AUTH_TOKEN, value);
+    answer::set_cookie(response, &token, &rest.settings, client)
+}

@@ -1,0 +1,42 @@
+//! `refreshToken`: a newer token under a socket that lives on.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::Credential,
+    error::Result,
+    gateway::{
+        socketio::dispatch::{Ack, ChatSocket, Request},
+        wire::Time,
+    },
+};
+
+#[derive(Deserialize)]
+struct Refresh {
+    token: SecretString,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refreshed {
+    expires_at: Time,
+}
+
+pub async fn refresh_token(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+    match refresh(socket, request).await {
+        Ok(expires_at) => ack.succeed(Refreshed { expires_at: Time(expires_at) }),
+        Err(err) => ack.refuse(&err),
+    }
+}
+
+async fn refresh(socket: &ChatSocket, request: Request<'_>) -> Result<DateTime<Utc>> {
+    let Refresh { token } = request.decode()?;
+    let newer = socket.auth().credential(Credential::Token(token), socket.address).await?;
+    let expires_at = newer.expires_at;
+    socket.chat().refresh(&socket.connection, newer)?;
+    Ok(expires_at)
+}

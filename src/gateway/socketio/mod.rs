@@ -1,0 +1,93 @@
+//! The Socket.IO gateway: builds the engine with every transport limit, mounts the namespaces, and
+//! knows how to cut a session off.
+
+mod chat_ns;
+mod connect;
+mod dispatch;
+mod refusal;
+mod request;
+mod sessions;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler};
+
+use crate::{auth::Auth, chat::Chat, shutdown::Shutdown};
+
+use self::{request::SlimLayer, sessions::Sessions};
+
+/// Engine.IO's own pace, as Node's server has it.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Binary attachments of one packet; nothing of ours takes any.
+const ATTACHMENTS: usize = 10;
+/// Bytes of a websocket's read buffer; larger frames grow it, and most are small.
+const READ_BUFFER: usize = 512;
+
+/// What the gateway needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Most bytes of a packet, on every transport.
+    pub packet_bytes: usize,
+    /// Packets that may wait for one socket; one more and it is cut off.
+    pub outgoing_packets: usize,
+    /// `response` events that a socket may leave unacknowledged; one more and it is cut off.
+    pub unacknowledged: usize,
+    /// Events of one socket that may wait to be handled; one more is refused as `unavailable`.
+    pub waiting_events: usize,
+    pub events_per_second: u32,
+    pub events_burst: u32,
+    /// How long a connection may stay without joining a namespace.
+    pub connect_timeout: Duration,
+    /// How long the acknowledgement of a `response` event is waited for.
+    pub ack_timeout: Duration,
+    /// Whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+}
+
+/// What every socket of the gateway works with.
+#[derive(Clone)]
+struct Gateway {
+    chat: Chat,
+    auth: Auth,
+    shutdown: Shutdown,
+    sessions: Sessions,
+    settings: Arc<Settings>,
+}
+
+/// The gateway as routes of its own, and the handle that closes all its sessions.
+pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, settings: Settings) -> (Router, SocketIo) {
+    let parser = ParserConfig::common()
+        .max_incoming_binaries(ATTACHMENTS)
+        .max_incoming_binary_buf_size(settings.packet_bytes)
+        .packet_completion_timeout(settings.connect_timeout);
+    let (service, io) = SocketIo::builder()
+        .req_path("/socket.io")
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        .max_payload(settings.packet_bytes as u64)
+        // The library does not derive these from the above.
+        .ws_max_message_size(settings.packet_bytes)
+        .ws_max_frame_size(settings.packet_bytes)
+        .ws_read_buffer_size(READ_BUFFER)
+        .max_buffer_size(settings.outgoing_packets)
+        .connect_timeout(settings.connect_timeout)
+        .ack_timeout(settings.ack_timeout)
+        .with_parser(parser)
+        .build_svc();
+    let sessions = Sessions::new(service.clone(), shutdown.clone());
+    let settings = Arc::new(settings);
+    let slim = SlimLayer::new(sessions.clone(), settings.clone());
+    let gateway = Gateway { chat, auth, shutdown, sessions, settings };
+    let enter = {
+        let gateway = gateway.clone();
+        async move |socket, payload| connect::enter(gateway, socket, payload).await
+    };
+    io.ns("/chat", connect::open.with(enter));
+    let service = tower::Layer::layer(&slim, service);
+    let router = Router::new()
+        .route_service("/socket.io", service.clone())
+        .route_service("/socket.io/", service);
+    (router, io)
+}

@@ -1,0 +1,41 @@
+//! Background work: one file a job, each of them safe to run on every node at once and to be cut
+//! short at any moment.
+
+mod end_revoked;
+mod sweep_sessions;
+
+use std::{future::Future, time::Duration};
+
+use crate::{auth::Auth, chat::Chat, clock::Clock, db::Db, error::Result, shutdown::Shutdown};
+
+/// Starts every job there is.
+pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Auth) {
+    let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
+    every(shutdown, "sweep sessions", Duration::from_secs(600), move || {
+        sweep_sessions::run(sweep_db.clone(), sweep_clock.clone())
+    });
+    let (chat, auth) = (chat.clone(), auth.clone());
+    every(shutdown, "end revoked", Duration::from_secs(10), move || {
+        end_revoked::run(chat.clone(), auth.clone())
+    });
+}
+
+/// Runs a job again and again until the server goes down. A run that fails is logged and not made
+/// up for: the next one finds the same work.
+fn every<F>(shutdown: &Shutdown, name: &'static str, pause: Duration, job: impl Fn() -> F + Send + 'static)
+where
+    F: Future<Output = Result<()>> + Send,
+{
+    let over = shutdown.clone();
+    shutdown.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = over.begun() => return,
+            }
+            if let Err(err) = job().await {
+                tracing::warn!(error = ?err, job = name, "a job failed");
+            }
+        }
+    });
+}

@@ -1,0 +1,19 @@
+//! Forgets logins whose last token has expired.
+
+use entity::session;
+use sea_orm::{EntityTrait, QueryFilter};
+
+use crate::{clock::Clock, db::Db, error::Result};
+
+pub async fn run(db: Db, clock: Clock) -> Result<()> {
+    // A day later than need be, so that a token of a swept login is long past any leeway.
+    let before = clock.now() - chrono::TimeDelta::days(1);
+    let swept = session::Entity::delete_many()
+        .filter(session::COLUMN.expires_at.lt(before))
+        .exec(db.writer())
+        .await?;
+    if swept.rows_affected > 0 {
+        tracing::info!(sessions = swept.rows_affected, "forgot expired logins");
+    }
+    Ok(())
+}
