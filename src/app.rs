@@ -101,7 +101,11 @@ impl App {
     }
 
     /// Serves until `stop`, and then goes down without losing anything.
-    pub async fn serve(self, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn serve(
+        self,
+        listeners: Vec<TcpListener>,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
         if let (Some(address), Some(render)) = (self.metrics_listener, self.metrics.clone()) {
             let listener = TcpListener::bind(address)
                 .await
@@ -150,7 +154,10 @@ impl App {
             self.shutdown.finished().await;
         };
         if tokio::time::timeout(CLOSING, close).await.is_err() {
-            tracing::debug!(running = self.shutdown.running(), "some connections did not close by themselves");
+            tracing::debug!(
+                running = self.shutdown.running(),
+                "some connections did not close by themselves"
+            );
         }
         self.db.close().await;
         tracing::info!("gone down");

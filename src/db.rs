@@ -61,9 +61,7 @@ impl Db {
             Some("sqlite") => Self::connect_sqlite(settings).await,
             Some("postgres" | "postgresql") => Self::connect_postgres(settings).await,
             // The URL itself is not shown: a password may stand in it.
-            _ => Err(refused(
-                "the database's URL must begin with sqlite:// or postgres://",
-            )),
+            _ => Err(refused("the database's URL must begin with sqlite:// or postgres://")),
         }
     }
 
@@ -76,9 +74,7 @@ impl Db {
             ));
         }
         if path.as_os_str().is_empty() {
-            return Err(refused(
-                "the database's URL names no file: sqlite://path/to/file.db",
-            ));
+            return Err(refused("the database's URL names no file: sqlite://path/to/file.db"));
         }
         create_folder_of(&path).await?;
 
@@ -99,10 +95,7 @@ impl Db {
             // that believes to be in one: what it "commits" then would be lost. Open another instead.
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_with(
-                both.clone()
-                    .create_if_missing(true)
-                    .read_only(false)
-                    .journal_mode(SqliteJournalMode::Wal),
+                both.clone().create_if_missing(true).read_only(false).journal_mode(SqliteJournalMode::Wal),
             )
             .await
             .map_err(failed)?;
@@ -143,14 +136,8 @@ impl Db {
             .await
             .map_err(failed)?;
         let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
-        let kind = Kind::Postgres {
-            auto_migrate: settings.auto_migrate,
-        };
-        Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
-            kind,
-        })
+        let kind = Kind::Postgres { auto_migrate: settings.auto_migrate };
+        Ok(Self { reader: pool.clone(), writer: pool, kind })
     }
 
     /// For reading. On SQLite these connections cannot write.
@@ -180,11 +167,7 @@ impl Db {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), DbErr> {
         // On SQLite a question that has to look into the file.
-        let question = if self.is_sqlite() {
-            "SELECT count(*) FROM sqlite_schema"
-        } else {
-            "SELECT 1"
-        };
+        let question = if self.is_sqlite() { "SELECT count(*) FROM sqlite_schema" } else { "SELECT 1" };
         self.reader.execute_unprepared(question).await.map(drop)
     }
 
@@ -222,12 +205,7 @@ impl Db {
         let migrations = Migrator::get_migration_with_status_read_only(&self.reader).await?;
         Ok(migrations
             .iter()
-            .map(|migration| {
-                (
-                    migration.name().to_owned(),
-                    migration.status() == MigrationStatus::Applied,
-                )
-            })
+            .map(|migration| (migration.name().to_owned(), migration.status() == MigrationStatus::Applied))
             .collect())
     }
 
@@ -249,11 +227,7 @@ impl Db {
         }
         if self.is_sqlite() {
             // Readers are gone by now: one that still read would keep the log from being emptied.
-            if let Err(err) = self
-                .writer
-                .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
-                .await
-            {
+            if let Err(err) = self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
                 tracing::warn!(error = %err, "the database's log was not folded into its file; the next start does it");
             }
         }
@@ -267,10 +241,7 @@ async fn create_folder_of(path: &Path) -> Result<(), DbErr> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => {
             tokio::fs::create_dir_all(folder).await.map_err(|err| {
-                refused(&format!(
-                    "cannot create the database's folder {}: {err}",
-                    folder.display()
-                ))
+                refused(&format!("cannot create the database's folder {}: {err}", folder.display()))
             })
         }
         _ => Ok(()),
@@ -306,10 +277,9 @@ mod tests {
 
     async fn count(db: &Db, table: &str) -> i64 {
         let question = format!("SELECT count(*) AS n FROM {table}");
-        let row = db.reader().query_one_raw(sea_orm::Statement::from_string(
-            db.reader().get_database_backend(),
-            question,
-        ));
+        let row = db
+            .reader()
+            .query_one_raw(sea_orm::Statement::from_string(db.reader().get_database_backend(), question));
         row.await.unwrap().unwrap().try_get("", "n").unwrap()
     }
 
@@ -318,32 +288,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
         assert!(db.is_sqlite());
-        assert!(
-            db.migration_status()
-                .await
-                .unwrap()
-                .iter()
-                .all(|(_, applied)| !applied)
-        );
+        assert!(db.migration_status().await.unwrap().iter().all(|(_, applied)| !applied));
         db.migrate_at_start().await.unwrap();
         db.migrate_at_start().await.unwrap();
-        assert!(
-            db.migration_status()
-                .await
-                .unwrap()
-                .iter()
-                .all(|(_, applied)| *applied)
-        );
+        assert!(db.migration_status().await.unwrap().iter().all(|(_, applied)| *applied));
         assert_eq!(count(&db, "users").await, 0);
         db.ping().await.unwrap();
         db.migrate_down(1).await.unwrap();
-        assert!(
-            db.migration_status()
-                .await
-                .unwrap()
-                .iter()
-                .any(|(_, applied)| !applied)
-        );
+        assert!(db.migration_status().await.unwrap().iter().any(|(_, applied)| !applied));
         db.close().await;
         assert!(db.ping().await.is_err());
         let files: Vec<_> = std::fs::read_dir(folder.path().join("deep/er"))
@@ -358,11 +310,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
         for connection in [db.writer(), db.reader()] {
-            for (pragma, wanted) in [
-                ("journal_mode", "wal"),
-                ("synchronous", "2"),
-                ("foreign_keys", "1"),
-            ] {
+            for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
                 let asked = format!("SELECT CAST({pragma} AS TEXT) AS value FROM pragma_{pragma}");
                 let asked = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, asked);
                 let row = connection.query_one_raw(asked).await.unwrap().unwrap();
@@ -377,25 +325,16 @@ mod tests {
     async fn a_transaction_that_is_dropped_or_cancelled_leaves_the_writer_usable() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
-        db.writer()
-            .execute_unprepared("CREATE TABLE t (a INTEGER)")
-            .await
-            .unwrap();
+        db.writer().execute_unprepared("CREATE TABLE t (a INTEGER)").await.unwrap();
         for _ in 0..20 {
             let transaction = db.begin().await.unwrap();
-            transaction
-                .execute_unprepared("INSERT INTO t VALUES (1)")
-                .await
-                .unwrap();
+            transaction.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
             drop(transaction);
             let cancelled = tokio::time::timeout(Duration::from_micros(20), db.begin()).await;
             drop(cancelled);
         }
         let transaction = db.begin().await.unwrap();
-        transaction
-            .execute_unprepared("INSERT INTO t VALUES (2)")
-            .await
-            .unwrap();
+        transaction.execute_unprepared("INSERT INTO t VALUES (2)").await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(count(&db, "t").await, 1);
     }
@@ -404,28 +343,17 @@ mod tests {
     async fn the_writer_survives_a_full_disk() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
-        db.writer()
-            .execute_unprepared("CREATE TABLE t (a BLOB)")
-            .await
-            .unwrap();
+        db.writer().execute_unprepared("CREATE TABLE t (a BLOB)").await.unwrap();
         // Of this connection only: the one that replaces it has a disk again.
-        db.writer()
-            .execute_unprepared("PRAGMA max_page_count = 10")
-            .await
-            .unwrap();
+        db.writer().execute_unprepared("PRAGMA max_page_count = 10").await.unwrap();
         let transaction = db.begin().await.unwrap();
-        let full = transaction
-            .execute_unprepared("INSERT INTO t VALUES (randomblob(100000))")
-            .await;
+        let full = transaction.execute_unprepared("INSERT INTO t VALUES (randomblob(100000))").await;
         assert!(full.unwrap_err().to_string().contains("full"));
         // SQLite may have ended the transaction itself; this is what it answers when it has.
         transaction.execute_unprepared("ROLLBACK").await.ok();
         drop(transaction);
         let transaction = db.begin().await.unwrap();
-        transaction
-            .execute_unprepared("INSERT INTO t VALUES (randomblob(100000))")
-            .await
-            .unwrap();
+        transaction.execute_unprepared("INSERT INTO t VALUES (randomblob(100000))").await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(count(&db, "t").await, 1);
     }
@@ -468,10 +396,7 @@ mod tests {
         };
         let root = Db::connect(&settings(url.clone())).await.unwrap();
         let schema = format!("db_{}", uuid::Uuid::now_v7().simple());
-        root.writer()
-            .execute_unprepared(&format!("CREATE SCHEMA {schema}"))
-            .await
-            .unwrap();
+        root.writer().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
         let sign = if url.contains('?') { '&' } else { '?' };
         let mut settings = settings(format!("{url}{sign}options=-c%20search_path%3D{schema}"));
         let lagging = Db::connect(&settings).await.unwrap();
@@ -491,10 +416,7 @@ mod tests {
         for db in [one, two, lagging] {
             db.close().await;
         }
-        root.writer()
-            .execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE"))
-            .await
-            .unwrap();
+        root.writer().execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
         root.close().await;
     }
 }

@@ -69,9 +69,7 @@ impl Failures {
             per_account: (per_account as usize).max(1),
             per_address: (per_address as usize).max(1),
             // A year is as good as for ever, and stays clear of overflow.
-            window: TimeDelta::from_std(window)
-                .unwrap_or(TimeDelta::MAX)
-                .min(TimeDelta::days(366)),
+            window: TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX).min(TimeDelta::days(366)),
             names: RandomState::new(),
             counted: Mutex::default(),
         }))
@@ -94,17 +92,11 @@ impl Failures {
         if let Some(oldest) = by_pair.max(by_address) {
             // A clock set back must not lock anybody out for longer than the window.
             let wait = (oldest - stale).clamp(TimeDelta::milliseconds(1), limits.window);
-            return Err(Error::RateLimited {
-                retry_after: wait.to_std().unwrap_or_default(),
-            });
+            return Err(Error::RateLimited { retry_after: wait.to_std().unwrap_or_default() });
         }
         count(&mut counted.pairs, pair, at, stale);
         count(&mut counted.addresses, address, at, stale);
-        Ok(Attempt {
-            failures: self.clone(),
-            pair,
-            at,
-        })
+        Ok(Attempt { failures: self.clone(), pair, at })
     }
 }
 
@@ -147,11 +139,7 @@ fn frees_at<K: Eq + Hash>(
     while times.front().is_some_and(|at| *at <= stale) {
         times.pop_front();
     }
-    let blocking = times
-        .len()
-        .checked_sub(limit)
-        .and_then(|index| times.get(index))
-        .copied();
+    let blocking = times.len().checked_sub(limit).and_then(|index| times.get(index)).copied();
     if times.is_empty() {
         map.remove(key);
     }
@@ -210,9 +198,7 @@ impl EventBudget {
     /// Spends one event, or says how long until there is one.
     pub fn take(&self) -> Result<()> {
         self.0.check().map_err(|not_until| Error::RateLimited {
-            retry_after: not_until
-                .wait_time_from(self.0.clock().now())
-                .max(Duration::from_millis(1)),
+            retry_after: not_until.wait_time_from(self.0.clock().now()).max(Duration::from_millis(1)),
         })
     }
 }
@@ -256,9 +242,7 @@ mod tests {
     #[test]
     fn attempts_under_way_count() {
         let failures = Failures::new(Clock::movable(), 3, 100, MINUTES);
-        let under_way: Vec<_> = (0..3)
-            .map(|_| failures.attempt("ada", ip("192.0.2.1")).unwrap())
-            .collect();
+        let under_way: Vec<_> = (0..3).map(|_| failures.attempt("ada", ip("192.0.2.1")).unwrap()).collect();
         refused(failures.attempt("ada", ip("192.0.2.1")));
         drop(under_way);
         refused(failures.attempt("ada", ip("192.0.2.1")));
@@ -267,11 +251,7 @@ mod tests {
     #[test]
     fn threads_racing_get_no_more_than_the_limit() {
         let failures = Failures::new(Clock::real(), 5, 100, MINUTES);
-        let racing = || {
-            (0..50)
-                .filter(|_| failures.attempt("ada", ip("192.0.2.1")).is_ok())
-                .count()
-        };
+        let racing = || (0..50).filter(|_| failures.attempt("ada", ip("192.0.2.1")).is_ok()).count();
         let allowed: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(racing)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
@@ -322,10 +302,7 @@ mod tests {
             drop(failures.attempt(&number.to_string(), here).unwrap());
         }
         let remembered = failures.0.counted.lock().pairs.len();
-        assert!(
-            (REMEMBERED * 7 / 8..=REMEMBERED).contains(&remembered),
-            "{remembered}"
-        );
+        assert!((REMEMBERED * 7 / 8..=REMEMBERED).contains(&remembered), "{remembered}");
         refused(failures.attempt(&REMEMBERED.to_string(), here));
         drop(failures.attempt("0", here).unwrap());
 
@@ -344,9 +321,6 @@ mod tests {
         let Err(Error::RateLimited { retry_after }) = budget.take() else {
             panic!("a fourth event passed");
         };
-        assert!(
-            retry_after > Duration::ZERO && retry_after <= Duration::from_secs(1),
-            "{retry_after:?}"
-        );
+        assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(1), "{retry_after:?}");
     }
 }

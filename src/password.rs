@@ -30,10 +30,7 @@ impl Passwords {
     pub fn new(hashing_at_once: usize, hashing_queue: usize) -> Self {
         let turns = hashing_at_once.clamp(1, Semaphore::MAX_PERMITS);
         let places = turns.saturating_add(hashing_queue).min(Semaphore::MAX_PERMITS);
-        Self {
-            places: Arc::new(Semaphore::new(places)),
-            turns: Arc::new(Semaphore::new(turns)),
-        }
+        Self { places: Arc::new(Semaphore::new(places)), turns: Arc::new(Semaphore::new(turns)) }
     }
 
     /// A PHC string with a fresh salt. Checks no length: that is [`check_new`]'s and [`check_room`]'s.
@@ -54,24 +51,13 @@ impl Passwords {
         match checked.await? {
             Ok(()) => Ok(known),
             Err(HashError::PasswordInvalid) => Ok(false),
-            Err(err) => Err(Error::internal(format_args!(
-                "a stored password hash cannot be checked: {err}"
-            ))),
+            Err(err) => Err(Error::internal(format_args!("a stored password hash cannot be checked: {err}"))),
         }
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| Error::Unavailable(Busy::Hashing))?;
-        let turn = self
-            .turns
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(Error::internal)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Unavailable(Busy::Hashing))?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(Error::internal)?;
         let working = tokio::task::spawn_blocking(move || {
             // Held by the work and not by who waits for it: work whose asker has gone still counts.
             let _held = (place, turn);
@@ -136,46 +122,22 @@ mod tests {
         let passwords = Passwords::new(2, 8);
         let hash = passwords.hash(secret("correct horse")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_ne!(
-            hash,
-            passwords.hash(secret("correct horse")).await.unwrap(),
-            "salts differ"
-        );
-        assert!(
-            passwords
-                .verify(secret("correct horse"), Some(hash.clone()))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !passwords
-                .verify(secret("correct horsf"), Some(hash))
-                .await
-                .unwrap()
-        );
+        assert_ne!(hash, passwords.hash(secret("correct horse")).await.unwrap(), "salts differ");
+        assert!(passwords.verify(secret("correct horse"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(secret("correct horsf"), Some(hash)).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_broken_stored_hash_is_a_fault_and_lets_nobody_in() {
-        for broken in [
-            "",
-            "secret",
-            "$argon2id$v=19$m=19456,t=2,p=1$",
-            "$2b$12$abcdefghijklmnopqrstuv",
-        ] {
-            let verified = Passwords::new(1, 1)
-                .verify(secret("secret"), Some(broken.into()))
-                .await;
+        for broken in ["", "secret", "$argon2id$v=19$m=19456,t=2,p=1$", "$2b$12$abcdefghijklmnopqrstuv"] {
+            let verified = Passwords::new(1, 1).verify(secret("secret"), Some(broken.into())).await;
             assert!(!matches!(verified, Ok(true)), "{broken}");
         }
     }
 
     #[tokio::test]
     async fn nobody_has_no_password_and_the_costs_of_everybody() {
-        assert!(
-            !needs_rehash(NOBODY),
-            "other costs would tell known users from unknown ones by the time"
-        );
+        assert!(!needs_rehash(NOBODY), "other costs would tell known users from unknown ones by the time");
         let salt_and_hash = |phc: &str| {
             let hash = PasswordHash::new(phc).unwrap();
             (hash.salt.unwrap().len(), hash.hash.unwrap().len())

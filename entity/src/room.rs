@@ -64,7 +64,5 @@ pub fn pair(a: UserId, b: UserId) -> (UserId, UserId) {
 /// The direct room of these two.
 pub fn between(a: UserId, b: UserId) -> Select<Entity> {
     let (low, high) = pair(a, b);
-    live()
-        .filter(COLUMN.pair_low.eq(low))
-        .filter(COLUMN.pair_high.eq(high))
+    live().filter(COLUMN.pair_low.eq(low)).filter(COLUMN.pair_high.eq(high))
 }

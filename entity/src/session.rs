@@ -23,7 +23,5 @@ impl ActiveModelBehavior for ActiveModel {}
 
 /// A user's sessions that have not been ended.
 pub fn open_of(user: UserId) -> Select<Entity> {
-    Entity::find()
-        .filter(COLUMN.user_id.eq(user))
-        .filter(COLUMN.revoked_at.is_null())
+    Entity::find().filter(COLUMN.user_id.eq(user)).filter(COLUMN.revoked_at.is_null())
 }

@@ -19,9 +19,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in ["tickets", "sessions", "messages", "members", "rooms", "identities", "users"] {
-            manager
-                .drop_table(Table::drop().table(Alias::new(table)).if_exists().to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(Alias::new(table)).if_exists().to_owned()).await?;
         }
         Ok(())
     }
@@ -181,9 +179,5 @@ fn indices() -> Vec<IndexCreateStatement> {
 }
 
 fn references(from: &'static str, column: &'static str, to: &'static str) -> ForeignKeyCreateStatement {
-    ForeignKey::create()
-        .name(format!("{from}_{column}"))
-        .from(from, column)
-        .to(to, "id")
-        .to_owned()
+    ForeignKey::create().name(format!("{from}_{column}")).from(from, column).to(to, "id").to_owned()
 }

@@ -46,10 +46,7 @@ impl fmt::Debug for Keys {
         f.debug_struct("Keys")
             .field("issuer", &self.issuer)
             .field("current", &self.current.kid)
-            .field(
-                "previous",
-                &self.previous.as_ref().map(|(key, until)| (&key.kid, until)),
-            )
+            .field("previous", &self.previous.as_ref().map(|(key, until)| (&key.kid, until)))
             .field("leeway", &self.leeway)
             .finish_non_exhaustive()
     }
@@ -152,7 +149,7 @@ impl Keys {
     }
 
     /// The claims, if one of our keys signed them; times are not looked at.
-    fn verify_signed(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+    pub(super) fn verify_signed(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;
         }
@@ -170,7 +167,7 @@ impl Keys {
         Some(verified.claims)
     }
 
-    fn key(&self, kid: &str, now: DateTime<Utc>) -> Option<&DecodingKey> {
+    pub(super) fn key(&self, kid: &str, now: DateTime<Utc>) -> Option<&DecodingKey> {
         if kid == self.current.kid {
             return Some(&self.current.verifying);
         }
@@ -184,10 +181,7 @@ impl Key {
         let secret = secret.expose_secret().as_bytes();
         let digest = Sha256::digest(secret);
         let kid = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            kid,
-            verifying: DecodingKey::from_secret(secret),
-        }
+        Self { kid, verifying: DecodingKey::from_secret(secret) }
     }
 }
 
@@ -216,12 +210,7 @@ mod tests {
 
     fn keys_of(current: &str, previous: Option<(&str, DateTime<Utc>)>) -> Keys {
         let previous = previous.map(|(secret, until)| (secret.into(), until));
-        Keys::new(
-            "parlor".into(),
-            current.into(),
-            previous,
-            Duration::from_secs(LEEWAY as u64),
-        )
+        Keys::new("parlor".into(), current.into(), previous, Duration::from_secs(LEEWAY as u64))
     }
 
     fn keys() -> Keys {
@@ -284,10 +273,7 @@ mod tests {
         valid(&keys(), &issue(&keys()), now());
         valid(&keys(), &forge(&header(), &claims()), now());
         let signed = jsonwebtoken::decode_header(issue(&keys())).unwrap();
-        assert_eq!(
-            (signed.alg, signed.typ.as_deref()),
-            (Algorithm::HS256, Some("at+jwt"))
-        );
+        assert_eq!((signed.alg, signed.typ.as_deref()), (Algorithm::HS256, Some("at+jwt")));
         assert_eq!(signed.kid.unwrap().len(), 8);
     }
 
@@ -301,12 +287,7 @@ mod tests {
         }
         // The right secret under another hash: a key has one algorithm.
         for (name, algorithm) in [("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)] {
-            invalid(&forge_as(
-                algorithm,
-                &with(header(), "alg", name.into()),
-                &claims(),
-                CURRENT,
-            ));
+            invalid(&forge_as(algorithm, &with(header(), "alg", name.into()), &claims(), CURRENT));
         }
         // A header that asks for a public key's algorithm, over an HMAC; and an HMAC with a public key.
         for name in ["RS256", "ES256", "PS256", "EdDSA"] {
@@ -323,11 +304,7 @@ mod tests {
             invalid(&forge(&with(header(), "typ", typ.into()), &claims()));
         }
         invalid(&forge(&with(header(), "typ", Value::Null), &claims()));
-        valid(
-            &keys(),
-            &forge(&with(header(), "typ", "AT+JWT".into()), &claims()),
-            now(),
-        );
+        valid(&keys(), &forge(&with(header(), "typ", "AT+JWT".into()), &claims()), now());
     }
 
     #[test]
@@ -364,21 +341,13 @@ mod tests {
         valid(&keys(), &token, after(end + LEEWAY - 1));
         for late in [end + LEEWAY, end + LEEWAY + 1, end + 1_000_000] {
             let verdict = keys().verify(&token, after(late));
-            assert!(
-                matches!(verdict, Verdict::Expired(at) if at == after(end)),
-                "{verdict:?}"
-            );
+            assert!(matches!(verdict, Verdict::Expired(at) if at == after(end)), "{verdict:?}");
         }
     }
 
     #[test]
     fn a_token_from_the_future_waits() {
-        let nbf = |ahead: i64| {
-            forge(
-                &header(),
-                &with(claims(), "nbf", (now().timestamp() + ahead).into()),
-            )
-        };
+        let nbf = |ahead: i64| forge(&header(), &with(claims(), "nbf", (now().timestamp() + ahead).into()));
         valid(&keys(), &nbf(LEEWAY), now());
         invalid(&nbf(LEEWAY + 1));
         valid(&keys(), &nbf(LEEWAY + 1), after(1));
@@ -386,13 +355,7 @@ mod tests {
 
     #[test]
     fn times_that_are_none_are_refused() {
-        for time in [
-            json!(i64::MAX),
-            json!(i64::MIN),
-            json!(u64::MAX),
-            json!("1800003600"),
-            json!(1e300),
-        ] {
+        for time in [json!(i64::MAX), json!(i64::MIN), json!(u64::MAX), json!("1800003600"), json!(1e300)] {
             invalid(&forge(&header(), &with(claims(), "exp", time.clone())));
             if time != json!(i64::MIN) {
                 invalid(&forge(&header(), &with(claims(), "nbf", time)));
@@ -427,18 +390,9 @@ mod tests {
 
     #[test]
     fn garbage_and_a_megabyte_are_refused() {
-        for garbage in [
-            "",
-            ".",
-            "..",
-            "...",
-            "a.b.c",
-            "Bearer",
-            "\0",
-            "ä.ö.ü",
-            "e30.e30.e30",
-            &"a".repeat(1 << 20),
-        ] {
+        for garbage in
+            ["", ".", "..", "...", "a.b.c", "Bearer", "\0", "ä.ö.ü", "e30.e30.e30", &"a".repeat(1 << 20)]
+        {
             invalid(garbage);
         }
         let good = issue(&keys());

@@ -3,6 +3,7 @@
 //! left to `chat`, where a credential stands in a request to the gateways.
 
 mod access_token;
+mod inspect;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,11 @@ use entity::{SessionId, UserId, user};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use self::access_token::Keys;
 use self::access_token::{Claims, Verdict};
+pub use self::{
+    access_token::Keys,
+    inspect::{Inspection, Signature},
+};
 use crate::{
     chat::caller::{Caller, Ended, SessionWatch},
     clock::Clock,
@@ -84,15 +88,7 @@ impl Auth {
         settings: AuthSettings,
         watch: Arc<dyn SessionWatch>,
     ) -> Self {
-        Self(Arc::new(Inner {
-            db,
-            clock,
-            passwords,
-            failures,
-            keys,
-            settings,
-            watch,
-        }))
+        Self(Arc::new(Inner { db, clock, passwords, failures, keys, settings, watch }))
     }
 
     /// A new session for whoever knows the password. A wrong password, an unknown user and a deleted
@@ -172,9 +168,7 @@ impl Auth {
             }
             Verdict::Invalid => return Err(Error::Unauthenticated(Why::TokenInvalid)),
         };
-        let expires_at = claims
-            .expires_at()
-            .ok_or(Error::Unauthenticated(Why::TokenInvalid))?;
+        let expires_at = claims.expires_at().ok_or(Error::Unauthenticated(Why::TokenInvalid))?;
         let (row, user) = self.live_session(claims.sid, claims.uid).await?;
         Ok(Caller {
             user: user.id,
@@ -196,9 +190,7 @@ impl Auth {
         session: SessionId,
         user: UserId,
     ) -> Result<(entity::session::Model, user::Model)> {
-        session::live(&self.0.db, session, user)
-            .await?
-            .ok_or(Error::Unauthenticated(Why::TokenRevoked))
+        session::live(&self.0.db, session, user).await?.ok_or(Error::Unauthenticated(Why::TokenRevoked))
     }
 
     async fn known_by_password(&self, username: &str, password: SecretString) -> Result<Option<user::Model>> {
@@ -263,12 +255,7 @@ impl Auth {
     ) -> Result<SignIn> {
         let claims = Claims::new(&self.0.keys, &user, session, now, expires_at);
         let token = self.0.keys.sign(&claims)?;
-        Ok(SignIn {
-            token,
-            expires_at,
-            user,
-            session,
-        })
+        Ok(SignIn { token, expires_at, user, session })
     }
 }
 

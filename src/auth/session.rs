@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use entity::{SessionId, UserId, session, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait, UpdateMany,
-    sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    UpdateMany, sea_query::Expr,
 };
 
 use crate::{db::Db, error::Result};
@@ -24,11 +24,7 @@ pub(super) async fn open(
     expires_at: DateTime<Utc>,
 ) -> Result<Option<(SessionId, user::Model)>> {
     let transaction = db.begin().await?;
-    let user = user::live()
-        .filter(user::Column::Id.eq(known.id))
-        .lock_shared()
-        .one(&transaction)
-        .await?;
+    let user = user::live().filter(user::Column::Id.eq(known.id)).lock_shared().one(&transaction).await?;
     let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else {
         transaction.rollback().await?;
         return Ok(None);
@@ -41,9 +37,7 @@ pub(super) async fn open(
         expires_at: Set(expires_at),
         revoked_at: Set(None),
     };
-    session::Entity::insert(row)
-        .exec_without_returning(&transaction)
-        .await?;
+    session::Entity::insert(row).exec_without_returning(&transaction).await?;
     transaction.commit().await?;
     Ok(Some((id, user)))
 }

@@ -45,27 +45,11 @@ impl House {
         let failures = Failures::new(clock.clone(), 5, 100, Duration::from_secs(300));
         let secret = "a-current-secret-of-more-than-32-bytes".into();
         let keys = Keys::new("parlor".into(), secret, None, Duration::from_secs(5));
-        let settings = AuthSettings {
-            token_ttl: Duration::from_secs(3600),
-        };
+        let settings = AuthSettings { token_ttl: Duration::from_secs(3600) };
         let heard = Arc::new(Heard::default());
-        let auth = Auth::new(
-            db.clone(),
-            clock.clone(),
-            passwords.clone(),
-            failures,
-            keys,
-            settings,
-            heard.clone(),
-        );
-        Self {
-            auth,
-            db,
-            clock,
-            passwords,
-            heard,
-            _folder: folder,
-        }
+        let auth =
+            Auth::new(db.clone(), clock.clone(), passwords.clone(), failures, keys, settings, heard.clone());
+        Self { auth, db, clock, passwords, heard, _folder: folder }
     }
 
     async fn user(&self, username: &str) -> user::Model {
@@ -93,9 +77,7 @@ impl House {
     }
 
     async fn shows(&self, sign_in: &SignIn) -> Result<Caller> {
-        self.auth
-            .authenticate(sign_in.token.expose_secret(), here())
-            .await
+        self.auth.authenticate(sign_in.token.expose_secret(), here()).await
     }
 
     fn heard(&self) -> Vec<(Ended, &'static str)> {
@@ -121,18 +103,12 @@ async fn the_right_password_makes_a_token_that_says_who_one_is() {
     let ada = house.user("Ada").await;
     let sign_in = house.logs_in("aDA", PASSWORD).await.unwrap();
     let caller = house.shows(&sign_in).await.unwrap();
-    assert_eq!(
-        (caller.user, &*caller.username, caller.is_admin),
-        (ada.id, "Ada", false)
-    );
-    assert_eq!(
-        (caller.session, caller.expires_at),
-        (sign_in.session, sign_in.expires_at)
-    );
+    assert_eq!((caller.user, &*caller.username, caller.is_admin), (ada.id, "Ada", false));
+    assert_eq!((caller.session, caller.expires_at), (sign_in.session, sign_in.expires_at));
     assert_eq!(caller.address, here());
     let left = sign_in.expires_at - house.clock.now();
     assert!((3595..=3600).contains(&left.num_seconds()), "{left}");
-    house.auth.recheck(&caller).await.unwrap();
+    assert!(house.auth.ended_among(vec![caller.session]).await.unwrap().is_empty());
     let token = Credential::Token(sign_in.token.clone());
     assert!(!format!("{token:?} {sign_in:?}").contains(sign_in.token.expose_secret()));
     assert!(!format!("{sign_in:?}").contains("argon2"));
@@ -158,10 +134,7 @@ async fn wrong_unknown_passwordless_and_deleted_are_refused_alike() {
     let signed_in = house.logs_in("ada", PASSWORD).await.unwrap();
     let now = house.clock.now();
     house.change(&ada, |ada| ada.deleted_at = Set(Some(now))).await;
-    assert_eq!(
-        unauthenticated(house.logs_in("ada", PASSWORD).await),
-        Why::WrongLogin
-    );
+    assert_eq!(unauthenticated(house.logs_in("ada", PASSWORD).await), Why::WrongLogin);
     assert_eq!(unauthenticated(house.auth.sign_in(&ada).await), Why::WrongLogin);
     assert_eq!(unauthenticated(house.shows(&signed_in).await), Why::TokenRevoked);
 }
@@ -179,10 +152,7 @@ async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
         }
     }
     let [known, unknown] = shortest.map(|time| time.as_secs_f64());
-    assert!(
-        known < 3.0 * unknown && unknown < 3.0 * known,
-        "{known} s and {unknown} s"
-    );
+    assert!(known < 3.0 * unknown && unknown < 3.0 * known, "{known} s and {unknown} s");
 }
 
 #[tokio::test]
@@ -196,11 +166,7 @@ async fn five_wrong_passwords_close_the_door_for_a_while_even_at_the_same_time()
     // The right one is not looked at either, and asking does not prolong the wait.
     let refused = house.logs_in("ada", PASSWORD).await.unwrap_err();
     assert!(matches!(refused, Error::RateLimited { retry_after } if retry_after <= Duration::from_secs(300)));
-    house
-        .auth
-        .login("192.0.2.9".parse().unwrap(), "ada", PASSWORD.into())
-        .await
-        .unwrap();
+    house.auth.login("192.0.2.9".parse().unwrap(), "ada", PASSWORD.into()).await.unwrap();
     house.clock.advance(TimeDelta::seconds(301));
     house.logs_in("ada", PASSWORD).await.unwrap();
 }
@@ -211,10 +177,7 @@ async fn a_fault_is_not_a_wrong_password() {
     house.user("ada").await;
     house.db.close().await;
     for _ in 0..6 {
-        assert!(matches!(
-            house.logs_in("ada", PASSWORD).await,
-            Err(Error::Unavailable(_))
-        ));
+        assert!(matches!(house.logs_in("ada", PASSWORD).await, Err(Error::Unavailable(_))));
     }
 }
 
@@ -230,10 +193,7 @@ async fn a_refreshed_token_stays_in_its_session_and_one_logout_ends_both() {
     assert_eq!(second.session, first.session);
     assert_ne!(second.token.expose_secret(), first.token.expose_secret());
     assert!(second.expires_at > first.expires_at);
-    let row = entity::session::Entity::find_by_id(first.session)
-        .one(house.db.reader())
-        .await
-        .unwrap();
+    let row = entity::session::Entity::find_by_id(first.session).one(house.db.reader()).await.unwrap();
     assert_eq!(row.unwrap().expires_at, second.expires_at);
     house.shows(&first).await.unwrap();
     house.shows(&second).await.unwrap();
@@ -242,14 +202,8 @@ async fn a_refreshed_token_stays_in_its_session_and_one_logout_ends_both() {
     house.auth.logout(&caller).await.unwrap();
     assert_eq!(unauthenticated(house.shows(&first).await), Why::TokenRevoked);
     assert_eq!(unauthenticated(house.shows(&second).await), Why::TokenRevoked);
-    assert_eq!(
-        unauthenticated(house.auth.refresh(&caller).await),
-        Why::TokenRevoked
-    );
-    assert_eq!(
-        unauthenticated(house.auth.recheck(&caller).await),
-        Why::TokenRevoked
-    );
+    assert_eq!(unauthenticated(house.auth.refresh(&caller).await), Why::TokenRevoked);
+    assert_eq!(house.auth.ended_among(vec![caller.session]).await.unwrap(), [caller.session]);
     house.shows(&other).await.unwrap();
     let heard = house.heard();
     assert!(
@@ -268,10 +222,7 @@ async fn a_token_ends_by_the_clock_and_says_when() {
     let why = unauthenticated(house.shows(&sign_in).await);
     let at = sign_in.expires_at.format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
     assert_eq!(why, Why::TokenExpired(at));
-    assert_eq!(
-        unauthenticated(house.auth.authenticate("nonsense", here()).await),
-        Why::TokenInvalid
-    );
+    assert_eq!(unauthenticated(house.auth.authenticate("nonsense", here()).await), Why::TokenInvalid);
 }
 
 #[tokio::test]
@@ -285,11 +236,7 @@ async fn ending_all_spares_one_and_other_people() {
         signed_in.push(house.logs_in("ada", PASSWORD).await.unwrap());
     }
     let spare = signed_in.pop().unwrap();
-    house
-        .auth
-        .end_all(ada.id, Some(spare.session), "the password was changed")
-        .await
-        .unwrap();
+    house.auth.end_all(ada.id, Some(spare.session), "the password was changed").await.unwrap();
     for ended in &signed_in {
         assert_eq!(unauthenticated(house.shows(ended).await), Why::TokenRevoked);
     }
@@ -301,11 +248,7 @@ async fn ending_all_spares_one_and_other_people() {
             if user == ada.id && kept == spare.session),
         "{heard:?}"
     );
-    house
-        .auth
-        .end_all(ada.id, None, "the account was deleted")
-        .await
-        .unwrap();
+    house.auth.end_all(ada.id, None, "the account was deleted").await.unwrap();
     assert_eq!(unauthenticated(house.shows(&spare).await), Why::TokenRevoked);
     house.shows(&bobs).await.unwrap();
 }
@@ -315,13 +258,8 @@ async fn a_session_is_not_opened_with_a_password_that_was_changed_meanwhile() {
     let house = House::new().await;
     let as_checked = house.user("ada").await;
     let new = house.passwords.hash("another horse".into()).await.unwrap();
-    house
-        .change(&as_checked, |ada| ada.password_hash = Set(Some(new)))
-        .await;
-    assert_eq!(
-        unauthenticated(house.auth.sign_in(&as_checked).await),
-        Why::WrongLogin
-    );
+    house.change(&as_checked, |ada| ada.password_hash = Set(Some(new))).await;
+    assert_eq!(unauthenticated(house.auth.sign_in(&as_checked).await), Why::WrongLogin);
     house.logs_in("ada", "another horse").await.unwrap();
 }
 
@@ -332,14 +270,10 @@ async fn a_token_whose_session_is_somebody_elses_is_refused() {
     let bob = house.user("bob").await;
     let adas = house.auth.sign_in(&ada).await.unwrap();
     let (now, end) = house.auth.new_life();
-    for mixed in [
-        house.auth.issue(adas.session, bob, now, end),
-        house.auth.issue(SessionId::new(), ada, now, end),
-    ] {
-        assert_eq!(
-            unauthenticated(house.shows(&mixed.unwrap()).await),
-            Why::TokenRevoked
-        );
+    for mixed in
+        [house.auth.issue(adas.session, bob, now, end), house.auth.issue(SessionId::new(), ada, now, end)]
+    {
+        assert_eq!(unauthenticated(house.shows(&mixed.unwrap()).await), Why::TokenRevoked);
     }
 }
 
@@ -351,18 +285,9 @@ async fn a_hash_of_other_costs_is_replaced_at_the_next_login() {
     let cheap = argon2::Argon2::from(cheap);
     let old: argon2::password_hash::phc::PasswordHash =
         argon2::password_hash::PasswordHasher::hash_password(&cheap, PASSWORD.as_bytes()).unwrap();
-    house
-        .change(&ada, |ada| ada.password_hash = Set(Some(old.to_string())))
-        .await;
-    let stored = async || {
-        user::named("ada")
-            .one(house.db.reader())
-            .await
-            .unwrap()
-            .unwrap()
-            .password_hash
-            .unwrap()
-    };
+    house.change(&ada, |ada| ada.password_hash = Set(Some(old.to_string()))).await;
+    let stored =
+        async || user::named("ada").one(house.db.reader()).await.unwrap().unwrap().password_hash.unwrap();
     unauthenticated(house.logs_in("ada", "wrong").await);
     assert!(needs_rehash(&stored().await), "a wrong password changes nothing");
     house.logs_in("ada", PASSWORD).await.unwrap();

@@ -19,19 +19,41 @@ pub enum Event {
     /// The last member got it; to the sender.
     DeliveredToAll(Arc<Message>),
     /// Somebody has read up to `seq`; to the other members.
-    Read { room: RoomId, receiver: Receiver, username: Arc<str>, seq: Seq },
+    Read {
+        room: RoomId,
+        receiver: Receiver,
+        username: Arc<str>,
+        seq: Seq,
+    },
     Presence(Presence),
     /// To the members of a new group, or to whoever was added to one.
     NewGroup(Group),
     /// To everyone: the list of joinable groups changed. Carries what outsiders may see.
-    RoomsChanged { group: Group, change: Change },
-    MemberJoined { group: RoomId, username: Arc<str> },
-    MemberLeft { group: RoomId, username: Arc<str> },
+    RoomsChanged {
+        group: Group,
+        change: Change,
+    },
+    MemberJoined {
+        group: RoomId,
+        username: Arc<str>,
+    },
+    MemberLeft {
+        group: RoomId,
+        username: Arc<str>,
+    },
     /// Lossy: the one event that may be dropped.
-    Typing { sender: Arc<str>, receiver: Receiver, typing: bool },
-    TokenExpiring { expires_at: DateTime<Utc> },
+    Typing {
+        sender: Arc<str>,
+        receiver: Receiver,
+        typing: bool,
+    },
+    TokenExpiring {
+        expires_at: DateTime<Utc>,
+    },
     /// The last event of a connection: its login has ended.
-    TokenExpired { reason: String },
+    TokenExpired {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,11 @@ const TICK: Duration = Duration::from_millis(200);
 /// What is due when, in order of time. A refreshed token leaves its old entries in place; they are
 /// recognised as out of date when their time comes.
 pub(super) struct Expiry {
-    due: Mutex<BTreeMap<(DateTime<Utc>, ConnectionId, Due), Weak<Connection>>>,
+    due: Mutex<BTreeMap<Entry, Weak<Connection>>>,
 }
+
+/// When, whose, what: in the order in which it comes due.
+type Entry = (DateTime<Utc>, ConnectionId, Due);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {

@@ -114,7 +114,8 @@ impl Chat {
             .all(core.db.reader())
             .await?;
         let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
-        let rosters = core.rosters.get_all(core.db.reader(), rooms.iter().map(|room| room.id).collect()).await?;
+        let rosters =
+            core.rosters.get_all(core.db.reader(), rooms.iter().map(|room| room.id).collect()).await?;
         let rosters: HashMap<RoomId, Arc<Roster>> =
             rosters.into_iter().map(|roster| (roster.id, roster)).collect();
         let mut last = core.last_messages(&rooms, &rosters).await?;
@@ -126,7 +127,7 @@ impl Chat {
             let marks = rosters.get(&room.id)?.member(caller.user)?.marks;
             let kind = match room.kind {
                 room::Kind::Group => ConversationKind::Group(Box::new(groups.remove(&room.id)?)),
-                _ => ConversationKind::Direct { peer: peers.remove(&room.id)? },
+                _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
             };
             let last_message = last.remove(&room.id);
             Some(Conversation { delivered: marks.delivered, read: marks.read, kind, last_message, room })
@@ -237,13 +238,22 @@ impl Core {
     }
 
     /// The messages of a room that follow a seq, oldest first.
-    pub(super) async fn page_after(&self, roster: &Roster, after: Seq, limit: u64) -> Result<Vec<Arc<Message>>> {
+    pub(super) async fn page_after(
+        &self,
+        roster: &Roster,
+        after: Seq,
+        limit: u64,
+    ) -> Result<Vec<Arc<Message>>> {
         let rows = message::after(roster.id, after, limit).all(self.db.reader()).await?;
         self.nouns(roster, rows).await
     }
 
     /// Rows of one room as nouns.
-    pub(super) async fn nouns(&self, roster: &Roster, rows: Vec<message::Model>) -> Result<Vec<Arc<Message>>> {
+    pub(super) async fn nouns(
+        &self,
+        roster: &Roster,
+        rows: Vec<message::Model>,
+    ) -> Result<Vec<Arc<Message>>> {
         let floors = roster.floors();
         let names = self.sender_names(roster, &rows).await?;
         let noun = |row: message::Model| {
@@ -278,8 +288,11 @@ impl Core {
         rooms: &[room::Model],
         rosters: &HashMap<RoomId, Arc<Roster>>,
     ) -> Result<HashMap<RoomId, Message>> {
-        let newest: Vec<_> =
-            rooms.iter().filter(|room| room.last_seq > Seq::ZERO).map(|room| (room.id.0, room.last_seq.0)).collect();
+        let newest: Vec<_> = rooms
+            .iter()
+            .filter(|room| room.last_seq > Seq::ZERO)
+            .map(|room| (room.id.0, room.last_seq.0))
+            .collect();
         if newest.is_empty() {
             return Ok(HashMap::new());
         }
@@ -298,8 +311,7 @@ impl Core {
                     .add(is(message::Column::RoomId, "column1"))
                     .add(is(message::Column::Seq, "column2")),
             );
-        let rows =
-            message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
+        let rows = message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
         let mut last = HashMap::with_capacity(rows.len());
         for row in rows {
             let Some(roster) = rosters.get(&row.room_id) else { continue };

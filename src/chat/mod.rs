@@ -27,9 +27,9 @@ mod members;
 mod messages;
 mod presence;
 mod receipts;
+mod rooms;
 mod roster;
 mod rosters;
-mod rooms;
 mod users;
 mod writer;
 
@@ -40,13 +40,11 @@ use tokio_util::task::TaskTracker;
 
 pub use self::{
     messages::{Draft, HistoryQuery, Place},
-    roster::Reply,
     rooms::{GroupChange, GroupRef, ListGroups, NewGroup},
+    roster::Reply,
     users::{ListUsers, NewUser, UserChange},
 };
-use crate::{
-    clock::Clock, db::Db, error::Result, limits::Failures, password::Passwords, shutdown::Shutdown,
-};
+use crate::{clock::Clock, db::Db, error::Result, limits::Failures, password::Passwords, shutdown::Shutdown};
 
 /// The limits and paces of the core; where they come from is not its business.
 #[derive(Clone, Debug)]

@@ -78,7 +78,7 @@ impl Conversation {
 
 #[derive(Clone, Debug)]
 pub enum ConversationKind {
-    Direct { peer: User },
+    Direct { peer: Box<User> },
     Group(Box<Group>),
 }
 

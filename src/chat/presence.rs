@@ -1,10 +1,7 @@
 //! Who is online, and who is typing. A user is online from the first connection until a while
 //! after the last, so that a reload does not flicker.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Chat, Core,
@@ -65,7 +62,7 @@ impl Core {
                 () = core.shutdown.begun() => return,
             }
             if core.hub.confirm(&departure) {
-                core.receipts.last_seen(departure.user, last_seen);
+                core.receipts.saw(departure.user, last_seen);
                 let presence = Presence { username: departure.username, online: false, last_seen };
                 core.tell_presence(departure.user, presence, &rosters);
             }
@@ -95,7 +92,7 @@ impl Core {
 pub(super) async fn save_all_seen(core: &Arc<Core>) -> Result<()> {
     let now = core.clock.now();
     for user in core.hub.online() {
-        core.receipts.last_seen(user, now);
+        core.receipts.saw(user, now);
     }
     receipts::flush(core).await
 }

@@ -15,7 +15,9 @@ use entity::{RoomId, Seq, UserId, member, message, user};
 use parking_lot::Mutex;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QuerySelect,
-    sea_query::{Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, Query, TableRef, ValueTuple},
+    sea_query::{
+        Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, Query, TableRef, ValueTuple,
+    },
 };
 use tokio::sync::Notify;
 
@@ -52,9 +54,14 @@ impl Receipts {
     }
 
     /// A user was last seen then.
-    pub fn last_seen(&self, user: UserId, at: DateTime<Utc>) {
+    pub fn saw(&self, user: UserId, at: DateTime<Utc>) {
         self.seen.lock().insert(user, at);
         self.work.notify_one();
+    }
+
+    /// When a user was last seen, where the database does not know it yet.
+    pub fn last_seen(&self, user: UserId) -> Option<DateTime<Utc>> {
+        self.seen.lock().get(&user).copied()
     }
 }
 
@@ -105,8 +112,7 @@ impl Chat {
         if roster.id == self.core.lobby.id {
             return Ok(Seq::ZERO);
         }
-        let (seq, moved) =
-            roster.read_up_to(caller.user, seq).ok_or(Error::Forbidden(Denial::NotAMember))?;
+        let (seq, moved) = roster.read_up_to(caller.user, seq).ok_or(Error::Forbidden(Denial::NotAMember))?;
         if moved {
             self.core.receipts.touch(&roster);
         }
@@ -151,19 +157,17 @@ pub(super) async fn run(core: Arc<Core>) {
 /// Saves all receipts that have moved, then says what follows from them.
 pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     let touched = std::mem::take(&mut *core.receipts.touched.lock());
-    let seen = std::mem::take(&mut *core.receipts.seen.lock());
+    // They stay where they are asked for until they are saved.
+    let seen = core.receipts.seen.lock().clone();
     let moved: Vec<(Arc<Roster>, Vec<Unsaved>)> =
         touched.into_values().map(|roster| (roster.clone(), roster.unsaved())).collect();
     if let Err(err) = save(core, &moved, &seen).await {
         for (roster, _) in &moved {
             core.receipts.touch(roster);
         }
-        let mut waiting = core.receipts.seen.lock();
-        for (user, at) in seen {
-            waiting.entry(user).or_insert(at);
-        }
         return Err(err);
     }
+    core.receipts.seen.lock().retain(|user, at| seen.get(user) != Some(at));
     for (roster, receipts) in moved {
         roster.saved(&receipts);
         for receipt in receipts.iter().filter(|receipt| receipt.read_moved) {
@@ -209,9 +213,7 @@ async fn tell(core: &Arc<Core>, roster: &Arc<Roster>, telling: Telling) -> Resul
 
 async fn own_messages(core: &Core, roster: &Roster, telling: Telling) -> Result<Vec<Arc<Message>>> {
     if let Some(mut recent) = roster.recent(telling.after) {
-        recent.retain(|message| {
-            message.row.sender_id == telling.sender && message.row.seq <= telling.upto
-        });
+        recent.retain(|message| message.row.sender_id == telling.sender && message.row.seq <= telling.upto);
         return Ok(recent);
     }
     let rows = message::sent_by(telling.sender, roster.id, telling.after, telling.upto)
@@ -231,7 +233,8 @@ async fn save(
         .flat_map(|(roster, receipts)| {
             receipts.iter().map(|receipt| {
                 let marks = receipt.marks;
-                (roster.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.told.0).into_value_tuple()
+                (roster.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.told.0)
+                    .into_value_tuple()
             })
         })
         .collect();

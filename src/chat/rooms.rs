@@ -668,10 +668,7 @@ pub(super) async fn open_lobby(db: &Db, clock: &Clock, rosters: &Rosters) -> Res
             deleted_at: Set(None),
         };
         // Another node may make it at the same moment; either way it is there then.
-        room::Entity::insert(row)
-            .on_conflict_do_nothing()
-            .exec_without_returning(db.writer())
-            .await?;
+        room::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(db.writer()).await?;
     }
     rosters.get(db.reader(), LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
 }

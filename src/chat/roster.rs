@@ -202,11 +202,7 @@ pub struct Unsaved {
 }
 
 impl Roster {
-    pub(super) fn new(
-        room: &room::Model,
-        pair: Option<[Peer; 2]>,
-        members: HashMap<UserId, Entry>,
-    ) -> Self {
+    pub(super) fn new(room: &room::Model, pair: Option<[Peer; 2]>, members: HashMap<UserId, Entry>) -> Self {
         Self {
             id: room.id,
             kind: room.kind,

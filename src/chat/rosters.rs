@@ -18,7 +18,8 @@ use entity::{
 };
 use parking_lot::Mutex;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    RelationTrait,
 };
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 

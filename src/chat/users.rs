@@ -2,8 +2,10 @@
 
 use entity::{UserId, member, user};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, Condition, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::{Expr, ExprTrait, Func, LikeExpr},
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, Condition, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Func, LikeExpr},
 };
 use secrecy::SecretString;
 
@@ -183,7 +185,8 @@ impl Chat {
 }
 
 impl Core {
-    pub(super) fn user_noun(&self, row: user::Model) -> User {
+    pub(super) fn user_noun(&self, mut row: user::Model) -> User {
+        row.last_seen_at = self.receipts.last_seen(row.id).or(row.last_seen_at);
         User { online: self.hub.is_online(row.id), row }
     }
 

@@ -64,7 +64,10 @@ fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         either(&mut terminate, &mut interrupt).await;
-        #[expect(clippy::disallowed_methods, reason = "it must not be waited for: it is the way out of waiting")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it must not be waited for: it is the way out of waiting"
+        )]
         tokio::spawn(async move {
             either(&mut terminate, &mut interrupt).await;
             eprintln!("stopped without waiting");

@@ -53,9 +53,7 @@ pub struct AuthConfig {
 impl AuthConfig {
     /// The previous key and until when it is accepted.
     pub fn previous(&self) -> Option<(&SecretString, DateTime<Utc>)> {
-        self.previous_jwt_secret
-            .as_ref()
-            .zip(self.previous_jwt_secret_until)
+        self.previous_jwt_secret.as_ref().zip(self.previous_jwt_secret_until)
     }
 
     pub(super) fn check(&self, mode: Mode, found: &mut Findings<'_>) {
@@ -69,17 +67,11 @@ impl AuthConfig {
             found.refuse(
                 "token_ttl",
                 format!("is {}", format_duration(self.token_ttl)),
-                format!(
-                    "use at least \"1s\", and more than auth.leeway ({})",
-                    format_duration(self.leeway)
-                ),
+                format!("use at least \"1s\", and more than auth.leeway ({})", format_duration(self.leeway)),
             );
         }
         if self.leeway > MOST_LEEWAY {
-            let wrong = format!(
-                "is {}, so expired tokens would live on",
-                format_duration(self.leeway)
-            );
+            let wrong = format!("is {}, so expired tokens would live on", format_duration(self.leeway));
             found.refuse("leeway", wrong, "use at most \"60s\"");
         }
         found.duration_or_zero("token_ttl", self.token_ttl);
@@ -143,9 +135,7 @@ mod instant {
         };
         match DateTime::parse_from_rfc3339(&text) {
             Ok(instant) => Ok(Some(instant.to_utc())),
-            Err(error) => Err(de::Error::custom(format!(
-                "\"{text}\" is not an RFC 3339 instant ({error})"
-            ))),
+            Err(error) => Err(de::Error::custom(format!("\"{text}\" is not an RFC 3339 instant ({error})"))),
         }
     }
 
@@ -172,35 +162,20 @@ mod tests {
     }
 
     fn mistakes(config: &Config) -> Vec<String> {
-        config
-            .check()
-            .into_iter()
-            .map(|mistake| format!("{} {}", mistake.setting, mistake.wrong))
-            .collect()
+        config.check().into_iter().map(|mistake| format!("{} {}", mistake.setting, mistake.wrong)).collect()
     }
 
     #[test]
     fn the_development_secret_is_the_one_in_the_file() {
-        assert_eq!(
-            Config::development().auth.jwt_secret.expose_secret(),
-            DEVELOPMENT_SECRET
-        );
+        assert_eq!(Config::development().auth.jwt_secret.expose_secret(), DEVELOPMENT_SECRET);
     }
 
     #[test]
     fn production_wants_a_secret_of_its_own() {
         for (secret, development, production) in [
             (GOOD, vec![], vec![]),
-            (
-                "",
-                vec!["auth.jwt_secret is missing"],
-                vec!["auth.jwt_secret is missing"],
-            ),
-            (
-                "31 bytes are not quite as long.",
-                vec![],
-                vec!["auth.jwt_secret is only 31 bytes long"],
-            ),
+            ("", vec!["auth.jwt_secret is missing"], vec!["auth.jwt_secret is missing"]),
+            ("31 bytes are not quite as long.", vec![], vec!["auth.jwt_secret is only 31 bytes long"]),
             (
                 DEVELOPMENT_SECRET,
                 vec![],
@@ -221,16 +196,8 @@ mod tests {
             (Some(OTHER), None, Some("auth.previous_jwt_secret_until is empty")),
             (None, until, Some("auth.previous_jwt_secret is empty")),
             (Some(GOOD), until, Some("auth.previous_jwt_secret is the same")),
-            (
-                Some("short"),
-                until,
-                Some("auth.previous_jwt_secret is only 5 bytes"),
-            ),
-            (
-                Some(DEVELOPMENT_SECRET),
-                until,
-                Some("auth.previous_jwt_secret is the development secret"),
-            ),
+            (Some("short"), until, Some("auth.previous_jwt_secret is only 5 bytes")),
+            (Some(DEVELOPMENT_SECRET), until, Some("auth.previous_jwt_secret is the development secret")),
         ] {
             let mut config = config(Mode::Production, GOOD);
             config.auth.previous_jwt_secret = previous.map(SecretString::from);
@@ -238,16 +205,10 @@ mod tests {
             let found = mistakes(&config);
             assert_eq!(found.len(), usize::from(expected.is_some()), "{found:?}");
             assert!(
-                found
-                    .iter()
-                    .zip(expected)
-                    .all(|(found, expected)| found.starts_with(expected)),
+                found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)),
                 "{found:?}"
             );
-            assert_eq!(
-                config.auth.previous().is_some(),
-                previous.is_some() && until.is_some()
-            );
+            assert_eq!(config.auth.previous().is_some(), previous.is_some() && until.is_some());
         }
     }
 
@@ -256,16 +217,8 @@ mod tests {
         for (ttl, leeway, expected) in [
             (Duration::from_secs(6), Duration::from_secs(5), vec![]),
             (Duration::from_secs(1), Duration::ZERO, vec![]),
-            (
-                Duration::from_secs(5),
-                Duration::from_secs(5),
-                vec!["auth.token_ttl is 5s"],
-            ),
-            (
-                Duration::from_millis(999),
-                Duration::ZERO,
-                vec!["auth.token_ttl is 999ms"],
-            ),
+            (Duration::from_secs(5), Duration::from_secs(5), vec!["auth.token_ttl is 5s"]),
+            (Duration::from_millis(999), Duration::ZERO, vec!["auth.token_ttl is 999ms"]),
             (
                 Duration::from_secs(3600),
                 Duration::from_secs(61),

@@ -49,20 +49,13 @@ fn exact(origin: &str) -> Result<(), (&'static str, String)> {
     let example =
         || "write it as scheme://host or scheme://host:port, such as \"https://chat.example.com\"".to_owned();
     if origin.contains('*') {
-        return Err((
-            "has a wildcard, and only exact origins are compared",
-            "list each origin".to_owned(),
-        ));
+        return Err(("has a wildcard, and only exact origins are compared", "list each origin".to_owned()));
     }
     let Some((scheme, authority)) = origin.split_once("://") else {
         return Err(("has no scheme", example()));
     };
     if let Some((host, path)) = authority.split_once(['/', '?', '#']) {
-        let wrong = if path.is_empty() {
-            "ends in a slash"
-        } else {
-            "has a path"
-        };
+        let wrong = if path.is_empty() { "ends in a slash" } else { "has a path" };
         return Err((wrong, format!("write \"{scheme}://{host}\"")));
     }
     if origin.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -76,16 +69,12 @@ fn exact(origin: &str) -> Result<(), (&'static str, String)> {
         _ => (authority, None),
     };
     let scheme_is_valid = scheme.starts_with(|c: char| c.is_ascii_lowercase())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     let host_is_valid = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => {
             !host.is_empty()
-                && host
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
         }
     };
     let port_is_valid =
@@ -152,21 +141,9 @@ mod tests {
             let mut config = Config::development();
             config.mode = mode;
             config.cors.origins.push("*".to_owned());
-            assert!(
-                config
-                    .check()
-                    .iter()
-                    .any(|mistake| mistake.setting == "cors.origins"),
-                "{mode}"
-            );
+            assert!(config.check().iter().any(|mistake| mistake.setting == "cors.origins"), "{mode}");
             config.cors.credentials = false;
-            assert!(
-                config
-                    .check()
-                    .iter()
-                    .all(|mistake| mistake.setting != "cors.origins"),
-                "{mode}"
-            );
+            assert!(config.check().iter().all(|mistake| mistake.setting != "cors.origins"), "{mode}");
         }
     }
 }

@@ -37,10 +37,7 @@ impl DatabaseConfig {
         if !is_complete {
             found.refuse(
                 "url",
-                format!(
-                    "\"{}\" is not the address of a database that Parlor can use",
-                    self.url
-                ),
+                format!("\"{}\" is not the address of a database that Parlor can use", self.url),
                 "use \"sqlite://path/to/file.db\" or \"postgres://user:password@host/database\"",
             );
         }
@@ -81,9 +78,6 @@ mod tests {
         let mut config = Config::development();
         config.database.url = "mysql://ada:hunter2@db/parlor".into();
         let told = format!("{:?}", config.check());
-        assert!(
-            told.contains("mysql://ada:") && !told.contains("hunter2"),
-            "{told}"
-        );
+        assert!(told.contains("mysql://ada:") && !told.contains("hunter2"), "{told}");
     }
 }

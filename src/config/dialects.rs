@@ -25,33 +25,21 @@ const OPEN: [(&str, IsOn); 1] = [("angular", |dialects| dialects.angular)];
 impl DialectsConfig {
     /// The open dialects that are on, for a warning at start.
     pub fn open_ones(&self) -> Vec<&'static str> {
-        OPEN.into_iter()
-            .filter(|(_, is_on)| is_on(self))
-            .map(|(name, _)| name)
-            .collect()
+        OPEN.into_iter().filter(|(_, is_on)| is_on(self)).map(|(name, _)| name).collect()
     }
 
     pub(super) fn check(&self, mode: Mode, found: &mut Findings<'_>) {
         let names = OPEN.into_iter().map(|(name, _)| name);
-        for unknown in self
-            .open
-            .iter()
-            .filter(|opened| !names.clone().any(|name| name == *opened))
-        {
+        for unknown in self.open.iter().filter(|opened| !names.clone().any(|name| name == *opened)) {
             let right = match nearest(unknown, names.clone()) {
                 Some(name) => format!("did you mean \"{name}\"?"),
-                None => format!(
-                    "the open dialects are: {}",
-                    names.clone().collect::<Vec<_>>().join(", ")
-                ),
+                None => format!("the open dialects are: {}", names.clone().collect::<Vec<_>>().join(", ")),
             };
             found.refuse("open", format!("\"{unknown}\" is not an open dialect"), right);
         }
         if mode == Mode::Production {
-            for name in self
-                .open_ones()
-                .into_iter()
-                .filter(|name| !self.open.iter().any(|opened| opened == name))
+            for name in
+                self.open_ones().into_iter().filter(|name| !self.open.iter().any(|opened| opened == name))
             {
                 found.refuse(
                     name,
@@ -73,18 +61,8 @@ mod tests {
             (false, vec![], vec![], vec![]),
             (true, vec!["angular"], vec![], vec![]),
             (true, vec![], vec![], vec!["dialects.angular"]),
-            (
-                false,
-                vec!["anglar"],
-                vec!["dialects.open"],
-                vec!["dialects.open"],
-            ),
-            (
-                true,
-                vec!["lobby"],
-                vec!["dialects.open"],
-                vec!["dialects.open", "dialects.angular"],
-            ),
+            (false, vec!["anglar"], vec!["dialects.open"], vec!["dialects.open"]),
+            (true, vec!["lobby"], vec!["dialects.open"], vec!["dialects.open", "dialects.angular"]),
         ] {
             for (mode, expected) in [(Mode::Development, development), (Mode::Production, production)] {
                 let mut config = Config::development();
@@ -95,10 +73,7 @@ mod tests {
                 let mistakes = config.check();
                 let named: Vec<_> = mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
                 assert_eq!(named, expected, "{mode} {open:?}");
-                assert_eq!(
-                    config.dialects.open_ones(),
-                    if angular { vec!["angular"] } else { vec![] }
-                );
+                assert_eq!(config.dialects.open_ones(), if angular { vec!["angular"] } else { vec![] });
             }
         }
     }

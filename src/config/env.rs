@@ -8,12 +8,8 @@ pub(super) const PREFIX: &str = "PARLOR__";
 /// This process's environment, for [`Config::load`](super::Config::load). Bytes that are not UTF-8 are replaced, which
 /// `load` then refuses, rather than the panic of `std::env::vars`.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().map(|(name, value)| {
-        (
-            name.to_string_lossy().into_owned(),
-            value.to_string_lossy().into_owned(),
-        )
-    })
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
 }
 
 /// What the text of an environment variable may mean, the likeliest for this kind of setting first.
@@ -26,15 +22,10 @@ pub(super) fn readings(text: &str, default: &Value) -> Vec<Value> {
     };
     match default {
         // A string first, even if it looks like a number: a password may.
-        Value::String(_) => [Some(string()), toml(), text.contains(',').then(list)]
-            .into_iter()
-            .flatten()
-            .collect(),
-        Value::Array(_) => toml()
-            .filter(Value::is_array)
-            .into_iter()
-            .chain([list()])
-            .collect(),
+        Value::String(_) => {
+            [Some(string()), toml(), text.contains(',').then(list)].into_iter().flatten().collect()
+        }
+        Value::Array(_) => toml().filter(Value::is_array).into_iter().chain([list()]).collect(),
         _ => toml().into_iter().chain([string()]).collect(),
     }
 }
@@ -59,11 +50,7 @@ mod tests {
             (" true ", &Value::from(false), Value::from(true)),
             ("12", &Value::from(1), Value::from(12)),
             ("twelve", &Value::from(1), Value::from("twelve")),
-            (
-                "1\n[auth]\nsignup = false",
-                &Value::from(1),
-                Value::from("1\n[auth]\nsignup = false"),
-            ),
+            ("1\n[auth]\nsignup = false", &Value::from(1), Value::from("1\n[auth]\nsignup = false")),
         ] {
             assert_eq!(readings(written, default).first(), Some(&first), "{written}");
         }

@@ -28,12 +28,7 @@ impl Layers {
     pub fn built_in(mode: Mode) -> Self {
         let schema = Schema::of(mode);
         let merged = schema.defaults();
-        let mut layers = Self {
-            schema,
-            merged,
-            set_by: BTreeMap::new(),
-            mistakes: Vec::new(),
-        };
+        let mut layers = Self { schema, merged, set_by: BTreeMap::new(), mistakes: Vec::new() };
         let of_mode = match mode {
             Mode::Development => DEVELOPMENT,
             Mode::Production => PRODUCTION,
@@ -58,26 +53,17 @@ impl Layers {
                 let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
                 let line = before.matches('\n').count() + 1;
                 let wrong = format!("is not TOML, at line {line} ({})", error.message());
-                self.refuse(
-                    &origin,
-                    None,
-                    wrong,
-                    "correct that line; config/default.toml shows the form",
-                );
+                self.refuse(&origin, None, wrong, "correct that line; config/default.toml shows the form");
             }
         }
     }
 
     /// Variables without our prefix are somebody else's.
     pub fn env(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
-        let ours: BTreeMap<_, _> = variables
-            .into_iter()
-            .filter(|(name, _)| name.starts_with(env::PREFIX))
-            .collect();
+        let ours: BTreeMap<_, _> =
+            variables.into_iter().filter(|(name, _)| name.starts_with(env::PREFIX)).collect();
         for (variable, text) in ours {
-            let path = variable[env::PREFIX.len()..]
-                .to_ascii_lowercase()
-                .replace("__", ".");
+            let path = variable[env::PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             match self.schema.default_of(&path) {
                 None if path.is_empty() => {
                     self.refuse(&variable, None, "names no setting", "write PARLOR__SECTION__KEY")
@@ -198,10 +184,7 @@ mod tests {
             let table = embedded(text);
             for name in names(&table) {
                 let (section, key) = name.split_once('.').expect("a dotted name");
-                assert!(
-                    schema.default_of(&name).is_some(),
-                    "{name} is not in default.toml"
-                );
+                assert!(schema.default_of(&name).is_some(), "{name} is not in default.toml");
                 assert_ne!(schema.default_of(&name), Some(&table[section][key]), "{name}");
             }
         }

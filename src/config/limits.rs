@@ -53,10 +53,7 @@ impl LimitsConfig {
             ("events_burst", self.events_burst as usize),
             ("connections_per_user", self.connections_per_user),
             ("failed_attempts", self.failed_attempts as usize),
-            (
-                "failed_attempts_per_address",
-                self.failed_attempts_per_address as usize,
-            ),
+            ("failed_attempts_per_address", self.failed_attempts_per_address as usize),
             ("profile_bytes", self.profile_bytes),
             ("group_members", self.group_members),
             ("unacknowledged", self.unacknowledged),
@@ -79,20 +76,14 @@ impl LimitsConfig {
         if self.content_bytes >= self.packet_bytes {
             found.refuse(
                 "content_bytes",
-                format!(
-                    "{} does not fit into a packet of limits.packet_bytes",
-                    self.content_bytes
-                ),
+                format!("{} does not fit into a packet of limits.packet_bytes", self.content_bytes),
                 format!("use less than {}", self.packet_bytes),
             );
         }
         if self.failed_attempts_per_address < self.failed_attempts {
             found.refuse(
                 "failed_attempts_per_address",
-                format!(
-                    "{} is less than limits.failed_attempts",
-                    self.failed_attempts_per_address
-                ),
+                format!("{} is less than limits.failed_attempts", self.failed_attempts_per_address),
                 format!("use at least {}", self.failed_attempts),
             );
         }
@@ -111,14 +102,8 @@ mod tests {
             (|_| (), &[]),
             (|limits| limits.events_burst = 49, &["limits.events_burst"]),
             (|limits| limits.events_burst = 50, &[]),
-            (
-                |limits| limits.content_bytes = limits.packet_bytes,
-                &["limits.content_bytes"],
-            ),
-            (
-                |limits| limits.failed_attempts = 101,
-                &["limits.failed_attempts_per_address"],
-            ),
+            (|limits| limits.content_bytes = limits.packet_bytes, &["limits.content_bytes"]),
+            (|limits| limits.failed_attempts = 101, &["limits.failed_attempts_per_address"]),
             (|limits| limits.waiting_events = 0, &["limits.waiting_events"]),
             (
                 |limits| (limits.group_members, limits.ack_timeout) = (0, std::time::Duration::ZERO),

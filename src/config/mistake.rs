@@ -76,11 +76,7 @@ impl<'a> Findings<'a> {
     /// A count or a size: zero would stop everything, and beyond u32 the queues and pools built from it panic.
     pub fn count(&mut self, key: &str, value: usize) {
         if value == 0 || u32::try_from(value).is_err() {
-            self.refuse(
-                key,
-                format!("is {value}"),
-                format!("use a number from 1 to {}", u32::MAX),
-            );
+            self.refuse(key, format!("is {value}"), format!("use a number from 1 to {}", u32::MAX));
         }
     }
 
@@ -95,11 +91,7 @@ impl<'a> Findings<'a> {
     /// A duration that may be zero.
     pub fn duration_or_zero(&mut self, key: &str, value: Duration) {
         if value > LONGEST {
-            self.refuse(
-                key,
-                format!("is {}", format_duration(value)),
-                "use at most \"3650days\"",
-            );
+            self.refuse(key, format!("is {}", format_duration(value)), "use at most \"3650days\"");
         }
     }
 }
@@ -120,9 +112,7 @@ mod tests {
             mistake.to_string(),
             "cors.origins (from PARLOR__CORS__ORIGINS): has line breaks; write it on one"
         );
-        let error = ConfigError {
-            mistakes: vec![mistake.clone(), mistake],
-        };
+        let error = ConfigError { mistakes: vec![mistake.clone(), mistake] };
         assert_eq!(error.to_string().lines().count(), 2);
     }
 
@@ -138,9 +128,6 @@ mod tests {
         found.duration_or_zero("fine", Duration::ZERO);
         found.duration("for_ever", LONGEST + Duration::from_secs(1));
         let named: Vec<_> = mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
-        assert_eq!(
-            named,
-            ["writer.zero", "writer.huge", "writer.never", "writer.for_ever"]
-        );
+        assert_eq!(named, ["writer.zero", "writer.huge", "writer.never", "writer.for_ever"]);
     }
 }

@@ -68,9 +68,7 @@ impl FromStr for Mode {
         match text {
             "development" => Ok(Self::Development),
             "production" => Ok(Self::Production),
-            _ => Err(format!(
-                "\"{text}\" is neither \"development\" nor \"production\""
-            )),
+            _ => Err(format!("\"{text}\" is neither \"development\" nor \"production\"")),
         }
     }
 }
@@ -139,22 +137,15 @@ impl Config {
     /// Everything that is wrong with the values, for the mode. Empty when Parlor can start.
     pub fn check(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
-        self.server
-            .check(self.mode, &mut Findings::of("server", &mut mistakes));
+        self.server.check(self.mode, &mut Findings::of("server", &mut mistakes));
         self.cors.check(&mut Findings::of("cors", &mut mistakes));
         self.database.check(&mut Findings::of("database", &mut mistakes));
-        self.auth
-            .check(self.mode, &mut Findings::of("auth", &mut mistakes));
+        self.auth.check(self.mode, &mut Findings::of("auth", &mut mistakes));
         self.limits.check(&mut Findings::of("limits", &mut mistakes));
         self.writer.check(&mut Findings::of("writer", &mut mistakes));
         self.presence.check(&mut Findings::of("presence", &mut mistakes));
-        self.dialects
-            .check(self.mode, &mut Findings::of("dialects", &mut mistakes));
-        self.telemetry.check(
-            self.mode,
-            &self.server.listen,
-            &mut Findings::of("telemetry", &mut mistakes),
-        );
+        self.dialects.check(self.mode, &mut Findings::of("dialects", &mut mistakes));
+        self.telemetry.check(self.mode, &self.server.listen, &mut Findings::of("telemetry", &mut mistakes));
         mistakes
     }
 

@@ -41,33 +41,19 @@ impl Schema {
 
     /// What belongs there: the comment in `default.toml`, and the default.
     pub fn expected(&self, path: &str) -> String {
-        let default = self
-            .default_of(path)
-            .map(|value| format!(" Default: {value}"))
-            .unwrap_or_default();
-        format!(
-            "what belongs here: {}{default}",
-            comment(path).unwrap_or_default()
-        )
+        let default = self.default_of(path).map(|value| format!(" Default: {value}")).unwrap_or_default();
+        format!("what belongs here: {}{default}", comment(path).unwrap_or_default())
     }
 
     /// What an unknown name was probably meant to be.
     pub fn suggestion(&self, path: &str) -> String {
         let settings = names(&self.0);
         let setting = || nearest(path, settings.iter().map(String::as_str)).map(str::to_owned);
-        let sections: Vec<_> = self
-            .0
-            .keys()
-            .map(String::as_str)
-            .filter(|name| self.is_section(name))
-            .collect();
+        let sections: Vec<_> =
+            self.0.keys().map(String::as_str).filter(|name| self.is_section(name)).collect();
         let section = || nearest(path, sections.iter().copied()).map(|section| format!("[{section}]"));
         // A name without a dot is most often a section's.
-        let meant = if path.contains('.') {
-            setting()
-        } else {
-            section().or_else(setting)
-        };
+        let meant = if path.contains('.') { setting() } else { section().or_else(setting) };
         if let Some(meant) = meant {
             return format!("did you mean {meant}?");
         }
@@ -83,8 +69,7 @@ impl Schema {
 }
 
 pub(super) fn embedded(text: &str) -> Table {
-    text.parse()
-        .expect("the built-in configuration files are TOML: a test reads them")
+    text.parse().expect("the built-in configuration files are TOML: a test reads them")
 }
 
 /// Sets a dotted name in a table that has its section.
@@ -98,9 +83,7 @@ pub(super) fn set(table: &mut Table, path: &str, value: Value) {
 
 /// Every dotted name of a setting.
 pub(super) fn names(table: &Table) -> Vec<String> {
-    let sections = table
-        .iter()
-        .filter_map(|(section, content)| Some((section, content.as_table()?)));
+    let sections = table.iter().filter_map(|(section, content)| Some((section, content.as_table()?)));
     sections
         .flat_map(|(section, settings)| settings.keys().map(move |key| format!("{section}.{key}")))
         .collect()
@@ -134,10 +117,7 @@ mod tests {
     #[test]
     fn every_setting_of_default_toml_has_a_comment() {
         for name in names(&embedded(DEFAULT)) {
-            assert!(
-                comment(&name).is_some_and(|comment| comment.ends_with(['.', ';'])),
-                "{name}"
-            );
+            assert!(comment(&name).is_some_and(|comment| comment.ends_with(['.', ';'])), "{name}");
         }
     }
 }

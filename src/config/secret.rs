@@ -24,11 +24,7 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<SecretS
 
 /// Shows that a secret is set, and nothing else about it.
 pub(super) fn serialize<S: Serializer>(secret: &SecretString, output: S) -> Result<S::Ok, S::Error> {
-    output.serialize_str(if secret.expose_secret().is_empty() {
-        ""
-    } else {
-        REDACTED
-    })
+    output.serialize_str(if secret.expose_secret().is_empty() { "" } else { REDACTED })
 }
 
 /// For `#[serde(with = "secret::optional")]`: the empty string is none.
@@ -36,9 +32,7 @@ pub(super) mod optional {
     use super::*;
 
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<SecretString>, D::Error> {
-        Ok(Some(text(input)?)
-            .filter(|text| !text.is_empty())
-            .map(SecretString::from))
+        Ok(Some(text(input)?).filter(|text| !text.is_empty()).map(SecretString::from))
     }
 
     pub fn serialize<S: Serializer>(secret: &Option<SecretString>, output: S) -> Result<S::Ok, S::Error> {
@@ -135,19 +129,10 @@ mod tests {
         for (url, shown) in [
             ("sqlite://data/parlor.db", "sqlite://data/parlor.db"),
             ("sqlite:parlor.db?mode=rwc", "sqlite:parlor.db?mode=rwc"),
-            (
-                "postgres://db.example.com:5432/parlor",
-                "postgres://db.example.com:5432/parlor",
-            ),
+            ("postgres://db.example.com:5432/parlor", "postgres://db.example.com:5432/parlor"),
             ("postgres://ada@db/parlor", "postgres://ada@db/parlor"),
-            (
-                "postgres://ada:hunter2@db:5432/parlor",
-                "postgres://ada:<redacted>@db:5432/parlor",
-            ),
-            (
-                "postgresql://ada:hu@nt/er2?x@db/parlor",
-                "postgresql://ada:<redacted>@db/parlor",
-            ),
+            ("postgres://ada:hunter2@db:5432/parlor", "postgres://ada:<redacted>@db:5432/parlor"),
+            ("postgresql://ada:hu@nt/er2?x@db/parlor", "postgresql://ada:<redacted>@db/parlor"),
             (
                 "postgres://db/parlor?user=ada&password=hunter2",
                 "postgres://db/parlor?user=ada&password=<redacted>",

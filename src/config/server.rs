@@ -28,11 +28,7 @@ pub struct ServerConfig {
 impl ServerConfig {
     pub(super) fn check(&self, mode: Mode, found: &mut Findings<'_>) {
         if self.listen.is_empty() {
-            found.refuse(
-                "listen",
-                "names no address",
-                "name at least one, such as \"127.0.0.1:8087\"",
-            );
+            found.refuse("listen", "names no address", "name at least one, such as \"127.0.0.1:8087\"");
         }
         for (i, address) in self.listen.iter().enumerate() {
             if mode == Mode::Development && !is_loopback(address) {
@@ -83,8 +79,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D
     }
 
     fn address<E: de::Error>(text: &str) -> Result<SocketAddr, E> {
-        text.parse()
-            .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &Addresses))
+        text.parse().map_err(|_| E::invalid_value(de::Unexpected::Str(text), &Addresses))
     }
 
     input.deserialize_any(Addresses)
@@ -107,20 +102,11 @@ mod tests {
         ] {
             let mut config = Config::development();
             config.server.listen = vec![address.parse().expect("an address")];
-            let refused = config
-                .check()
-                .iter()
-                .any(|mistake| mistake.setting == "server.listen");
+            let refused = config.check().iter().any(|mistake| mistake.setting == "server.listen");
             assert_eq!(refused, wrong_in_development, "{address}");
 
             config.mode = Mode::Production;
-            assert!(
-                config
-                    .check()
-                    .iter()
-                    .all(|mistake| mistake.setting != "server.listen"),
-                "{address}"
-            );
+            assert!(config.check().iter().all(|mistake| mistake.setting != "server.listen"), "{address}");
         }
     }
 
@@ -129,20 +115,11 @@ mod tests {
         let mut config = Config::development();
         for (listen, wrong) in [
             (vec![], Some("names no address")),
-            (
-                vec!["127.0.0.1:1", "127.0.0.1:1"],
-                Some("names 127.0.0.1:1 twice"),
-            ),
+            (vec!["127.0.0.1:1", "127.0.0.1:1"], Some("names 127.0.0.1:1 twice")),
             (vec!["127.0.0.1:0", "127.0.0.1:0"], None),
         ] {
-            config.server.listen = listen
-                .iter()
-                .map(|text| text.parse().expect("an address"))
-                .collect();
-            assert_eq!(
-                config.check().first().map(|mistake| mistake.wrong.as_str()),
-                wrong
-            );
+            config.server.listen = listen.iter().map(|text| text.parse().expect("an address")).collect();
+            assert_eq!(config.check().first().map(|mistake| mistake.wrong.as_str()), wrong);
         }
     }
 }

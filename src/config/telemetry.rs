@@ -50,9 +50,7 @@ impl FromStr for Metrics {
             "off" => Ok(Self::Off),
             address => match address.parse() {
                 Ok(address) => Ok(Self::Own(address)),
-                Err(_) => Err(format!(
-                    "\"{text}\" is neither \"same\" nor \"off\" nor an address"
-                )),
+                Err(_) => Err(format!("\"{text}\" is neither \"same\" nor \"off\" nor an address")),
             },
         }
     }
@@ -122,9 +120,7 @@ fn unknown_level(directives: &str) -> Option<&str> {
     if directives.contains('[') {
         return None;
     }
-    let levels = [
-        "off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5",
-    ];
+    let levels = ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
     directives
         .split(',')
         .filter_map(|directive| directive.split_once('='))

@@ -18,9 +18,7 @@ fn file(text: &str) -> NamedTempFile {
 
 fn load(mode: Mode, text: &str, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let file = file(text);
-    let env = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::load(mode, Some(file.path()), env)
 }
 
@@ -46,10 +44,7 @@ fn the_built_in_files_load_in_both_modes() {
 #[test]
 fn defaults_have_their_types_and_units() {
     let config = Config::development();
-    assert_eq!(
-        config.server.listen,
-        ["127.0.0.1:8087".parse().expect("an address")]
-    );
+    assert_eq!(config.server.listen, ["127.0.0.1:8087".parse().expect("an address")]);
     assert_eq!(config.auth.token_ttl, Duration::from_secs(3600));
     assert_eq!(config.writer.receipts_tick, Duration::from_millis(50));
     assert_eq!(config.limits.packet_bytes, 1_000_000);
@@ -60,26 +55,16 @@ fn defaults_have_their_types_and_units() {
 #[test]
 fn default_toml_and_the_structs_have_the_same_settings() {
     let default: Table = schema::DEFAULT.parse().expect("TOML");
-    let rendered: Table = toml::to_string(&Config::development())
-        .expect("rendered")
-        .parse()
-        .expect("TOML");
+    let rendered: Table = toml::to_string(&Config::development()).expect("rendered").parse().expect("TOML");
     assert_eq!(schema::names(&default), schema::names(&rendered));
 }
 
 #[test]
 fn each_layer_wins_over_the_one_before() {
-    let env = [
-        ("PARLOR__AUTH__SECURE_COOKIE", "true"),
-        ("PARLOR__AUTH__TOKEN_TTL", "3h"),
-    ];
+    let env = [("PARLOR__AUTH__SECURE_COOKIE", "true"), ("PARLOR__AUTH__TOKEN_TTL", "3h")];
     let text = "[auth]\ntoken_ttl = \"2h\"\nissuer = \"file\"\nsecure_cookie = false\n[telemetry]\nformat = \"readable\"";
     let config = load(Mode::Production, text, &[SECRET]).expect("valid");
-    assert_eq!(
-        config.telemetry.format,
-        LogFormat::Readable,
-        "the file wins over production.toml"
-    );
+    assert_eq!(config.telemetry.format, LogFormat::Readable, "the file wins over production.toml");
     assert!(!config.auth.secure_cookie, "the file wins over production.toml");
     assert_eq!(config.auth.issuer, "file", "the file wins over default.toml");
     assert_eq!(config.auth.token_ttl, Duration::from_secs(2 * 3600));
@@ -87,10 +72,7 @@ fn each_layer_wins_over_the_one_before() {
     let config = load(Mode::Production, text, &[SECRET, env[0], env[1]]).expect("valid");
     assert!(config.auth.secure_cookie, "the environment wins over the file");
     assert_eq!(config.auth.token_ttl, Duration::from_secs(3 * 3600));
-    assert_eq!(
-        config.auth.issuer, "file",
-        "what the environment leaves alone stays"
-    );
+    assert_eq!(config.auth.issuer, "file", "what the environment leaves alone stays");
 }
 
 #[test]
@@ -106,10 +88,7 @@ fn the_environment_gives_lists_numbers_and_strings() {
             ("PARLOR__LIMITS__EVENTS_BURST", "200"),
             ("PARLOR__AUTH__JWT_SECRET", "12345678901234567890123456789012"),
             ("PARLOR__AUTH__PREVIOUS_JWT_SECRET", "[\"not\", \"a\", \"list\"]"),
-            (
-                "PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL",
-                "2026-12-31T01:00:00+01:00",
-            ),
+            ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL", "2026-12-31T01:00:00+01:00"),
             ("PARLOR_SOMETHING_ELSE", "ignored"),
             ("PATH", "/bin"),
         ],
@@ -123,12 +102,7 @@ fn the_environment_gives_lists_numbers_and_strings() {
     let (_, until) = config.auth.previous().expect("a previous secret");
     assert_eq!(until.to_rfc3339(), "2026-12-31T00:00:00+00:00");
 
-    let one = load(
-        Mode::Development,
-        "",
-        &[("PARLOR__SERVER__LISTEN", "[\"127.0.0.1:1\"]")],
-    )
-    .expect("valid");
+    let one = load(Mode::Development, "", &[("PARLOR__SERVER__LISTEN", "[\"127.0.0.1:1\"]")]).expect("valid");
     assert_eq!(one.server.listen.len(), 1);
 }
 
@@ -149,16 +123,8 @@ fn unknown_names_are_named_with_what_was_probably_meant() {
             None,
             "server.lisen (from FILE): is not a setting; did you mean server.listen?",
         ),
-        (
-            "[sever]\nlisten = 1",
-            None,
-            "sever (from FILE): is not a setting; did you mean [server]?",
-        ),
-        (
-            "jwt_secret = 1",
-            None,
-            "jwt_secret (from FILE): is not a setting; did you mean auth.jwt_secret?",
-        ),
+        ("[sever]\nlisten = 1", None, "sever (from FILE): is not a setting; did you mean [server]?"),
+        ("jwt_secret = 1", None, "jwt_secret (from FILE): is not a setting; did you mean auth.jwt_secret?"),
         (
             "[limits]\nqueue = 1",
             None,
@@ -169,11 +135,7 @@ fn unknown_names_are_named_with_what_was_probably_meant() {
             None,
             "mode (from FILE): is not a setting; the sections are: auth, cors, database, ",
         ),
-        (
-            "[mode]",
-            None,
-            "mode (from FILE): is not a setting; the sections are: auth, cors, database, ",
-        ),
+        ("[mode]", None, "mode (from FILE): is not a setting; the sections are: auth, cors, database, "),
         (
             "[presence]\ncolour = 1",
             None,
@@ -199,18 +161,12 @@ fn unknown_names_are_named_with_what_was_probably_meant() {
             Some("PARLOR__SERVER__LISTEN__0"),
             "server.listen.0 (from PARLOR__SERVER__LISTEN__0): is not a setting; ",
         ),
-        (
-            "",
-            Some("PARLOR__"),
-            "PARLOR__: names no setting; write PARLOR__SECTION__KEY",
-        ),
+        ("", Some("PARLOR__"), "PARLOR__: names no setting; write PARLOR__SECTION__KEY"),
     ] {
         let file = file(text);
         let env = env.map(|name| (name.to_owned(), "1".to_owned()));
         let error = Config::load(Mode::Development, Some(file.path()), env).expect_err(expected);
-        let told = error
-            .to_string()
-            .replace(&file.path().display().to_string(), "FILE");
+        let told = error.to_string().replace(&file.path().display().to_string(), "FILE");
         assert!(told.starts_with(expected), "{told}\n is not\n{expected}");
         assert_eq!(error.mistakes.len(), 1, "{told}");
     }
@@ -231,11 +187,7 @@ fn every_mistake_is_told_at_once() {
             ("PARLOR__DIALECTS__ANGULAR", "true"),
         ],
     );
-    let mut named: Vec<_> = error
-        .mistakes
-        .iter()
-        .map(|mistake| mistake.setting.as_str())
-        .collect();
+    let mut named: Vec<_> = error.mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
     named.sort_unstable();
     assert_eq!(
         named,
@@ -313,28 +265,16 @@ fn files_that_cannot_be_used_are_mistakes_among_others() {
     let env = || [("PARLOR__WRITER__BATCH".to_owned(), "0".to_owned())];
     let error =
         Config::load(Mode::Development, Some(Path::new("/nowhere/parlor.toml")), env()).expect_err("no file");
-    assert!(
-        error
-            .to_string()
-            .starts_with("/nowhere/parlor.toml: cannot be read ("),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("/nowhere/parlor.toml: cannot be read ("), "{error}");
     assert_eq!(error.mistakes.len(), 2);
 
     let error = refused(Mode::Development, "[server]\nlisten =\n", &[]);
-    assert!(
-        error.to_string().contains(": is not TOML, at line 2 ("),
-        "{error}"
-    );
+    assert!(error.to_string().contains(": is not TOML, at line 2 ("), "{error}");
 }
 
 #[test]
 fn values_that_are_not_utf8_are_refused() {
-    let error = refused(
-        Mode::Development,
-        "",
-        &[("PARLOR__AUTH__JWT_SECRET", "abc\u{fffd}")],
-    );
+    let error = refused(Mode::Development, "", &[("PARLOR__AUTH__JWT_SECRET", "abc\u{fffd}")]);
     assert!(error.to_string().contains("is not valid UTF-8"), "{error}");
 }
 
@@ -353,33 +293,21 @@ fn no_error_tells_a_secret() {
         "[database]\nurl = { password = \"8675309\" }",
     ] {
         let error = refused(Mode::Production, text, &[]);
-        assert!(
-            !format!("{error} {error:?}").contains("8675309"),
-            "{text}\n{error}"
-        );
+        assert!(!format!("{error} {error:?}").contains("8675309"), "{text}\n{error}");
     }
 }
 
 #[test]
 fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() {
     let env = [
-        (
-            "PARLOR__AUTH__JWT_SECRET",
-            "8675309-8675309-8675309-8675309-8675309",
-        ),
-        (
-            "PARLOR__AUTH__PREVIOUS_JWT_SECRET",
-            "previous-8675309-8675309-8675309-8675309",
-        ),
+        ("PARLOR__AUTH__JWT_SECRET", "8675309-8675309-8675309-8675309-8675309"),
+        ("PARLOR__AUTH__PREVIOUS_JWT_SECRET", "previous-8675309-8675309-8675309-8675309"),
         ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL", "2026-12-31T00:00:00Z"),
         ("PARLOR__DATABASE__URL", "postgres://ada:8675309@db/parlor"),
     ];
     let config = load(Mode::Production, "", &env).expect("valid");
     let shown = config.to_toml_redacted();
-    assert!(
-        !shown.contains("8675309") && !format!("{config:?}").contains("8675309"),
-        "{shown}\n{config:?}"
-    );
+    assert!(!shown.contains("8675309") && !format!("{config:?}").contains("8675309"), "{shown}\n{config:?}");
     for line in [
         "# The effective configuration in production mode.",
         "listen = [\"127.0.0.1:8087\"]",
@@ -391,10 +319,7 @@ fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() 
         "format = \"json\"",
         "metrics = \"127.0.0.1:9187\"",
     ] {
-        assert!(
-            shown.lines().any(|shown| shown == line),
-            "{line}\n is not in\n{shown}"
-        );
+        assert!(shown.lines().any(|shown| shown == line), "{line}\n is not in\n{shown}");
     }
     let again = load(Mode::Production, &shown, &env).expect("what is shown is a valid file");
     assert_eq!(again.to_toml_redacted(), shown);

@@ -99,13 +99,8 @@ fn list<'a>(headers: &'a HeaderMap, name: &'static str) -> impl DoubleEndedItera
 
 /// An address as proxies write it: bare, in brackets, with or without a port.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop
-        .strip_prefix('[')
-        .and_then(|hop| hop.strip_suffix(']'))
-        .unwrap_or(hop);
-    let address = bare
-        .parse::<IpAddr>()
-        .or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let address = bare.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok().map(|address| address.to_canonical())
 }
 
@@ -119,12 +114,7 @@ mod tests {
     fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
         lines
             .iter()
-            .map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_bytes(value).unwrap(),
-                )
-            })
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap()))
             .collect()
     }
 
@@ -142,11 +132,7 @@ mod tests {
             ("/?xtoken=a", vec![cookie], Some("c")),
             ("/?token=&token=d", vec![], Some("d")),
             ("/", vec![("authorization", b"bearer   b ")], Some("b")),
-            (
-                "/",
-                vec![("authorization", b"Bearer \xff"), cookie],
-                Some("\u{fffd}"),
-            ),
+            ("/", vec![("authorization", b"Bearer \xff"), cookie], Some("\u{fffd}")),
             ("/", vec![("authorization", b"Bearer "), cookie], Some("c")),
             ("/", vec![("authorization", b"Basic b"), cookie], Some("c")),
             ("/", vec![("authorization", b"Basic b"), bearer], Some("b")),
@@ -156,11 +142,7 @@ mod tests {
             ("/", vec![("cookie", b"chattoken=c")], None),
         ] {
             let found = from_request(&uri.parse().unwrap(), &headers(&lines));
-            assert_eq!(
-                found.as_ref().map(|found| found.expose_secret()),
-                expected,
-                "{uri} {lines:?}"
-            );
+            assert_eq!(found.as_ref().map(|found| found.expose_secret()), expected, "{uri} {lines:?}");
         }
     }
 
@@ -181,45 +163,18 @@ mod tests {
         let table: [(&str, Lines, &str); 11] = [
             ("192.0.2.1:5", vec![], "192.0.2.1"),
             ("[::ffff:192.0.2.1]:5", vec![], "192.0.2.1"),
-            (
-                "192.0.2.1:5",
-                vec![("x-forwarded-for", b"198.51.100.7")],
-                "192.0.2.1",
-            ),
+            ("192.0.2.1:5", vec![("x-forwarded-for", b"198.51.100.7")], "192.0.2.1"),
             ("10.0.0.1:5", vec![], "10.0.0.1"),
+            ("10.0.0.1:5", vec![("x-forwarded-for", b"198.51.100.7")], "198.51.100.7"),
+            ("[::ffff:10.0.0.1]:5", vec![("x-forwarded-for", b"198.51.100.7:4711")], "198.51.100.7"),
+            ("10.0.0.1:5", vec![("x-forwarded-for", b"1.1.1.1, 198.51.100.7, 10.0.0.2")], "198.51.100.7"),
             (
                 "10.0.0.1:5",
-                vec![("x-forwarded-for", b"198.51.100.7")],
-                "198.51.100.7",
-            ),
-            (
-                "[::ffff:10.0.0.1]:5",
-                vec![("x-forwarded-for", b"198.51.100.7:4711")],
-                "198.51.100.7",
-            ),
-            (
-                "10.0.0.1:5",
-                vec![("x-forwarded-for", b"1.1.1.1, 198.51.100.7, 10.0.0.2")],
-                "198.51.100.7",
-            ),
-            (
-                "10.0.0.1:5",
-                vec![
-                    ("x-forwarded-for", b"1.1.1.1"),
-                    ("x-forwarded-for", b"[2001:db8::1]:80"),
-                ],
+                vec![("x-forwarded-for", b"1.1.1.1"), ("x-forwarded-for", b"[2001:db8::1]:80")],
                 "2001:db8::1",
             ),
-            (
-                "10.0.0.1:5",
-                vec![("x-forwarded-for", b"1.1.1.1, unknown")],
-                "10.0.0.1",
-            ),
-            (
-                "10.0.0.1:5",
-                vec![("x-forwarded-for", b"1.1.1.1, \xff")],
-                "10.0.0.1",
-            ),
+            ("10.0.0.1:5", vec![("x-forwarded-for", b"1.1.1.1, unknown")], "10.0.0.1"),
+            ("10.0.0.1:5", vec![("x-forwarded-for", b"1.1.1.1, \xff")], "10.0.0.1"),
             ("10.0.0.1:5", vec![("x-forwarded-for", b"10.0.0.2")], "10.0.0.2"),
         ];
         for (peer, lines, expected) in table {
@@ -238,16 +193,8 @@ mod tests {
             ("192.0.2.1:5", b"https", false),
         ] {
             let headers = headers(&[("x-forwarded-proto", proto)]);
-            assert_eq!(
-                is_https(&headers, peer.parse().unwrap(), &trusted),
-                expected,
-                "{peer}"
-            );
+            assert_eq!(is_https(&headers, peer.parse().unwrap(), &trusted), expected, "{peer}");
         }
-        assert!(!is_https(
-            &HeaderMap::new(),
-            "10.0.0.1:5".parse().unwrap(),
-            &trusted
-        ));
+        assert!(!is_https(&HeaderMap::new(), "10.0.0.1:5".parse().unwrap(), &trusted));
     }
 }

@@ -69,11 +69,7 @@ pub struct UserView<'a> {
 impl<'a> UserView<'a> {
     /// What `viewer` may see.
     pub fn of(user: &'a User, viewer: &Caller) -> Self {
-        if viewer.is_admin || viewer.user == user.row.id {
-            Self::own(user)
-        } else {
-            Self::public(user)
-        }
+        if viewer.is_admin || viewer.user == user.row.id { Self::own(user) } else { Self::public(user) }
     }
 
     /// What everyone may see.
@@ -95,11 +91,7 @@ impl<'a> UserView<'a> {
     /// What the user may see of themself.
     pub fn own(user: &'a User) -> Self {
         let row = &user.row;
-        Self {
-            email: row.email.as_deref(),
-            phone: row.phone.as_deref(),
-            ..Self::public(user)
-        }
+        Self { email: row.email.as_deref(), phone: row.phone.as_deref(), ..Self::public(user) }
     }
 }
 
@@ -135,10 +127,7 @@ impl<'a> GroupView<'a> {
             has_password: row.password_hash.is_some(),
             owner: &group.owner,
             member_count: group.member_count,
-            users: group
-                .users
-                .as_ref()
-                .map(|users| users.iter().map(UserView::public).collect()),
+            users: group.users.as_ref().map(|users| users.iter().map(UserView::public).collect()),
             last_seq: row.last_seq,
             created_at: Time(row.created_at),
         }
@@ -332,10 +321,7 @@ pub struct UserPageView<'a> {
 impl<'a> UserPageView<'a> {
     pub fn of(page: &'a Page<User>, viewer: &Caller) -> Self {
         let users = page.items.iter().map(|user| UserView::of(user, viewer)).collect();
-        Self {
-            users,
-            next: page.next.as_deref(),
-        }
+        Self { users, next: page.next.as_deref() }
     }
 }
 
@@ -352,10 +338,7 @@ pub struct GroupPageView<'a> {
 
 impl<'a> GroupPageView<'a> {
     pub fn of(page: &'a Page<Group>) -> Self {
-        Self {
-            groups: page.items.iter().map(GroupView::of).collect(),
-            next: page.next.as_deref(),
-        }
+        Self { groups: page.items.iter().map(GroupView::of).collect(), next: page.next.as_deref() }
     }
 }
 
@@ -372,10 +355,7 @@ pub struct MemberPageView<'a> {
 
 impl<'a> MemberPageView<'a> {
     pub fn of(page: &'a Page<Member>) -> Self {
-        Self {
-            members: page.items.iter().map(MemberView::of).collect(),
-            next: page.next.as_deref(),
-        }
+        Self { members: page.items.iter().map(MemberView::of).collect(), next: page.next.as_deref() }
     }
 }
 
@@ -392,10 +372,7 @@ pub struct HistoryView<'a> {
 
 impl<'a> HistoryView<'a> {
     pub fn of(page: &'a HistoryPage) -> Self {
-        Self {
-            messages: page.messages.iter().map(MessageView::of).collect(),
-            has_more: page.has_more,
-        }
+        Self { messages: page.messages.iter().map(MessageView::of).collect(), has_more: page.has_more }
     }
 }
 
@@ -438,9 +415,7 @@ impl utoipa::PartialSchema for UserRef {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         use utoipa::openapi::schema::OneOf;
         let text = || ObjectBuilder::new().schema_type(Type::String);
-        let object = ObjectBuilder::new()
-            .property("username", text())
-            .required("username");
+        let object = ObjectBuilder::new().property("username", text()).required("username");
         OneOf::builder().item(text()).item(object).into()
     }
 }
@@ -490,10 +465,7 @@ pub const CODES: [&str; 16] = [
 ];
 
 pub(super) fn code_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(CODES))
-        .build()
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES)).build()
 }
 
 impl Refusal {
@@ -518,11 +490,9 @@ impl Refusal {
                 _ => None,
             },
             // Never zero, which would invite to try again at once, and never too early.
-            retry_after_ms: error.retry_after().map(|wait| {
-                u64::try_from(wait.as_nanos().div_ceil(1_000_000))
-                    .unwrap_or(u64::MAX)
-                    .max(1)
-            }),
+            retry_after_ms: error
+                .retry_after()
+                .map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1)),
             request_id,
         }
     }
@@ -645,12 +615,7 @@ mod tests {
             active_at: at(0),
             deleted_at: None,
         };
-        Group {
-            row,
-            owner: "ada".into(),
-            member_count: 2,
-            users,
-        }
+        Group { row, owner: "ada".into(), member_count: 2, users }
     }
 
     const TEA: &str = r#"{"groupId":"018f0000-0000-7000-8000-000000000002","groupName":"tea","hasPassword":true,"owner":"ada","memberCount":2,"lastSeq":3,"createdAt":"2026-01-02T03:04:05.000Z"}"#;
@@ -659,14 +624,8 @@ mod tests {
     fn a_group_shows_its_users_where_it_has_them_and_never_a_hash() {
         assert_eq!(json(GroupView::of(&group(None))), TEA);
         let inside = json(GroupView::of(&group(Some(vec![ada()]))));
-        assert!(
-            inside.contains(r#""memberCount":2,"users":[{"id":"018f"#),
-            "{inside}"
-        );
-        assert!(
-            !inside.contains("argon2") && !inside.contains("example.com"),
-            "{inside}"
-        );
+        assert!(inside.contains(r#""memberCount":2,"users":[{"id":"018f"#), "{inside}");
+        assert!(!inside.contains("argon2") && !inside.contains("example.com"), "{inside}");
     }
 
     fn message(receiver: Receiver) -> Message {
@@ -683,13 +642,7 @@ mod tests {
             edited_at: None,
             deleted_at: None,
         };
-        Message {
-            row,
-            sender: "ada".into(),
-            receiver,
-            delivered_to_all: false,
-            read_by_all: false,
-        }
+        Message { row, sender: "ada".into(), receiver, delivered_to_all: false, read_by_all: false }
     }
 
     const HI: &str = r#"{"messageId":"018f0000-0000-7000-8000-000000000003","roomId":"018f0000-0000-7000-8000-000000000002","seq":1,"sender":"ada","receiver":"bob","group":false,"content":"h\u0000i","kind":"text","timestamp":"2026-01-02T03:04:05.120Z","deliveredToAll":false,"readByAll":false}"#;
@@ -736,7 +689,7 @@ mod tests {
             json(ConversationView::of(&conversation)),
             format!(r#"{room}"group","group":{TEA},{receipts}}}"#)
         );
-        conversation.kind = ConversationKind::Direct { peer: ada() };
+        conversation.kind = ConversationKind::Direct { peer: Box::new(ada()) };
         conversation.last_message = Some(message(Receiver::User(Arc::from("bob"))));
         let peer = json(UserView::public(&ada()));
         assert_eq!(
@@ -756,10 +709,7 @@ mod tests {
             read_seq: Seq(1),
             told_seq: Seq(0),
         };
-        let page = Page {
-            items: vec![Member { user: ada(), row }],
-            next: Some("ada".into()),
-        };
+        let page = Page { items: vec![Member { user: ada(), row }], next: Some("ada".into()) };
         let user = json(UserView::public(&ada()));
         let user = user.strip_suffix('}').unwrap();
         assert_eq!(
@@ -772,29 +722,17 @@ mod tests {
 
     #[test]
     fn pages_end_in_null() {
-        let nobody = Page {
-            items: vec![],
-            next: None,
-        };
+        let nobody = Page { items: vec![], next: None };
         assert_eq!(
             json(UserPageView::of(&nobody, &caller(UserId(id(1)), false))),
             r#"{"users":[],"next":null}"#
         );
         assert_eq!(
-            json(GroupPageView::of(&Page {
-                items: vec![],
-                next: None
-            })),
+            json(GroupPageView::of(&Page { items: vec![], next: None })),
             r#"{"groups":[],"next":null}"#
         );
-        let nothing = HistoryPage {
-            messages: vec![],
-            has_more: false,
-        };
-        assert_eq!(
-            json(HistoryView::of(&nothing)),
-            r#"{"messages":[],"hasMore":false}"#
-        );
+        let nothing = HistoryPage { messages: vec![], has_more: false };
+        assert_eq!(json(HistoryView::of(&nothing)), r#"{"messages":[],"hasMore":false}"#);
     }
 
     #[test]
@@ -826,9 +764,7 @@ mod tests {
             r#"{"code":"bad_request","message":"username: must have 3 to 64 characters","field":"username"}"#
         );
         assert_eq!(
-            refusal(Error::RateLimited {
-                retry_after: Duration::from_micros(1_500_001)
-            }),
+            refusal(Error::RateLimited { retry_after: Duration::from_micros(1_500_001) }),
             r#"{"code":"rate_limited","message":"too many attempts; try again in 1 s","retryAfterMs":1501}"#
         );
         let fault = Refusal::of(&Error::internal("the password is hunter2"));
@@ -857,9 +793,7 @@ mod tests {
             Error::NotFound(Noun::Page),
             Error::Conflict(Clash::UsernameTaken),
             Error::TooLarge { what: "x", limit: 1 },
-            Error::RateLimited {
-                retry_after: Duration::ZERO,
-            },
+            Error::RateLimited { retry_after: Duration::ZERO },
             Error::Unavailable(Busy::Database),
             Error::internal("x"),
         ];

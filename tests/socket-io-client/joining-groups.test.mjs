@@ -89,7 +89,7 @@ test('the other tabs of one who joined are in as well, and so are later ones', a
 });
 
 test('a newcomer is not sent what was said before, but may read it', async () => {
-  const { laptop, phone, group, groupId } = await adaHasAGroup();
+  const { bob, laptop, phone, group, groupId } = await adaHasAGroup();
   await phone.tellsGroup(group, 'before');
   await laptop.does('joinGroup', { groupId });
   await phone.tellsGroup(group, 'after');
@@ -97,6 +97,8 @@ test('a newcomer is not sent what was said before, but may read it', async () =>
   assert.deepEqual(laptop.messages(groupId).map((message) => message.content), ['after']);
   const { messages } = await laptop.does('history', { receiver: groupId, group: true });
   assert.deepEqual(messages.map((message) => message.content), ['before', 'after']);
+  const second = await bob.connect();
+  await second.seesNothing('response', 400, (e) => e.response.content === 'before');
 });
 
 test('who leaves is out: memberLeft, no more messages, and not_a_member', async () => {

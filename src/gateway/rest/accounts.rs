@@ -83,10 +83,7 @@ pub async fn list(
     Wanted(listing): Wanted<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
-    let page = rest
-        .chat
-        .users(&caller, ListUsers { search, limit, after })
-        .await?;
+    let page = rest.chat.users(&caller, ListUsers { search, limit, after }).await?;
     answer::ok(UserPageView::of(&page, &caller))
 }
 
@@ -206,9 +203,7 @@ async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) 
     let after = rest.chat.change_user(caller, user, change).await?;
     if changes_password {
         let spare = is_oneself.then_some(caller.session);
-        rest.auth
-            .end_all(after.row.id, spare, "the password was changed")
-            .await?;
+        rest.auth.end_all(after.row.id, spare, "the password was changed").await?;
     }
     answer::ok(UserView::of(&after, caller))
 }
@@ -228,11 +223,7 @@ async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -
     let password =
         password.ok_or_else(|| Error::invalid("currentPassword", "is needed to change the password"))?;
     match rest.auth.login(caller.address, &caller.username, password).await {
-        Ok(sign_in) => {
-            rest.auth
-                .revoke(sign_in.session, "it only confirmed a password")
-                .await
-        }
+        Ok(sign_in) => rest.auth.revoke(sign_in.session, "it only confirmed a password").await,
         Err(Error::Unauthenticated(Why::WrongLogin)) => {
             Err(Error::invalid("currentPassword", "is not the password"))
         }

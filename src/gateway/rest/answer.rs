@@ -70,14 +70,8 @@ mod tests {
     #[test]
     fn the_login_cookie_is_closed_to_scripts_and_secure_over_tls() {
         let cookie = |is_https, secure_cookie| {
-            let settings = RestSettings {
-                secure_cookie,
-                ..RestSettings::for_tests()
-            };
-            let client = Client {
-                address: Ipv4Addr::LOCALHOST.into(),
-                is_https,
-            };
+            let settings = RestSettings { secure_cookie, ..RestSettings::for_tests() };
+            let client = Client { address: Ipv4Addr::LOCALHOST.into(), is_https };
             let set = set_cookie(no_content(), &"a.b-c_d".into(), &settings, client).unwrap();
             set.headers()[header::SET_COOKIE].to_str().unwrap().to_owned()
         };
@@ -90,10 +84,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_taken_back_by_an_empty_one_that_is_over() {
-        let client = Client {
-            address: Ipv4Addr::LOCALHOST.into(),
-            is_https: false,
-        };
+        let client = Client { address: Ipv4Addr::LOCALHOST.into(), is_https: false };
         let cleared = clear_cookie(no_content(), &RestSettings::for_tests(), client).unwrap();
         assert_eq!(
             cleared.headers()[header::SET_COOKIE],

@@ -21,7 +21,7 @@ use super::{Rest, refusal::Rejection};
 use crate::{
     chat::caller::Caller,
     error::{Error, Noun, Result, Why},
-    gateway::credential,
+    gateway::{credential, line::Line},
 };
 
 /// Who asks, by the credential of the request. A handler without one is open to anybody, and does not
@@ -33,10 +33,7 @@ impl FromRequestParts<Rest> for Caller {
         let token = credential::from_request(&parts.uri, &parts.headers)
             .ok_or(Error::Unauthenticated(Why::TokenMissing))?;
         let from = Client::of(parts, rest);
-        let caller = rest
-            .auth
-            .authenticate(token.expose_secret(), from.address)
-            .await?;
+        let caller = rest.auth.authenticate(token.expose_secret(), from.address).await?;
         tracing::Span::current().record("user.id", tracing::field::display(caller.user));
         Ok(caller)
     }
@@ -53,8 +50,8 @@ pub struct Client {
 impl Client {
     fn of(parts: &Parts, rest: &Rest) -> Self {
         let trusted = &rest.settings.trusted_proxies;
-        let peer = match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-            Some(ConnectInfo(peer)) => *peer,
+        let peer = match parts.extensions.get::<ConnectInfo<Line>>() {
+            Some(ConnectInfo(line)) => line.peer,
             // Only where the service is called without a socket: all such callers are one.
             None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         };
@@ -129,14 +126,10 @@ pub struct Listing {
 fn bad_query(err: &dyn std::error::Error) -> Rejection {
     let told = err.source().map_or_else(|| err.to_string(), ToString::to_string);
     match told.split_once(": ") {
-        Some((field, reason)) => Rejection::Malformed {
-            field: Some(field.to_owned()),
-            reason: reason.to_owned(),
-        },
-        None => Rejection::Malformed {
-            field: None,
-            reason: told,
-        },
+        Some((field, reason)) => {
+            Rejection::Malformed { field: Some(field.to_owned()), reason: reason.to_owned() }
+        }
+        None => Rejection::Malformed { field: None, reason: told },
     }
 }
 
@@ -165,9 +158,7 @@ impl<T: DeserializeOwned> OptionalFromRequest<Rest> for Json<T> {
             return Ok(None);
         }
         if !is_json(&parts.headers) {
-            return Err(malformed(
-                "the body must be JSON, with the header Content-Type: application/json",
-            ));
+            return Err(malformed("the body must be JSON, with the header Content-Type: application/json"));
         }
         decode(&bytes).map(|body| Some(Self(body)))
     }
@@ -179,10 +170,7 @@ pub fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
-    let too_large = || Error::TooLarge {
-        what: "the body",
-        limit,
-    };
+    let too_large = || Error::TooLarge { what: "the body", limit };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large().into());
     }
@@ -199,12 +187,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
         return false;
     };
-    let essence = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
@@ -229,33 +212,18 @@ fn blame(path: &str, err: &serde_json::Error) -> Rejection {
     // Where it is in the text helps nobody who knows which field it is.
     let reason = told.split(" at line ").next().unwrap_or(&told);
     let inside = |field: &str| {
-        if path == "." {
-            field.to_owned()
-        } else {
-            format!("{path}.{field}")
-        }
+        if path == "." { field.to_owned() } else { format!("{path}.{field}") }
     };
-    let missing = reason
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'));
+    let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
     match missing {
-        Some(field) => Rejection::Malformed {
-            field: Some(inside(field)),
-            reason: "is missing".to_owned(),
-        },
+        Some(field) => Rejection::Malformed { field: Some(inside(field)), reason: "is missing".to_owned() },
         None if path == "." => malformed(reason),
-        None => Rejection::Malformed {
-            field: Some(path.to_owned()),
-            reason: reason.to_owned(),
-        },
+        None => Rejection::Malformed { field: Some(path.to_owned()), reason: reason.to_owned() },
     }
 }
 
 fn malformed(reason: impl Into<String>) -> Rejection {
-    Rejection::Malformed {
-        field: None,
-        reason: reason.into(),
-    }
+    Rejection::Malformed { field: None, reason: reason.into() }
 }
 
 #[cfg(test)]
@@ -280,31 +248,11 @@ mod tests {
         let deep = format!("{{\"groupName\":{}", "[".repeat(100_000));
         for (json, field, told) in [
             (r#"{}"#, Some("groupName"), "is missing"),
-            (
-                r#"{"groupName":5}"#,
-                Some("groupName"),
-                "invalid type: integer `5`, expected a string",
-            ),
-            (
-                r#"{"groupName":null}"#,
-                Some("groupName"),
-                "invalid type: null, expected a string",
-            ),
-            (
-                r#"{"groupName":"a","users":["b",{}]}"#,
-                Some("users[1].username"),
-                "is missing",
-            ),
-            (
-                r#"{"groupName":"a","users":["b",5]}"#,
-                Some("users[1]"),
-                "expected a username or an object",
-            ),
-            (
-                r#"{"groupName":"a","users":{}}"#,
-                Some("users"),
-                "expected a sequence",
-            ),
+            (r#"{"groupName":5}"#, Some("groupName"), "invalid type: integer `5`, expected a string"),
+            (r#"{"groupName":null}"#, Some("groupName"), "invalid type: null, expected a string"),
+            (r#"{"groupName":"a","users":["b",{}]}"#, Some("users[1].username"), "is missing"),
+            (r#"{"groupName":"a","users":["b",5]}"#, Some("users[1]"), "expected a username or an object"),
+            (r#"{"groupName":"a","users":{}}"#, Some("users"), "expected a sequence"),
             (r#"["a"]"#, None, "must be a JSON object"),
             (r#""a""#, None, "must be a JSON object"),
             (r#"{"groupName":NaN}"#, None, "not valid JSON"),
@@ -314,13 +262,7 @@ mod tests {
             (&deep, None, ""),
         ] {
             let refused = decode::<Wish>(json.as_bytes()).unwrap_err();
-            let Rejection::Malformed {
-                field: blamed,
-                reason,
-            } = refused
-            else {
-                panic!("{refused:?}")
-            };
+            let Rejection::Malformed { field: blamed, reason } = refused else { panic!("{refused:?}") };
             let start = &json[..json.len().min(60)];
             if json.len() < 1000 {
                 assert_eq!(blamed.as_deref(), field, "{start}: {reason}");

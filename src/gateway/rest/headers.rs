@@ -12,17 +12,11 @@ pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
     frame-ancestors 'none'";
 
 const USUAL: [(HeaderName, HeaderValue); 5] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     // A token may stand in the query.
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(API_POLICY),
-    ),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(API_POLICY)),
     // Answers hold tokens and what only the asker may see.
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];

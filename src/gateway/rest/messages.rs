@@ -44,11 +44,7 @@ pub async fn list(
 ) -> Result<Response> {
     // Past the last there can be, which is a way to say "the newest".
     let seq = |at| Seq(i64::try_from(at).unwrap_or(i64::MAX));
-    let query = HistoryQuery {
-        before: span.before.map(seq),
-        after: span.after.map(seq),
-        limit: span.limit,
-    };
+    let query = HistoryQuery { before: span.before.map(seq), after: span.after.map(seq), limit: span.limit };
     let page = rest.chat.history(&caller, Place::Room(room), query).await?;
     answer::ok(HistoryView::of(&page))
 }

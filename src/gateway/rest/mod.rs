@@ -62,7 +62,7 @@ pub struct RestSettings {
     pub metrics: Option<RenderMetrics>,
 }
 
-/// The whole API, ready to be served with `into_make_service_with_connect_info::<SocketAddr>()`: the
+/// The whole API, ready to be served with `into_make_service_with_connect_info::<Line>()`: the
 /// peer's address is what wrong passwords are counted by.
 pub fn router(rest: Rest) -> Router {
     let settings = rest.settings.clone();
@@ -70,9 +70,7 @@ pub fn router(rest: Rest) -> Router {
     let (api, mut description) = routes().split_for_parts();
     description.merge(open_description);
 
-    let mut open = open
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(rest.clone());
+    let mut open = open.method_not_allowed_fallback(wrong_method).with_state(rest.clone());
     if let Some(render) = settings.metrics.clone() {
         open = open.merge(metrics(render).method_not_allowed_fallback(wrong_method));
     }
@@ -90,10 +88,7 @@ fn wrap(router: Router, settings: &RestSettings) -> Router {
     // The last layer is the outermost: a refusal of any of them gets what the later ones add.
     router
         .fallback(nothing_here)
-        .layer(middleware::from_fn_with_state(
-            settings.request_timeout,
-            request::limit_time,
-        ))
+        .layer(middleware::from_fn_with_state(settings.request_timeout, request::limit_time))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(cors(&settings.cors))
         .layer(middleware::from_fn(headers::add))
@@ -111,12 +106,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
 fn routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(accounts::register, accounts::list))
-        .routes(routes!(
-            accounts::show,
-            accounts::replace,
-            accounts::change,
-            accounts::delete
-        ))
+        .routes(routes!(accounts::show, accounts::replace, accounts::change, accounts::delete))
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::logout))
@@ -133,9 +123,7 @@ fn routes() -> OpenApiRouter<Rest> {
 
 /// The routes that any page and any probe may ask.
 fn server_routes() -> OpenApiRouter<Rest> {
-    OpenApiRouter::default()
-        .routes(routes!(health::alive))
-        .routes(routes!(health::ready))
+    OpenApiRouter::default().routes(routes!(health::alive)).routes(routes!(health::ready))
 }
 
 async fn nothing_here() -> Error {

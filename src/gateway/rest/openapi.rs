@@ -103,9 +103,7 @@ refusals! {
 
 fn problem((status, codes): (u16, &str)) -> (String, RefOr<openapi::Response>) {
     let body = Content::new(Some(Ref::from_schema_name("Problem")));
-    let response = ResponseBuilder::new()
-        .description(codes)
-        .content("application/problem+json", body);
+    let response = ResponseBuilder::new().description(codes).content("application/problem+json", body);
     (status.to_string(), response.build().into())
 }
 
@@ -122,8 +120,6 @@ async fn show(request: Request, next: Next) -> Response {
         return Error::NotFound(Noun::Page).into_response();
     }
     let csp = HeaderValue::from_static(headers::PAGE_POLICY);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, csp);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp);
     response
 }

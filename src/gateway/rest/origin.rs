@@ -56,13 +56,7 @@ impl CorsSettings {
 /// so that allowed pages can read refusals, too.
 pub fn cors(settings: &CorsSettings) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([
-            Method::GET,
-            Method::POST,
-            Method::PUT,
-            Method::PATCH,
-            Method::DELETE,
-        ])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         // Whoever is let in may send any header; with credentials, browsers take no `*` for it.
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([AUTH_TOKEN, request::ID, header::RETRY_AFTER, header::LOCATION])
@@ -70,9 +64,7 @@ pub fn cors(settings: &CorsSettings) -> CorsLayer {
     if settings.allow_everyone() {
         layer.allow_origin(Any)
     } else {
-        layer
-            .allow_origin(AllowOrigin::list(settings.listed()))
-            .allow_credentials(settings.credentials)
+        layer.allow_origin(AllowOrigin::list(settings.listed())).allow_credentials(settings.credentials)
     }
 }
 
@@ -103,9 +95,7 @@ impl Guard {
             credentials: settings.credentials && !everyone,
             missing: settings.allow_missing_origin,
         };
-        Self {
-            rules: Arc::new(rules),
-        }
+        Self { rules: Arc::new(rules) }
     }
 
     /// Whether a request may pass, as far as its origin goes.
@@ -143,10 +133,7 @@ impl<S> Layer<S> for Guard {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded {
-            guard: self.clone(),
-            inner,
-        }
+        Guarded { guard: self.clone(), inner }
     }
 }
 
@@ -170,10 +157,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match self
-            .guard
-            .check(request.method(), request.uri(), request.headers())
-        {
+        match self.guard.check(request.method(), request.uri(), request.headers()) {
             Ok(()) => Either::Right(self.inner.call(request).map_ok(IntoResponse::into_response)),
             Err(refused) => Either::Left(ready(Ok(refused.into_response()))),
         }
@@ -203,9 +187,7 @@ mod tests {
             let (name, value) = line.split_once(": ").unwrap();
             headers.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        guard
-            .check(&method, &Uri::from_static("/api/users"), &headers)
-            .is_ok()
+        guard.check(&method, &Uri::from_static("/api/users"), &headers).is_ok()
     }
 
     #[test]
@@ -227,15 +209,9 @@ mod tests {
             }
         }
         let host = "host: evil.example.com";
-        assert!(
-            !passes(&guard, Method::GET, &[&format!("origin: {BAD}"), host]),
-            "the host does not count"
-        );
+        assert!(!passes(&guard, Method::GET, &[&format!("origin: {BAD}"), host]), "the host does not count");
         let both = [&*format!("origin: {GOOD}"), &format!("origin: {BAD}")];
-        assert!(
-            !passes(&guard, Method::GET, &both),
-            "one good origin does not excuse a bad one"
-        );
+        assert!(!passes(&guard, Method::GET, &both), "one good origin does not excuse a bad one");
     }
 
     #[test]
@@ -268,20 +244,13 @@ mod tests {
             (vec![COOKIE, "sec-fetch-site: none"], true),
             (vec![COOKIE, "sec-fetch-site: cross-site"], false),
             (vec![COOKIE, "sec-fetch-site: same-site"], false),
-            (
-                vec![COOKIE, "authorization: Bearer x", "sec-fetch-site: cross-site"],
-                true,
-            ),
+            (vec![COOKIE, "authorization: Bearer x", "sec-fetch-site: cross-site"], true),
             (vec!["cookie: theme=dark", "sec-fetch-site: cross-site"], true),
         ] {
             assert_eq!(passes(&listed, Method::POST, &lines), allowed, "{lines:?}");
             assert!(passes(&listed, Method::GET, &lines), "reading: {lines:?}");
         }
-        assert!(!passes(
-            &listed,
-            Method::GET,
-            &[COOKIE, "sec-fetch-site: cross-site", "upgrade: websocket"]
-        ));
+        assert!(!passes(&listed, Method::GET, &[COOKIE, "sec-fetch-site: cross-site", "upgrade: websocket"]));
     }
 
     #[test]
@@ -291,17 +260,9 @@ mod tests {
         for credentials in [false, true] {
             let everyone = guard("*", credentials, true);
             assert!(passes(&everyone, Method::POST, &[&bad]));
-            assert!(passes(
-                &everyone,
-                Method::POST,
-                &[&bad, COOKIE, "authorization: Bearer x"]
-            ));
+            assert!(passes(&everyone, Method::POST, &[&bad, COOKIE, "authorization: Bearer x"]));
             assert!(!passes(&everyone, Method::POST, &[&bad, COOKIE]));
-            assert!(passes(
-                &everyone,
-                Method::POST,
-                &[&bad, COOKIE, "sec-fetch-site: same-origin"]
-            ));
+            assert!(passes(&everyone, Method::POST, &[&bad, COOKIE, "sec-fetch-site: same-origin"]));
         }
     }
 }

@@ -69,9 +69,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = answer(status(&self), Refusal::under(&self, request::id()));
         if let Self::Unauthenticated(why) = &self {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge(why));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(why));
         }
         response
     }
@@ -80,22 +78,14 @@ impl IntoResponse for Error {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let malformed = |status, field, reason: &str| {
-            answer(
-                status,
-                Refusal {
-                    request_id: request::id(),
-                    ..Refusal::malformed(field, reason)
-                },
-            )
+            answer(status, Refusal { request_id: request::id(), ..Refusal::malformed(field, reason) })
         };
         match self {
             Self::Error(error) => error.into_response(),
             Self::Malformed { field, reason } => malformed(StatusCode::BAD_REQUEST, field, &reason),
-            Self::Method => malformed(
-                StatusCode::METHOD_NOT_ALLOWED,
-                None,
-                "this address does not answer that method",
-            ),
+            Self::Method => {
+                malformed(StatusCode::METHOD_NOT_ALLOWED, None, "this address does not answer that method")
+            }
             Self::TookTooLong => {
                 let refusal = Refusal {
                     code: "unavailable",
@@ -113,9 +103,7 @@ impl IntoResponse for Rejection {
 /// The answer where a handler panicked. What it said goes to the log.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("something");
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something");
     Error::internal(format_args!("a handler panicked: {said}")).into_response()
 }
 
@@ -161,10 +149,7 @@ fn answer(status: StatusCode, refusal: Refusal) -> Response {
     });
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/problem+json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(wait) = retry_after_ms {
         // The header counts in seconds; never too early.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
@@ -204,12 +189,7 @@ mod tests {
             (Error::NotFound(Noun::Room), 404),
             (Error::Conflict(Clash::UsernameTaken), 409),
             (Error::TooLarge { what: "x", limit: 1 }, 413),
-            (
-                Error::RateLimited {
-                    retry_after: Duration::ZERO,
-                },
-                429,
-            ),
+            (Error::RateLimited { retry_after: Duration::ZERO }, 429),
             (Error::Unavailable(Busy::Database), 503),
             (Error::internal("secret"), 500),
         ] {
@@ -219,14 +199,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_rfc_9457_with_a_code() {
-        let response = Error::RateLimited {
-            retry_after: Duration::from_millis(1500),
-        }
-        .into_response();
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        let response = Error::RateLimited { retry_after: Duration::from_millis(1500) }.into_response();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(
             body(response).await,
@@ -236,16 +210,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_or_a_panic_keeps_its_cause_to_itself() {
-        for response in [
-            Error::internal("secret").into_response(),
-            panicked(Box::new("secret")),
-        ] {
+        for response in [Error::internal("secret").into_response(), panicked(Box::new("secret"))] {
             assert_eq!(response.status(), 500);
             let body = body(response).await;
-            assert!(
-                body.contains(r#""code":"internal""#) && !body.contains("secret"),
-                "{body}"
-            );
+            assert!(body.contains(r#""code":"internal""#) && !body.contains("secret"), "{body}");
         }
     }
 
@@ -259,26 +227,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_only_http_knows_is_a_problem_too() {
-        let malformed = Rejection::Malformed {
-            field: Some("users[0]".into()),
-            reason: "is missing".into(),
-        };
+        let malformed = Rejection::Malformed { field: Some("users[0]".into()), reason: "is missing".into() };
         for (rejection, status, code) in [
-            (
-                malformed,
-                400,
-                r#""detail":"users[0]: is missing","code":"bad_request","field":"users[0]""#,
-            ),
-            (
-                Rejection::Method,
-                405,
-                r#""title":"Method Not Allowed","status":405"#,
-            ),
-            (
-                Rejection::TookTooLong,
-                503,
-                r#""code":"unavailable","retryAfterMs":1000"#,
-            ),
+            (malformed, 400, r#""detail":"users[0]: is missing","code":"bad_request","field":"users[0]""#),
+            (Rejection::Method, 405, r#""title":"Method Not Allowed","status":405"#),
+            (Rejection::TookTooLong, 503, r#""code":"unavailable","retryAfterMs":1000"#),
         ] {
             let response = rejection.into_response();
             assert_eq!(response.status(), status);

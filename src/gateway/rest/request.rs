@@ -41,10 +41,7 @@ pub async fn trail(request: Request, next: Next) -> Response {
         user.id = field::Empty,
     );
     let began = Instant::now();
-    let mut response = CURRENT
-        .scope(id, next.run(request))
-        .instrument(span.clone())
-        .await;
+    let mut response = CURRENT.scope(id, next.run(request)).instrument(span.clone()).await;
 
     let status = response.status().as_u16();
     let latency_ms = began.elapsed().as_millis();
@@ -72,9 +69,7 @@ pub async fn limit_time(State(limit): State<Duration>, request: Request, next: N
 fn given(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(ID)?.to_str().ok()?;
     let is_sane = (1..=128).contains(&id.len())
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     is_sane.then(|| id.to_owned())
 }
 

@@ -71,10 +71,7 @@ pub async fn list(
     Wanted(listing): Wanted<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
-    let page = rest
-        .chat
-        .groups(&caller, ListGroups { search, limit, after })
-        .await?;
+    let page = rest.chat.groups(&caller, ListGroups { search, limit, after }).await?;
     answer::ok(GroupPageView::of(&page))
 }
 
@@ -162,10 +159,7 @@ pub async fn change(
     Json(update): Json<GroupUpdate>,
 ) -> Result<Response> {
     let name = update.group_name.as_deref().map(GroupName::parse).transpose()?;
-    let change = GroupChange {
-        name,
-        password: update.password,
-    };
+    let change = GroupChange { name, password: update.password };
     let group = rest.chat.update_group(&caller, room, change).await?;
     answer::ok(GroupView::of(&group))
 }
@@ -209,10 +203,7 @@ pub async fn members(
     At(room): At<RoomId>,
     Wanted(listing): Wanted<MemberListing>,
 ) -> Result<Response> {
-    let page = rest
-        .chat
-        .members(&caller, room, listing.limit, listing.after)
-        .await?;
+    let page = rest.chat.members(&caller, room, listing.limit, listing.after).await?;
     answer::ok(MemberPageView::of(&page))
 }
 
@@ -238,10 +229,7 @@ pub async fn add_members(
     At(room): At<RoomId>,
     Json(new): Json<NewMembers>,
 ) -> Result<Response> {
-    let group = rest
-        .chat
-        .add_members(&caller, room, UserRef::usernames(new.users))
-        .await?;
+    let group = rest.chat.add_members(&caller, room, UserRef::usernames(new.users)).await?;
     answer::ok(GroupView::of(&group))
 }
 

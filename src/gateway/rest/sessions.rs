@@ -112,23 +112,12 @@ pub struct SessionView<'a> {
 )]
 pub async fn show(State(rest): State<Rest>, caller: Caller) -> Result<Response> {
     let user = rest.chat.user(&caller, &caller.user.to_string()).await?;
-    answer::ok(SessionView {
-        user: UserView::own(&user),
-        expires_at: Time(caller.expires_at),
-    })
+    answer::ok(SessionView { user: UserView::own(&user), expires_at: Time(caller.expires_at) })
 }
 
 fn signed_in(rest: &Rest, client: Client, sign_in: SignIn) -> Result<Response> {
-    let SignIn {
-        token,
-        expires_at,
-        user: row,
-        ..
-    } = sign_in;
-    let user = User {
-        online: rest.chat.is_online(row.id),
-        row,
-    };
+    let SignIn { token, expires_at, user: row, .. } = sign_in;
+    let user = User { online: rest.chat.is_online(row.id), row };
     let mut response = answer::ok(SignInView {
         token: token.expose_secret(),
         jwt_token: token.expose_secret(),

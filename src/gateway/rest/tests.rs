@@ -51,10 +51,7 @@ async fn ask(method: Method, uri: &str, headers: &[(&str, &str)]) -> Response {
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).unwrap();
-    wrapped(&RestSettings::for_tests())
-        .oneshot(request)
-        .await
-        .unwrap()
+    wrapped(&RestSettings::for_tests()).oneshot(request).await.unwrap()
 }
 
 #[tokio::test]
@@ -70,31 +67,20 @@ async fn every_refusal_is_a_problem_with_the_id_of_the_request() {
         let response = ask(method, uri, headers).await;
         assert_eq!(response.status(), status, "{uri}");
         let (parts, body) = response.into_parts();
-        assert_eq!(
-            parts.headers[header::CONTENT_TYPE],
-            "application/problem+json",
-            "{uri}"
-        );
+        assert_eq!(parts.headers[header::CONTENT_TYPE], "application/problem+json", "{uri}");
         assert_eq!(parts.headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{uri}");
         let body = body.collect().await.unwrap().to_bytes();
         let problem: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem["code"], code, "{uri}: {problem}");
         assert_eq!(problem["status"], status, "{uri}: {problem}");
-        assert_eq!(
-            problem["requestId"],
-            parts.headers[request::ID].to_str().unwrap(),
-            "{uri}: {problem}"
-        );
+        assert_eq!(problem["requestId"], parts.headers[request::ID].to_str().unwrap(), "{uri}: {problem}");
         assert!(!problem.to_string().contains("secret"), "{problem}");
     }
 }
 
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
-    assert_eq!(
-        ask(Method::PUT, "/fine", &[]).await.headers()[header::ALLOW],
-        "GET,HEAD"
-    );
+    assert_eq!(ask(Method::PUT, "/fine", &[]).await.headers()[header::ALLOW], "GET,HEAD");
 }
 
 #[tokio::test]
@@ -115,10 +101,7 @@ async fn answers_are_data_and_not_kept() {
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
-        (
-            "content-security-policy",
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
         ("cache-control", "no-store"),
     ] {
         assert_eq!(response.headers()[name], value);
@@ -133,16 +116,8 @@ async fn allowed_pages_may_read_answers_and_refusals() {
         assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], ORIGIN, "{uri}");
         assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true", "{uri}");
         let exposed = headers[header::ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
-        assert!(
-            exposed.contains("auth-token") && exposed.contains("x-request-id"),
-            "{exposed}"
-        );
-        assert!(
-            headers
-                .get_all(header::VARY)
-                .iter()
-                .any(|vary| vary.to_str().unwrap().contains("origin"))
-        );
+        assert!(exposed.contains("auth-token") && exposed.contains("x-request-id"), "{exposed}");
+        assert!(headers.get_all(header::VARY).iter().any(|vary| vary.to_str().unwrap().contains("origin")));
     }
 }
 
@@ -159,14 +134,9 @@ async fn a_preflight_is_answered_for_listed_origins_alone() {
     let good = preflight(ORIGIN).await;
     assert_eq!(good.status(), 200);
     assert_eq!(good.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], ORIGIN);
-    assert_eq!(
-        good.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS],
-        "content-type,authorization"
-    );
+    assert_eq!(good.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS], "content-type,authorization");
     assert_eq!(good.headers()[header::ACCESS_CONTROL_MAX_AGE], "60");
-    let methods = good.headers()[header::ACCESS_CONTROL_ALLOW_METHODS]
-        .to_str()
-        .unwrap();
+    let methods = good.headers()[header::ACCESS_CONTROL_ALLOW_METHODS].to_str().unwrap();
     assert!(methods.contains("PATCH"), "{methods}");
     let bad = preflight("https://evil.example.com").await;
     assert!(!bad.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
@@ -176,17 +146,10 @@ async fn a_preflight_is_answered_for_listed_origins_alone() {
 async fn everyone_is_never_let_in_with_cookies() {
     let mut settings = RestSettings::for_tests();
     settings.cors.origins = vec!["*".to_owned(), ORIGIN.to_owned()];
-    let request = Request::get("/fine")
-        .header("origin", ORIGIN)
-        .body(Body::empty())
-        .unwrap();
+    let request = Request::get("/fine").header("origin", ORIGIN).body(Body::empty()).unwrap();
     let response = wrapped(&settings).oneshot(request).await.unwrap();
     assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
-    assert!(
-        !response
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS)
-    );
+    assert!(!response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));
 }
 
 /// The description is complete: every route of the table, schemas that are there, a way to sign in.
@@ -197,10 +160,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
     let mut routes: Vec<_> = paths
         .iter()
         .flat_map(|(path, item)| {
-            item.as_object()
-                .unwrap()
-                .keys()
-                .map(move |method| format!("{method} {path}"))
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
         })
         .collect();
     routes.sort();
@@ -238,10 +198,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
             let name = operation["operationId"].as_str().unwrap();
             assert!(names.insert(name), "{method} {path} is not the only {name}");
             let responses = operation["responses"].as_object().unwrap();
-            assert!(
-                path == "/healthz" || responses.contains_key("503"),
-                "{method} {path}"
-            );
+            assert!(path == "/healthz" || responses.contains_key("503"), "{method} {path}");
             for (status, response) in responses {
                 let words = response["description"].as_str().unwrap_or_default();
                 assert_ne!(words, "", "{method} {path} {status}");
@@ -254,10 +211,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
         assert!(description["components"]["schemas"][name].is_object(), "{name}");
     }
     for scheme in ["bearer", "query", "cookie"] {
-        assert!(
-            description["components"]["securitySchemes"][scheme].is_object(),
-            "{scheme}"
-        );
+        assert!(description["components"]["securitySchemes"][scheme].is_object(), "{scheme}");
     }
 }
 
@@ -268,10 +222,7 @@ async fn the_page_of_the_api_needs_nothing_from_elsewhere() {
         let request = Request::get(uri).body(Body::empty()).unwrap();
         let response = pages.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        (
-            parts,
-            String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned(),
-        )
+        (parts, String::from_utf8_lossy(&body.collect().await.unwrap().to_bytes()).into_owned())
     };
     let (parts, page) = get("/docs/").await;
     assert_eq!(parts.status, 200);
@@ -279,10 +230,7 @@ async fn the_page_of_the_api_needs_nothing_from_elsewhere() {
     assert!(policy.contains("script-src 'self'"), "{policy}");
     assert!(!page.contains("https://") && !page.contains("//cdn"), "{page}");
     for inline in page.split("<script").skip(1) {
-        assert!(
-            inline.contains("src="),
-            "the policy forbids inline scripts: {inline}"
-        );
+        assert!(inline.contains("src="), "the policy forbids inline scripts: {inline}");
     }
     let (_, script) = get("/docs/swagger-initializer.js").await;
     assert!(script.contains("/openapi.json"), "{script}");

@@ -65,7 +65,7 @@ pub async fn enter(
     let options = options(&payload);
     let receipts = receipts(payload.receipts.as_deref())?;
     let caller = gateway.auth.credential(Credential::Token(credential), handshake.address).await?;
-    let outlet = ChatOutlet::new(&gateway, &socket, handshake.line.clone(), receipts);
+    let outlet = ChatOutlet::new(&gateway, &socket, handshake.websocket.clone(), receipts);
     let connection = gateway.chat.connect(caller, Box::new(outlet), options).await?;
     let state = ChatSocket::new(gateway, connection, handshake.address);
     socket.on_fallback(Dispatcher::new(state.clone()));

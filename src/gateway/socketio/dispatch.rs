@@ -5,11 +5,7 @@
 //! as they are read and handles those of one socket one after the other; sending a message only
 //! queues it, so a socket's messages still share commits.
 
-use std::{
-    collections::VecDeque,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};

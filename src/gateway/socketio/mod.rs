@@ -86,8 +86,7 @@ pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, settings: Settings) ->
     };
     io.ns("/chat", connect::open.with(enter));
     let service = tower::Layer::layer(&slim, service);
-    let router = Router::new()
-        .route_service("/socket.io", service.clone())
-        .route_service("/socket.io/", service);
+    let router =
+        Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);
     (router, io)
 }

@@ -27,7 +27,9 @@ pub struct Handshake {
     /// The credential of its query, headers or cookie.
     pub credential: Option<SecretString>,
     pub address: IpAddr,
-    pub line: Option<Line>,
+    /// The session's websocket, where it began with one. A polling session's requests come in on
+    /// lines that others may share.
+    pub websocket: Option<Line>,
 }
 
 /// The headers that the engine reads.
@@ -104,13 +106,18 @@ impl SlimLayer {
         };
         let query = parts.uri.query().unwrap_or_default();
         let sid = parameter(query, "sid");
-        if let (Some(sid), Some("websocket"), Some(line)) = (sid, parameter(query, "transport"), &line) {
+        let websocket = line.filter(|_| parameter(query, "transport") == Some("websocket"));
+        if let (Some(sid), Some(line)) = (sid, &websocket) {
             self.sessions.upgrading(sid, line.clone());
         }
         let handshake = Handshake {
-            credential: if sid.is_none() { credential::from_request(&parts.uri, &parts.headers) } else { None },
+            credential: if sid.is_none() {
+                credential::from_request(&parts.uri, &parts.headers)
+            } else {
+                None
+            },
             address,
-            line,
+            websocket,
         };
         let mut slim = Request::new(body);
         *slim.method_mut() = parts.method;
@@ -132,7 +139,9 @@ impl SlimLayer {
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    query
+        .split('&')
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
 }
 
 fn slim_uri(query: &str) -> Uri {

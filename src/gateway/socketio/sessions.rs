@@ -48,7 +48,7 @@ impl Sessions {
         }
     }
 
-    /// Cuts a session off, whatever its transport; `first` is the line of its first request.
+    /// Cuts a session off, whatever its transport; `first` is its websocket, where it began with one.
     pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) {
         if is_websocket {
             let line = self.upgraded.lock().lines.remove(sid);

@@ -45,8 +45,8 @@ pub async fn private(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
 }
 
 pub async fn group(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
-    let wanted = decode(&request)
-        .and_then(|(receiver, content)| Ok((Place::Room(group_id(&receiver)?), content)));
+    let wanted =
+        decode(&request).and_then(|(receiver, content)| Ok((Place::Room(group_id(&receiver)?), content)));
     send(socket, wanted, ack).await;
 }
 

@@ -41,7 +41,8 @@ pub struct ChatOutlet {
     /// Weak: the socket holds the connection, which holds this.
     socket: Weak<Socket>,
     sid: String,
-    line: Option<Line>,
+    /// Its websocket, where the session began with one.
+    websocket: Option<Line>,
     receipts: Receipts,
     unacknowledged: Arc<AtomicUsize>,
     most_unacknowledged: usize,
@@ -58,11 +59,11 @@ struct Acknowledgement {
 }
 
 impl ChatOutlet {
-    pub fn new(gateway: &Gateway, socket: &Arc<Socket>, line: Option<Line>, receipts: Receipts) -> Self {
+    pub fn new(gateway: &Gateway, socket: &Arc<Socket>, websocket: Option<Line>, receipts: Receipts) -> Self {
         Self {
             socket: Arc::downgrade(socket),
             sid: socket.id.to_string(),
-            line,
+            websocket,
             receipts,
             unacknowledged: Arc::default(),
             most_unacknowledged: gateway.settings.unacknowledged,
@@ -131,7 +132,7 @@ impl Outlet for ChatOutlet {
         }
         // The namespace is left, the connection below is the client's to close; one that does not
         // would stay for as long as it answers pings.
-        let (sessions, sid, line) = (self.sessions.clone(), self.sid.clone(), self.line.clone());
+        let (sessions, sid, line) = (self.sessions.clone(), self.sid.clone(), self.websocket.clone());
         let shutdown = self.shutdown.clone();
         self.shutdown.spawn(async move {
             tokio::select! {
@@ -144,6 +145,6 @@ impl Outlet for ChatOutlet {
     fn cut(&self) {
         let is_websocket =
             self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Websocket);
-        self.sessions.cut(&self.sid, is_websocket, self.line.as_ref());
+        self.sessions.cut(&self.sid, is_websocket, self.websocket.as_ref());
     }
 }

@@ -88,6 +88,7 @@ async fn many(socket: &ChatSocket, rooms: BTreeMap<String, Up>) -> Result<BTreeM
 
 async fn one(socket: &ChatSocket, room: &str, seq: Seq) -> Result<Seq> {
     let room = room.parse().map_err(|_| Error::NotFound(Noun::Room))?;
-    let standings = socket.chat().delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;
+    let standings =
+        socket.chat().delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;
     Ok(standings.first().map_or(Seq::ZERO, |(_, seq)| *seq))
 }

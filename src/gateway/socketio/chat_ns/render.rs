@@ -79,7 +79,10 @@ pub fn render(event: &Event) -> Rendered {
             let is_lobby = matches!(message.receiver, Receiver::Lobby(_));
             Rendered {
                 is_response: !is_lobby,
-                ..named(if is_lobby { "lobby" } else { "response" }, &Response { response: MessageView::of(message) })
+                ..named(
+                    if is_lobby { "lobby" } else { "response" },
+                    &Response { response: MessageView::of(message) },
+                )
             }
         }
         Event::DeliveredToAll(message) => {
@@ -87,7 +90,10 @@ pub fn render(event: &Event) -> Rendered {
         }
         Event::Read { room, receiver, username, seq } => {
             let (receiver, group) = addressee(receiver);
-            named("messageRead", &MessageRead { room_id: room.to_string(), receiver, group, username, seq: seq.0 })
+            named(
+                "messageRead",
+                &MessageRead { room_id: room.to_string(), receiver, group, username, seq: seq.0 },
+            )
         }
         Event::Presence(presence) => named(
             "onlineStatus",

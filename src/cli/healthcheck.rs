@@ -1,0 +1,94 @@
+//! `parlor healthcheck`: asks a running server whether it is ready. HTTP by hand: one request of four
+//! lines, of which only the answer's first line counts.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use http::Uri;
+use humantime_serde::re::humantime::{format_duration, parse_duration};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+use super::terminal::print;
+use crate::config::Config;
+
+/// Prints "ok" where the server is up and reaches its database (GET /readyz); exit code 1 where not.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Healthcheck {
+    /// The server's address. [default: the first of server.listen]
+    #[arg(long, value_name = "http://...")]
+    url: Option<Uri>,
+    /// How long it may take to answer.
+    #[arg(long, value_parser = parse_duration, default_value = "3s")]
+    timeout: Duration,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  parlor healthcheck
+  parlor healthcheck --url http://chat-1:8087 --timeout 1s
+  HEALTHCHECK CMD [\"parlor\", \"healthcheck\"]          (in a Dockerfile)";
+
+pub async fn run(config: &Config, command: Healthcheck) -> anyhow::Result<()> {
+    let (authority, path) = match &command.url {
+        Some(url) => target(url)?,
+        None => (local(&config.server.listen)?, "/readyz".to_owned()),
+    };
+    let asked = tokio::time::timeout(command.timeout, status_line(&authority, &path)).await;
+    let url = format!("http://{authority}{path}");
+    let line = asked
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {}", format_duration(command.timeout))))
+        .with_context(|| format!("{url} cannot be asked"))?;
+    match line.split_once(' ') {
+        Some((version, status)) if version.starts_with("HTTP/1.") => {
+            if status.split(' ').next() != Some("200") {
+                bail!("{url} is not ready: {}", status.escape_debug());
+            }
+            Ok(print("ok")?)
+        }
+        _ => bail!("{url} does not speak HTTP"),
+    }
+}
+
+/// Host with port, and path.
+fn target(url: &Uri) -> anyhow::Result<(String, String)> {
+    let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
+        bail!(
+            "--url {url}: must begin with http:// and a host; a healthcheck goes to the server itself, without TLS"
+        );
+    };
+    let port = url.port_u16().unwrap_or(80);
+    Ok((format!("{host}:{port}"), format!("{}/readyz", url.path().trim_end_matches('/'))))
+}
+
+/// A listening address as this machine reaches it: "all interfaces" is no address to connect to.
+fn local(listen: &[SocketAddr]) -> anyhow::Result<String> {
+    let mut address = *listen.first().context("server.listen names no address")?;
+    if address.port() == 0 {
+        bail!("server.listen is {address}, which is any free port: say which with --url");
+    }
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address.to_string())
+}
+
+async fn status_line(authority: &str, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(authority).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut line = String::new();
+    // Whoever is there instead of the server may send without end.
+    BufReader::new(stream.take(1024)).read_line(&mut line).await?;
+    Ok(line.trim_end().to_owned())
+}

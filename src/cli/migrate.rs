@@ -1,0 +1,68 @@
+//! `parlor migrate`: the tables of the database, forwards, backwards, and how they stand.
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+
+use super::{terminal::print, with_app::log_warnings};
+use crate::{app, config::Config, db::Db};
+
+#[derive(Debug, Subcommand)]
+pub enum Migrate {
+    /// Apply every migration that is pending: all of them or, on an error, none.
+    ///
+    /// SQLite needs no such command, the server does it at its start. On PostgreSQL the server does it
+    /// where database.auto_migrate is on; elsewhere run this before starting a new version.
+    Up,
+    /// Undo the newest migrations, AND LOSE WHAT THEIR TABLES HOLD.
+    ///
+    /// Stop the server first. On SQLite the next start applies them again.
+    Down {
+        /// How many to undo.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// Print each migration, and whether it is applied or pending. Changes nothing.
+    Status {
+        /// Exit with 1 if one is pending, for scripts.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+pub async fn run(config: Config, command: Migrate) -> anyhow::Result<()> {
+    log_warnings()?;
+    let db = app::connect(&config).await?;
+    let done = on(&db, command).await;
+    db.close().await;
+    done
+}
+
+async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
+    let before = db.migration_status().await?;
+    match command {
+        Migrate::Up => db.migrate_up().await.context("nothing was migrated")?,
+        Migrate::Down { steps } => db.migrate_down(steps).await.context("nothing was undone")?,
+        Migrate::Status { check } => return status(&before, check),
+    }
+    let after = db.migration_status().await?;
+    let mut changed = false;
+    for ((name, _), (_, is)) in before.iter().zip(&after).filter(|(before, after)| before != after) {
+        changed = true;
+        print(format_args!("{}  {name}", if *is { "applied" } else { "undone " }))?;
+    }
+    if !changed {
+        print("nothing to do")?;
+    }
+    Ok(())
+}
+
+fn status(migrations: &[(String, bool)], check: bool) -> anyhow::Result<()> {
+    for (name, applied) in migrations {
+        print(format_args!("{}  {name}", if *applied { "applied" } else { "pending" }))?;
+    }
+    let pending = migrations.iter().filter(|(_, applied)| !applied).count();
+    if check && pending > 0 {
+        bail!("{pending} of {} migrations pending; apply with `parlor migrate up`", migrations.len());
+    }
+    Ok(())
+}

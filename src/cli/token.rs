@@ -1,0 +1,138 @@
+//! `parlor token`: makes access tokens for scripts and tests, and says what is the matter with one.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use anyhow::{Context, anyhow, bail};
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Subcommand;
+use humantime_serde::re::humantime::{format_duration, parse_duration};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{
+    terminal::{line_of_stdin, print},
+    with_app::with_app,
+};
+use crate::{
+    app::App,
+    auth::Signature,
+    chat::caller::Caller,
+    clock::Clock,
+    config::Config,
+    error::{Error, Why},
+};
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum Token {
+    /// Log a user in without a password, and print the access token: nothing but the token on standard
+    /// output, the rest on standard error.
+    ///
+    /// It is a login like any other: `parlor user passwd` and `user delete` end it, and so does a POST to
+    /// /api/auth/logout with it.
+    Issue {
+        /// A username, or an id.
+        name: String,
+        /// How long it is valid, such as 10m or 7days. [default: auth.token_ttl]
+        #[arg(long, value_parser = parse_duration)]
+        ttl: Option<Duration>,
+    },
+    /// Print a token's header and claims, and whether it is valid now, and why not (exit code 1).
+    ///
+    /// The token is read from standard input, so that it need not stand in the shell's history.
+    Inspect {
+        /// The token; "-" reads standard input.
+        #[arg(default_value = "-")]
+        token: String,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  curl -H \"Authorization: Bearer $(parlor token issue ada --ttl 10m)\" http://localhost:8087/api/rooms/mine
+  parlor token issue ada | parlor token inspect
+  parlor token inspect < token.txt";
+
+pub async fn run(config: Config, command: Token) -> anyhow::Result<()> {
+    match command {
+        Token::Issue { name, ttl } => issue(config, &name, ttl).await,
+        Token::Inspect { token } => {
+            let token = if token == "-" { line_of_stdin("the token")? } else { token };
+            with_app(config, async |app| inspect(app, token.trim()).await).await
+        }
+    }
+}
+
+async fn issue(mut config: Config, name: &str, ttl: Option<Duration>) -> anyhow::Result<()> {
+    if let Some(ttl) = ttl {
+        config.auth.token_ttl = ttl;
+        if let Some(mistake) = config.check().first() {
+            bail!("--ttl as {mistake}");
+        }
+    }
+    let issued = with_app(config, async |app| {
+        let user = app.chat.user(&Caller::operator(), name).await?;
+        Ok(app.auth.sign_in(&user.row).await?)
+    });
+    let sign_in = issued.await.with_context(|| name.to_owned())?;
+    let until = time(sign_in.expires_at);
+    eprintln!("a token of {}, valid until {until}, login {}", sign_in.user.username, sign_in.session);
+    Ok(print(sign_in.token.expose_secret())?)
+}
+
+async fn inspect(app: &App, token: &str) -> anyhow::Result<()> {
+    let Some(found) = app.auth.inspect(token) else {
+        bail!("not valid: it is not a JWT, which is three parts of base64url with dots between them");
+    };
+    print(format_args!("header   {}", shown(&found.header)))?;
+    print(format_args!("claims   {}", shown(&found.claims)))?;
+    let now = Clock::real().now();
+    for (label, claim) in [("issued ", "iat"), ("starts ", "nbf"), ("expires", "exp")] {
+        if let Some(at) =
+            found.claims.get(claim).and_then(Value::as_i64).and_then(|at| DateTime::from_timestamp(at, 0))
+        {
+            print(format_args!("{label}  {} ({})", time(at), distance(at, now)))?;
+        }
+    }
+    match app.auth.authenticate(token, Ipv4Addr::LOCALHOST.into()).await {
+        Ok(caller) => Ok(print(format_args!("valid    yes, it is {}'s", caller.username))?),
+        Err(Error::Unauthenticated(why)) => Err(anyhow!("not valid: {}", reason(&why, found.signature))),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// More than a client is told.
+fn reason(why: &Why, signature: Signature) -> String {
+    match (why, signature) {
+        (Why::TokenInvalid, Signature::UnknownKey) => {
+            "its signature is not ours: the header's kid names neither auth.jwt_secret nor a previous key \
+             that is still accepted (another server's, or another mode's?)"
+                .to_owned()
+        }
+        (Why::TokenInvalid, Signature::Bad) => {
+            "its signature is wrong: it was altered after it was signed, or is no access token of ours"
+                .to_owned()
+        }
+        (Why::TokenInvalid, Signature::Good) => "it is not valid yet: see when it starts".to_owned(),
+        (Why::TokenRevoked, _) => {
+            "its login has ended: logged out, revoked, of a deleted account, or of another database"
+                .to_owned()
+        }
+        (why, _) => why.to_string(),
+    }
+}
+
+/// As JSON, without what could play tricks with a terminal: anybody may have written it.
+fn shown(value: &Value) -> String {
+    value.to_string().replace(char::is_control, "\u{fffd}")
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn distance(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (at - now).num_seconds();
+    let length = format_duration(Duration::from_secs(seconds.unsigned_abs()));
+    if seconds < 0 { format!("{length} ago") } else { format!("in {length}") }
+}

@@ -1,0 +1,64 @@
+//! What tests are written with. A whole test:
+//!
+//! ```ignore
+//! #[tokio::test(flavor = "multi_thread")]
+//! async fn a_message_reaches_its_receiver() {
+//!     let server = Server::start().await;
+//!     let ada = server.online("ada").await;
+//!     let bob = server.online("bob").await;
+//!
+//!     ada.posts_to("bob", "hi").await;
+//!
+//!     bob.sees_message("hi").await;
+//! }
+//! ```
+//!
+//! Waiting is always "until seen or [`PATIENCE`]"; time moves by `server.clock`. When a [`Server`] is
+//! dropped it goes down gracefully and checks that nothing is left, which takes the multi-thread
+//! runtime.
+
+mod database;
+mod engine;
+mod http;
+mod person;
+mod process;
+mod raw;
+mod server;
+mod socketio;
+
+use std::{future::Future, time::Duration};
+
+pub use self::{
+    database::Database,
+    engine::{Transport, handshake_of},
+    http::{Answer, Http},
+    person::Person,
+    process::Process,
+    raw::{Frame, Raw},
+    server::{Door, Server},
+    socketio::{Connecting, Ended, Socket},
+};
+
+/// How long anything may take to be seen.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before believing that something does not happen.
+pub const A_WHILE: Duration = Duration::from_millis(250);
+
+/// Waits for a future, and says what was waited for when it takes too long.
+pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}
+
+/// Asks again and again until the answer is yes.
+pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    in_time(what, async {
+        while !ask().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,127 @@
+//! Somebody with an account and a login.
+
+use std::{ops::Deref, sync::Arc};
+
+use serde_json::{Value as Json, json};
+
+use super::{Answer, Connecting, Door, Http, Socket, Transport};
+
+/// Cheap to clone. Everything that an [`Http`] does is done with the person's token.
+#[derive(Clone)]
+pub struct Person {
+    pub username: Arc<str>,
+    pub token: Arc<str>,
+    /// The login's `user`.
+    pub user: Arc<Json>,
+    pub door: Door,
+    http: Http,
+}
+
+impl Deref for Person {
+    type Target = Http;
+
+    fn deref(&self) -> &Http {
+        &self.http
+    }
+}
+
+impl Person {
+    pub fn password_of(username: &str) -> String {
+        format!("the secret of {username}")
+    }
+
+    pub async fn signs_up(door: &Door, username: &str) -> Self {
+        let password = Self::password_of(username);
+        door.http.post("/api/users", json!({ "username": username, "password": password })).await.is(201);
+        Self::logs_in(door, username).await
+    }
+
+    /// A new login of an account that was made by [`Person::signs_up`].
+    pub async fn logs_in(door: &Door, username: &str) -> Self {
+        let answer = Self::tries_to_log_in(door, username, &Self::password_of(username)).await;
+        Self::from_login(door, &answer.is(200))
+    }
+
+    pub fn from_login(door: &Door, login: &Json) -> Self {
+        let token = login["token"].as_str().expect("a token");
+        Self {
+            username: login["user"]["username"].as_str().unwrap().into(),
+            token: token.into(),
+            user: Arc::new(login["user"].clone()),
+            http: door.http.with_token(token),
+            door: door.clone(),
+        }
+    }
+
+    pub async fn tries_to_log_in(door: &Door, username: &str, password: &str) -> Answer {
+        door.http.post("/api/auth/login", json!({ "username": username, "password": password })).await
+    }
+
+    /// Another login of the same account, as on another device.
+    pub async fn logs_in_again(&self) -> Self {
+        Self::logs_in(&self.door, &self.username).await
+    }
+
+    pub async fn logs_out(&self) {
+        self.post("/api/auth/logout", json!({})).await.is(204);
+    }
+
+    /// A new token of the same login.
+    pub async fn refreshes(&self) -> Self {
+        Self::from_login(&self.door, &self.post("/api/auth/refresh", json!({})).await.is(200))
+    }
+
+    pub fn id(&self) -> &str {
+        self.user["id"].as_str().unwrap()
+    }
+
+    /// A connection to be described.
+    pub fn connecting(&self) -> Connecting {
+        Connecting::of(self)
+    }
+
+    pub async fn connect(&self) -> Socket {
+        self.connecting().open().await
+    }
+
+    pub async fn connect_by(&self, transport: Transport) -> Socket {
+        self.connecting().by(transport).open().await
+    }
+
+    /// Connects with more in `auth` than the token.
+    pub async fn connect_with(&self, auth: Json) -> Socket {
+        self.connecting().with(auth).open().await
+    }
+
+    /// A group made over HTTP; its id.
+    pub async fn makes_group(&self, name: &str, users: &[&str]) -> String {
+        let group = self.post("/api/rooms", json!({ "groupName": name, "users": users })).await.is(201);
+        group["groupId"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn makes_secret_group(&self, name: &str, password: &str) -> String {
+        let group = self.post("/api/rooms", json!({ "groupName": name, "password": password })).await.is(201);
+        group["groupId"].as_str().unwrap().to_owned()
+    }
+
+    /// What `GET /api/rooms/mine` says of the room with this id.
+    pub async fn conversation(&self, room: &str) -> Json {
+        let mine = self.get("/api/rooms/mine").await.is(200);
+        let found = mine.as_array().unwrap().iter().find(|conversation| conversation["roomId"] == room);
+        found.unwrap_or_else(|| panic!("{room} is not among {mine}")).clone()
+    }
+
+    /// The whole history of a room, over HTTP.
+    pub async fn history(&self, room: &str) -> Vec<Json> {
+        let mut messages = Vec::new();
+        loop {
+            let after = messages.last().map_or(0, |message: &Json| message["seq"].as_i64().unwrap());
+            let path = format!("/api/rooms/{room}/messages?after={after}&limit=200");
+            let page = self.get(&path).await.is(200);
+            messages.extend(page["messages"].as_array().unwrap().iter().cloned());
+            if page["hasMore"] == false {
+                return messages;
+            }
+        }
+    }
+}

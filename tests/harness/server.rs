@@ -1,0 +1,178 @@
+//! The server under test, in this process: built and served as the program does it, with a clock that
+//! a test can move.
+
+use std::{net::SocketAddr, ops::Deref, time::Duration};
+
+use parlor::{app::App, auth::Auth, chat::Chat, clock::Clock, config::Config};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinHandle,
+};
+
+use super::{Database, Http, Person, Socket, until};
+
+/// A way in, whatever stands behind it.
+#[derive(Clone)]
+pub struct Door {
+    pub address: SocketAddr,
+    pub http: Http,
+}
+
+impl Door {
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, http: Http::new(address) }
+    }
+
+    /// Somebody who has signed up and logged in.
+    pub async fn person(&self, username: &str) -> Person {
+        Person::signs_up(self, username).await
+    }
+
+    /// The same, with a socket in `/chat`.
+    pub async fn online(&self, username: &str) -> Socket {
+        self.person(username).await.connect().await
+    }
+}
+
+/// See the module. What is asked at the door can be asked of it.
+pub struct Server {
+    pub config: Config,
+    pub clock: Clock,
+    pub database: Option<Database>,
+    door: Door,
+    running: Option<Running>,
+}
+
+/// A server between start and stop.
+struct Running {
+    chat: Chat,
+    auth: Auth,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Deref for Server {
+    type Target = Door;
+
+    fn deref(&self) -> &Door {
+        &self.door
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With some settings changed.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let database = Database::fresh().await;
+        let mut config = Config::development();
+        config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.database.url = database.url.clone().into();
+        config.database.auto_migrate = true;
+        config.database.max_connections = 6;
+        change(&mut config);
+        let mistakes = config.check();
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let clock = Clock::movable();
+        let (address, running) = Running::start(&config, &clock).await;
+        // The next start is on the same port, so that everybody finds it again.
+        config.server.listen = vec![address];
+        Self { config, clock, database: Some(database), door: Door::new(address), running: Some(running) }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("a server that was not stopped")
+    }
+
+    /// The core itself, for what would take too long through the door.
+    pub fn chat(&self) -> &Chat {
+        &self.running().chat
+    }
+
+    pub fn auth(&self) -> &Auth {
+        &self.running().auth
+    }
+
+    /// Goes down as after SIGTERM, and checks that nothing is left.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    /// Goes down gracefully and comes back, on the same port and with the same data.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.starts_again().await;
+    }
+
+    pub async fn starts_again(&mut self) {
+        let (_, running) = Running::start(&self.config, &self.clock).await;
+        self.running = Some(running);
+    }
+
+    /// Waits until the core has let go of every connection.
+    pub async fn is_deserted(&self) {
+        let chat = self.chat();
+        until("all connections to be forgotten", || async { chat.gauges().connections == 0 }).await;
+    }
+
+    async fn finish(&mut self) {
+        if self.running.is_some() {
+            self.is_deserted().await;
+        }
+        self.stop().await;
+        if let Some(database) = self.database.take() {
+            database.remove().await;
+        }
+    }
+}
+
+impl Running {
+    async fn start(config: &Config, clock: &Clock) -> (SocketAddr, Self) {
+        let app = App::build(config, clock.clone()).await.expect("a server that can be built");
+        let listener = TcpListener::bind(config.server.listen[0]).await.expect("a free port");
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let (chat, auth) = (app.chat.clone(), app.auth.clone());
+        let served = tokio::spawn(app.serve(vec![listener], async move {
+            let _ = stopped.await;
+        }));
+        (address, Self { chat, auth, stop, served })
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        let served = tokio::time::timeout(Duration::from_secs(15), self.served).await;
+        served.expect("a server that goes down in time").unwrap().unwrap();
+        let gauges = self.chat.gauges();
+        assert_eq!(gauges.drafts_waiting, 0, "messages were left unstored: {gauges:?}");
+        assert_eq!(gauges.connections, 0, "connections were left over: {gauges:?}");
+        assert_eq!(gauges.tasks, 0, "tasks were left running: {gauges:?}");
+    }
+}
+
+/// What was opened after a server is dropped before it, so nobody is connected any more, or is about
+/// to leave.
+impl Drop for Server {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                if std::thread::panicking() {
+                    if let Some(running) = self.running.take() {
+                        running.served.abort();
+                    }
+                    if let Some(database) = self.database.take() {
+                        database.remove().await;
+                    }
+                } else {
+                    self.finish().await;
+                }
+            });
+        });
+    }
+}
