@@ -42,14 +42,16 @@ Examples:
   parlor --mode production config check            what is still missing for production?
   parlor --mode production --config my.toml serve  the real thing";
 
+const SETTINGS: &str = "Configuration";
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
     /// A TOML file with settings that differ from the defaults.
-    #[arg(long, global = true, value_name = "FILE", env = "PARLOR_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "PARLOR_CONFIG", help_heading = SETTINGS)]
     config: Option<PathBuf>,
     /// development: works at once, on loopback only. production: refuses what is not safe.
-    #[arg(long, global = true, default_value_t = Mode::Development, env = "PARLOR_MODE")]
+    #[arg(long, global = true, default_value_t = Mode::Development, env = "PARLOR_MODE", help_heading = SETTINGS)]
     mode: Mode,
 }
 

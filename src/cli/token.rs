@@ -132,7 +132,6 @@ fn time(at: DateTime<Utc>) -> String {
 }
 
 fn distance(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let seconds = (at - now).num_seconds();
-    let length = format_duration(Duration::from_secs(seconds.unsigned_abs()));
-    if seconds < 0 { format!("{length} ago") } else { format!("in {length}") }
+    let length = format_duration(Duration::from_secs((at - now).num_seconds().unsigned_abs()));
+    if at <= now { format!("{length} ago") } else { format!("in {length}") }
 }

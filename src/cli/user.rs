@@ -59,10 +59,13 @@ pub struct Create {
     /// May see and change other users' accounts.
     #[arg(long)]
     admin: bool,
+    /// Shown to others; the username where it is missing.
     #[arg(long, value_name = "NAME")]
     first_name: Option<String>,
+    /// Shown to others.
     #[arg(long, value_name = "NAME")]
     last_name: Option<String>,
+    /// Shown to admins and the user alone.
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     #[command(flatten)]

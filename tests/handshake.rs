@@ -1,0 +1,172 @@
+//! The first request of a session, to the letter.
+
+use serde_json::json;
+
+use crate::harness::{Answer, Raw, Server, handshake_of};
+
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+const ORIGIN: &str = "http://localhost:4200";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_answer_is_what_curl_is_promised() {
+    let server = Server::start().await;
+    for path in [POLLING, "/socket.io?EIO=4&transport=polling", "/socket.io/?transport=polling&t=abc&EIO=4"] {
+        let answer = server.http.get(path).await;
+        assert_eq!(answer.status, 200);
+        let sid = handshake_of(&answer.text)["sid"].as_str().unwrap().to_owned();
+        assert!(sid.len() >= 16, "{sid} can be guessed");
+        let promised = format!(
+            "0{{\"sid\":\"{sid}\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\
+             \"pingTimeout\":20000,\"maxPayload\":1000000}}"
+        );
+        assert_eq!(answer.text, promised);
+        assert_eq!(answer.header("content-type"), "text/plain; charset=UTF-8");
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_begins_as_a_websocket_has_nothing_to_upgrade_to() {
+    let server = Server::start().await;
+    let (_line, open) = Raw::websocket(server.address).await;
+    let sid = handshake_of(&open)["sid"].as_str().unwrap().to_owned();
+    let promised = format!(
+        "0{{\"sid\":\"{sid}\",\"upgrades\":[],\"pingInterval\":25000,\
+         \"pingTimeout\":20000,\"maxPayload\":1000000}}"
+    );
+    assert_eq!(open, promised);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sessions_never_share_an_id() {
+    let server = Server::start().await;
+    let first = server.http.get(POLLING).await;
+    let second = server.http.get(POLLING).await;
+    assert_ne!(handshake_of(&first.text)["sid"], handshake_of(&second.text)["sid"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_handshake_is_refused_in_json() {
+    let server = Server::start().await;
+    for path in [
+        "/socket.io/?EIO=3&transport=polling",
+        "/socket.io/?EIO=5&transport=polling",
+        "/socket.io/?EIO=abc&transport=polling",
+        "/socket.io/?transport=polling",
+        "/socket.io/?EIO=4",
+        "/socket.io/",
+        "/socket.io/?EIO=4&transport=",
+        "/socket.io/?EIO=4&transport=carrier-pigeon",
+        "/socket.io/?EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAA",
+        "/socket.io/?EIO=4&transport=polling&sid=short",
+        "/socket.io/?EIO=4&transport=polling&sid=",
+        "/socket.io/?EIO=4&transport=polling&sid=%00%ff",
+    ] {
+        let answer = server.http.get(path).await;
+        assert_eq!(answer.status, 400, "{path}: {}", answer.text);
+        let told = answer.json();
+        assert!(told.get("code").is_some() && told["message"].is_string(), "{path}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_begins_with_a_get() {
+    let server = Server::start().await;
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let request = server.http.request(method.parse().unwrap(), POLLING);
+        let answer = Answer::to(request.body("40")).await;
+        assert_eq!(answer.status, 400, "{method}: {}", answer.text);
+        assert!(answer.json()["message"].is_string(), "{method}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_without_an_upgrade_is_refused() {
+    let server = Server::start().await;
+    let answer = server.http.get("/socket.io/?EIO=4&transport=websocket").await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_only_begins_alike_is_another() {
+    let server = Server::start().await;
+    server.http.get("/socket.io-x/?EIO=4&transport=polling").await.is_refused(404, "not_found");
+    server.http.get("/socket.iox?EIO=4&transport=polling").await.is_refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_strange_origin_is_refused_by_every_transport() {
+    let server = Server::start().await;
+    for origin in ["http://evil.example", "null", "http://localhost:4200.evil.example", "HTTP://LOCALHOST:4200"] {
+        let request = server.http.request(http::Method::GET, POLLING).header("origin", origin);
+        let answer = Answer::to(request).await;
+        answer.is_refused(403, "forbidden");
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+
+        let mut line = Raw::connect(server.address).await;
+        let origin = format!("Origin: {origin}");
+        let head = line.upgrades("/socket.io/?EIO=4&transport=websocket", &[&origin]).await;
+        assert!(head.starts_with("HTTP/1.1 403 "), "{origin}: {head}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_does_not_vouch_for_a_strange_origin_later() {
+    let server = Server::start().await;
+    let open = server.http.get(POLLING).await;
+    let path = format!("{POLLING}&sid={}", handshake_of(&open.text)["sid"].as_str().unwrap());
+    let post = server.http.request(http::Method::POST, &path).header("origin", "http://evil.example");
+    Answer::to(post.body("40/chat,{}")).await.is_refused(403, "forbidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_known_origin_may_read_the_answer() {
+    let server = Server::start().await;
+    let request = server.http.request(http::Method::GET, POLLING).header("origin", ORIGIN);
+    let answer = Answer::to(request).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+    assert!(answer.header("access-control-expose-headers").contains("auth-token"));
+
+    let mut line = Raw::connect(server.address).await;
+    let origin = format!("Origin: {ORIGIN}");
+    let head = line.upgrades("/socket.io/?EIO=4&transport=websocket", &[&origin]).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_of_a_known_origin_is_answered() {
+    let server = Server::start().await;
+    let request = server
+        .http
+        .request(http::Method::OPTIONS, POLLING)
+        .header("origin", ORIGIN)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let answer = Answer::to(request).await;
+    assert!(matches!(answer.status, 200 | 204), "{}", answer.status);
+    assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
+    assert!(answer.header("access-control-allow-methods").contains("POST"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_engine_can_be_read_by_a_known_origin() {
+    let server = Server::start().await;
+    let request = server.http.request(http::Method::GET, "/socket.io/?EIO=3&transport=polling");
+    let answer = Answer::to(request.header("origin", ORIGIN)).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_origin_is_let_in_unless_the_setting_says_no() {
+    let server = Server::with(|config| config.cors.allow_missing_origin = false).await;
+    server.http.get(POLLING).await.is_refused(403, "forbidden");
+    let request = server.http.request(http::Method::GET, POLLING).header("origin", ORIGIN);
+    assert_eq!(Answer::to(request).await.status, 200);
+    // What is asked by machines is not asked by pages.
+    server.http.get("/healthz").await.is(200);
+    assert_eq!(server.http.get("/readyz").await.json(), json!({ "status": "ok" }));
+}

@@ -1,0 +1,153 @@
+//! A bare line, for what no decent client says: bytes out, bytes in, and websocket frames by hand.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::in_time;
+
+const MASK: [u8; 4] = [0x1f, 0x2e, 0x3d, 0x4c];
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Frame {
+    Text(String),
+    Binary(Vec<u8>),
+    /// The code of a close frame, if it has one.
+    Close(Option<u16>),
+    Other(u8),
+}
+
+pub struct Raw {
+    line: TcpStream,
+    /// What was read and not looked at.
+    rest: Vec<u8>,
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        Self { line: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
+    }
+
+    /// An open websocket session and its open packet.
+    pub async fn websocket(address: SocketAddr) -> (Self, String) {
+        let mut raw = Self::connect(address).await;
+        let status = raw.upgrades("/socket.io/?EIO=4&transport=websocket", &[]).await;
+        assert!(status.starts_with("HTTP/1.1 101 "), "{status}");
+        let open = raw.text().await;
+        (raw, open)
+    }
+
+    /// Asks for a websocket; the head of the answer.
+    pub async fn upgrades(&mut self, path: &str, headers: &[&str]) -> String {
+        let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        );
+        self.send(request.as_bytes()).await;
+        self.head().await
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        // The other side may have hung up already, which is for the test to find out.
+        let _ = self.line.write_all(bytes).await;
+    }
+
+    /// Everything up to the empty line.
+    pub async fn head(&mut self) -> String {
+        in_time("the head of an answer", async {
+            loop {
+                if let Some(end) = self.rest.windows(4).position(|window| window == b"\r\n\r\n") {
+                    let head: Vec<u8> = self.rest.drain(..end + 4).collect();
+                    return String::from_utf8(head).unwrap();
+                }
+                assert!(self.more().await, "hung up instead of an answer");
+            }
+        })
+        .await
+    }
+
+    async fn more(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        match self.line.read(&mut buffer).await {
+            Ok(0) | Err(_) => false,
+            Ok(length) => {
+                self.rest.extend_from_slice(&buffer[..length]);
+                true
+            }
+        }
+    }
+
+    async fn exactly(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.rest.len() < length {
+            if !self.more().await {
+                return None;
+            }
+        }
+        Some(self.rest.drain(..length).collect())
+    }
+
+    /// Sends one websocket frame; `head` is its first byte.
+    pub async fn frame(&mut self, head: u8, payload: &[u8]) {
+        let mut frame = vec![head];
+        match payload.len() {
+            length @ 0..126 => frame.push(0x80 | length as u8),
+            length @ 126..65536 => {
+                frame.push(0x80 | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(MASK);
+        frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        self.send(&frame).await;
+    }
+
+    pub async fn says(&mut self, packet: &str) {
+        self.frame(0x81, packet.as_bytes()).await;
+    }
+
+    /// The next frame; none at the end of the line.
+    pub async fn next(&mut self) -> Option<Frame> {
+        in_time("a frame", async {
+            let head = self.exactly(2).await?;
+            assert_eq!(head[1] & 0x80, 0, "a server does not mask");
+            let length = match head[1] & 0x7f {
+                126 => u16::from_be_bytes(self.exactly(2).await?.try_into().ok()?) as usize,
+                127 => u64::from_be_bytes(self.exactly(8).await?.try_into().ok()?) as usize,
+                length => length as usize,
+            };
+            let payload = self.exactly(length).await?;
+            Some(match head[0] & 0xf {
+                1 => Frame::Text(String::from_utf8(payload).unwrap()),
+                2 => Frame::Binary(payload),
+                8 => Frame::Close(payload.first_chunk().map(|code| u16::from_be_bytes(*code))),
+                other => Frame::Other(other),
+            })
+        })
+        .await
+    }
+
+    /// The next text frame, which is the next frame.
+    pub async fn text(&mut self) -> String {
+        match self.next().await {
+            Some(Frame::Text(text)) => text,
+            other => panic!("not a text frame: {other:?}"),
+        }
+    }
+
+    /// Waits until the other side has hung up; every frame that came before.
+    pub async fn closes(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.next().await {
+            frames.push(frame);
+        }
+        frames
+    }
+}
