@@ -15,8 +15,10 @@ use crate::{
     config::{self, Config},
     db::{Db, DbSettings},
     gateway::{
+        angular,
+        http::{self, CorsSettings, Guard, Http},
         line::{Line, LineListener},
-        rest::{self, CorsSettings, Rest, RestSettings},
+        rest::{self, Rest},
         socketio,
     },
     jobs,
@@ -82,10 +84,15 @@ impl App {
             config::Metrics::Off => (None, None),
             config::Metrics::Own(address) => (None, Some(address)),
         };
-        let settings = Arc::new(rest_settings(config, same));
-        let cors = settings.cors.clone();
-        let api = rest::router(Rest { chat: chat.clone(), auth: auth.clone(), settings });
-        let router = api.merge(sockets.layer(rest::Guard::new(&cors)).layer(rest::cors(&cors)));
+        let settings = Arc::new(http_settings(config));
+        let guard = Guard::new(&settings.cors);
+        let http = Http { chat: chat.clone(), auth: auth.clone(), settings: settings.clone() };
+        let mut routes = rest::router(Rest { http: http.clone(), signup: config.auth.signup }, same);
+        if config.dialects.angular {
+            routes = routes.merge(angular::routes(http).layer(guard.clone()));
+        }
+        let sockets = sockets.layer(guard).layer(http::cors(&settings.cors));
+        let router = http::wrap(routes, &settings).merge(sockets);
         jobs::start(&shutdown, &db, &clock, &chat, &auth);
         Ok(Self {
             db,
@@ -214,8 +221,8 @@ fn socketio_settings(config: &Config) -> socketio::Settings {
     }
 }
 
-fn rest_settings(config: &Config, metrics: Option<rest::RenderMetrics>) -> RestSettings {
-    RestSettings {
+fn http_settings(config: &Config) -> http::Settings {
+    http::Settings {
         cors: CorsSettings {
             origins: config.cors.origins.clone(),
             credentials: config.cors.credentials,
@@ -225,10 +232,8 @@ fn rest_settings(config: &Config, metrics: Option<rest::RenderMetrics>) -> RestS
         request_timeout: config.server.request_timeout,
         body_bytes: config.limits.packet_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
-        signup: config.auth.signup,
         secure_cookie: config.auth.secure_cookie,
         token_ttl: config.auth.token_ttl,
-        metrics,
     }
 }
 

@@ -9,7 +9,21 @@
 mod harness;
 
 // The door: Engine.IO, Socket.IO and HTTP to the letter.
+mod engine_conduct;
 mod handshake;
+mod socket_conduct;
+
+// Accounts, logins, and the words of refusal.
+mod refusals;
+mod sessions;
+mod sign_up_and_login;
 
 // What people do.
+mod catching_up;
+mod groups;
+mod idempotency;
 mod messaging;
+mod ordering;
+mod permissions;
+mod presence;
+mod receipts;

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Server, Transport};
+use crate::harness::{ANSWER, Server, Transport};
 
 /// Every field that a message always has, and no other.
 fn is_a_message(message: &Json) {
@@ -73,21 +73,21 @@ async fn the_senders_own_response_comes_before_the_acknowledgement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_acknowledgement_comes_before_the_delivery_is_told() {
+async fn response_then_acknowledgement_then_delivery_is_the_order_of_things() {
     let server = Server::start().await;
     let ada = server.online("ada").await;
-    let _bob = server.online("bob").await;
+    let bob = server.online("bob").await;
+    ada.sees_online("bob", true).await;
     for number in 1..=20 {
-        let answer = ada.sends("privateMessage", json!({ "receiver": "bob", "content": number.to_string() }));
-        let told = ada.sees("updateDeliveryStatusOnConnection", |_| true);
-        let mut answer = std::pin::pin!(answer);
-        tokio::select! {
-            biased;
-            _ = &mut answer => {}
-            _ = told => panic!("message {number} was told delivered before it was acknowledged"),
-        }
+        ada.posts_to("bob", &number.to_string()).await;
         ada.sees_any("updateDeliveryStatusOnConnection").await;
     }
+    let mut story = ada.story();
+    story.retain(|event| event != "onlineStatus");
+    for three in story.chunks(3) {
+        assert_eq!(three, ["response", ANSWER, "updateDeliveryStatusOnConnection"]);
+    }
+    assert_eq!(bob.all("response").len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]

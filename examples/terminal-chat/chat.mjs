@@ -1,141 +1,124 @@
 // A whole chat client in one file. With a Parlor server running:
-//   npm install && node chat.mjs ada          and in a second terminal: node chat.mjs bob
-//   /to bob | /to "Tea room" [password]       then every line you type goes there; Ctrl-D ends
-//   @bob hello                                one line to bob, wherever the others go
-// PARLOR_URL is the server (http://localhost:8087). PARLOR_PASSWORD is yours; without it, it is the one of
-// the users that `parlor seed` makes, which is good enough to try things and for nothing else.
+//   npm ci && node chat.mjs ada             and in a second terminal: node chat.mjs bob
+//   /to bob   or   /to "Tea room" password  then every line you type goes there; Ctrl-D ends
+//   @bob hello                              one line to bob, wherever the others go
+// PARLOR_URL is the server. PARLOR_PASSWORD is yours; without it, it is the one that `parlor seed`
+// gives its users, which is good enough to try things and for nothing else.
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { io } from 'socket.io-client';
 
-const server = process.env.PARLOR_URL ?? 'http://localhost:8087';
+const server = (process.env.PARLOR_URL ?? 'http://localhost:8087').replace(/\/$/, '');
 const password = process.env.PARLOR_PASSWORD ?? 'parlor-demo';
 const username = process.argv[2];
+
+const say = (line) => console.log(line);
+function end(reason, code = 0) {
+  (code ? console.error : console.log)(`-- ${reason}`);
+  process.exit(code);
+}
 if (!username) end('usage: node chat.mjs NAME', 1);
 
-// --- Signing in: two HTTP requests --------------------------------------------------------------------
+// --- Signing in, by HTTP ------------------------------------------------------------------------
 
-const http = (method, path, body, token) =>
-  fetch(server + path, {
-    method,
-    headers: { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) },
-    body: body && JSON.stringify(body),
-  });
-
-async function signIn() {
-  let login = await http('POST', '/api/auth/login', { username, password });
-  if (login.status === 401) {
-    // Unknown name or wrong password: the server does not say which. Signing up tells.
-    const signUp = await http('POST', '/api/users', { username, password });
-    if (signUp.status === 409) end(`${username} has another password: set PARLOR_PASSWORD`, 1);
-    if (signUp.ok) login = await http('POST', '/api/auth/login', { username, password });
-    else login = signUp;
-  }
-  const answer = await login.json();
-  // Errors are problem+json: { code, detail, ... }.
-  return login.ok ? answer.token : end(answer.detail ?? answer.title, 1);
+// The token, once there is one, stands in a header. Errors are problem+json: { code, detail, ... }.
+let token;
+async function http(method, path, body) {
+  const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+  const answer = await fetch(server + path, { method, headers, body: body && JSON.stringify(body) });
+  return { ok: answer.ok, status: answer.status, body: await answer.json() };
 }
 
-const token = await signIn().catch((error) => end(`${server}: ${error.cause?.message ?? error.message}`, 1));
+async function signIn() {
+  const login = () => http('POST', '/api/auth/login', { username, password });
+  let answer = await login();
+  if (answer.status === 401) {
+    // Unknown name or wrong password: the server does not say which. Signing up tells.
+    answer = await http('POST', '/api/users', { username, password });
+    if (answer.status === 409) end(`${username} has another password: set PARLOR_PASSWORD`, 1);
+    if (answer.ok) answer = await login();
+  }
+  if (!answer.ok) end(answer.body.detail, 1);
+  token = answer.body.token;
+  // The conversations so far; here only for the names of the groups.
+  const rooms = await http('GET', '/api/rooms/mine');
+  return new Map(rooms.body.filter((room) => room.group).map((room) => [room.roomId, room.group.groupName]));
+}
 
-// --- The connection -----------------------------------------------------------------------------------
+const groupNames = await signIn().catch((error) => end(`${server}: ${error.cause?.message ?? error.message}`, 1));
 
-// The newest seq that was seen of each room. Told to the server with every connect, so that after a break
-// it sends what was missed, and nothing twice.
+// --- The connection -----------------------------------------------------------------------------
+
+// The newest seq seen of each room. The server is told with every connect, so that after a break it
+// sends what was missed, and nothing twice.
 const since = {};
 
 const socket = io(`${server}/chat`, {
-  auth: (use) => use({ token, since }),
-  // An event that is not acknowledged in time, or falls into a break, is sent again. The clientMessageId
-  // (below) makes that safe: the server stores each message once.
+  auth: (give) => give({ token, since }),
+  // What is not acknowledged in time, or falls into a break, is sent again. The clientMessageId of
+  // each message (below) makes that safe: the server stores it once.
   retries: 5,
   ackTimeout: 5000,
 });
 
 socket.on('connect', () => say(`-- connected to ${server} as ${username}`));
-socket.io.on('reconnect_attempt', () => say('-- connection lost, trying again'));
-// Refusals arrive here as "code: sentence". The client tries again by itself only if it never got through.
-socket.on('connect_error', (error) => {
-  if (!socket.active) end(error.message, 1);
-});
-// Only a server that is going away closes a socket like this, and by then it may be back.
-socket.on('disconnect', (reason) => {
-  if (reason === 'io server disconnect' && !ending) socket.connect();
-});
+// The client comes back by itself after a break (`active`), but not after a refusal: the error then
+// is "code: sentence".
+socket.on('connect_error', (error) => !socket.active && end(error.message, 1));
+socket.on('disconnect', (reason) => (socket.active ? say(`-- ${reason}, trying again`) : end(reason)));
 socket.on('token-expired', ({ response }) => end(response));
 
-// --- What comes in ------------------------------------------------------------------------------------
+// --- What comes in ------------------------------------------------------------------------------
 
-const groups = {}; // names by id, for display
-const place = (message) => (message.group ? `#${groups[message.receiver] ?? message.receiver}` : message.receiver);
+const place = (message) => (message.group ? `#${groupNames.get(message.receiver)}` : message.receiver);
 
 socket.on('response', ({ response: message }, acknowledge) => {
   since[message.roomId] = message.seq;
   say(`${message.sender} -> ${place(message)}: ${message.content}`);
-  // "It has arrived": this is what the sender's ticks are made of.
+  // "It has arrived": the sender's ticks are made of these.
   acknowledge({ success: true, receiver: username });
 });
 socket.on('updateDeliveryStatusOnConnection', ({ response: message }) => {
-  say(`   ✓✓ ${place(message)} got: ${message.content}`);
+  say(`   ✓✓ delivered to ${place(message)}: ${message.content}`);
 });
 socket.on('onlineStatus', ({ username, online }) => say(`-- ${username} is ${online ? 'online' : 'offline'}`));
-socket.on('newgrp', ({ response: group }) => (groups[group.groupId] = group.groupName));
+socket.on('newgrp', ({ response: group }) => groupNames.set(group.groupId, group.groupName));
 
-// --- What goes out ------------------------------------------------------------------------------------
+// --- What goes out ------------------------------------------------------------------------------
 
-let target; // where lines go: { event, receiver }
-
-// Every event is acknowledged with { success, response } or { success, error: { code, message } }.
+// Every event is acknowledged: { success: true, response } or { success: false, error: { code, message } }.
 async function ask(event, payload) {
-  const { success, response, error } = await socket.emitWithAck(event, payload);
-  if (success) return response;
-  throw Object.assign(new Error(error.message), { code: error.code });
+  const answer = await socket.emitWithAck(event, payload);
+  if (!answer.success) throw new Error(answer.error.message);
+  return answer.response;
 }
 
-async function choose(name, groupPassword) {
-  const user = await http('GET', `/api/users/${encodeURIComponent(name)}`, undefined, token);
+const send = (to, content) => ask(to.event, { receiver: to.receiver, content, clientMessageId: randomUUID() });
+
+async function find(name, groupPassword) {
+  const user = await http('GET', `/api/users/${encodeURIComponent(name)}`);
   if (user.ok) return { event: 'privateMessage', receiver: name };
-  // Not a user, so a group. Joining it again changes nothing.
+  // No user, so a group. Joining one that one is in changes nothing.
   const group = await ask('joinGroup', { groupName: name, password: groupPassword });
-  groups[group.groupId] = group.groupName;
+  groupNames.set(group.groupId, group.groupName);
   return { event: 'groupMessage', receiver: group.groupId };
 }
 
-const send = ({ event, receiver }, content) =>
-  ask(event, { receiver, content, clientMessageId: randomUUID() });
-
+let target; // where lines go
 async function handle(line) {
-  const to = line.match(/^\/to\s+(?:"([^"]+)"|(\S+))(?:\s+(\S+))?\s*$/);
-  const at = line.match(/^@(\S+)\s+(.+)$/);
-  if (to) {
-    target = await choose(to[1] ?? to[2], to[3]);
-    say(`-- lines go to ${to[1] ?? to[2]}`);
-  } else if (at) await send({ event: 'privateMessage', receiver: at[1] }, at[2]);
+  const [, quoted, plain, groupPassword] = line.match(/^\/to\s+(?:"([^"]+)"|(\S+))\s*(.*?)\s*$/) ?? [];
+  const [, user, privately] = line.match(/^@(\S+)\s+(.+)$/) ?? [];
+  if (quoted ?? plain) {
+    target = await find(quoted ?? plain, groupPassword || undefined);
+    say(`-- lines go to ${quoted ?? plain}`);
+  } else if (user) await send({ event: 'privateMessage', receiver: user }, privately);
   else if (target) await send(target, line);
-  else say('-- to whom? /to bob, or /to "Tea room" [password]');
+  else say('-- to whom? /to bob, or /to "Tea room" password');
 }
 
-// --- The terminal -------------------------------------------------------------------------------------
-
-function say(line) {
-  console.log(line);
-}
-
-var ending = false; // `var`, because end() may run before this line does
-function end(reason, code = 0) {
-  ending = true;
-  (code ? console.error : console.log)(`-- ${reason}`);
-  process.exit(code);
-}
-
-// The names of the groups that one is in already.
-ask('listRooms', {}).then((rooms) => {
-  for (const { group } of rooms) if (group) groups[group.groupId] = group.groupName;
-});
-
-// One line after the other: the next one waits for the answer, so they arrive in the order typed.
+// One line after the other: each waits for its answer, so they are stored in the order typed.
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim()) await handle(line).catch((error) => say(`-- ${error.message}`));
 }
-socket.disconnect();
+socket.off('disconnect').disconnect();
 end('bye');

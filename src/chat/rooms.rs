@@ -448,6 +448,25 @@ impl Core {
         Ok(row)
     }
 
+    /// Brings a roster up to date that another process has changed the room under: the command line,
+    /// or another node.
+    pub(super) async fn reread(self: &Arc<Self>, room: RoomId) -> Result<()> {
+        let Some(held) = self.rosters.hold(self.db.reader(), room).await? else { return Ok(()) };
+        let roster = &held.roster;
+        let (gone, come) = match self.rosters.read(self.db.reader(), room).await? {
+            Some((version, members)) => roster.reconcile(version, members),
+            None => (roster.delete(), Vec::new()),
+        };
+        self.detach(&gone, roster);
+        for user in come {
+            if let Some(entry) = roster.member(user) {
+                self.attach_user(user, roster, entry.marks.delivered);
+            }
+        }
+        self.receipts.touch(roster);
+        Ok(())
+    }
+
     /// Finds the next owner where the owner has gone; without anybody left, deletes the group.
     async fn pass_on(&self, tx: &DatabaseTransaction, group: RoomId, gone: UserId) -> Result<Heir> {
         let left: Vec<member::Model> =

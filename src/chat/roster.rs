@@ -301,6 +301,35 @@ impl Roster {
         gone
     }
 
+    /// Takes over who is in the room from a newer version than this knows: the change was made by
+    /// another process. Returns the connections of those who have gone, and who has come in.
+    pub(super) fn reconcile(
+        &self,
+        version: i64,
+        members: HashMap<UserId, Entry>,
+    ) -> (Vec<Arc<Connection>>, Vec<UserId>) {
+        let mut state = self.state.lock();
+        if version <= state.version {
+            return (Vec::new(), Vec::new());
+        }
+        state.version = version;
+        state.members.retain(|user, _| members.contains_key(user));
+        let mut come = Vec::new();
+        for (user, entry) in members {
+            match state.members.get_mut(&user) {
+                Some(known) => known.role = entry.role,
+                None => {
+                    come.push(user);
+                    state.members.insert(user, entry);
+                }
+            }
+        }
+        let State { listeners, members, .. } = &mut *state;
+        let outside = |listener: &mut Listener| !members.contains_key(&listener.connection.user());
+        let gone = listeners.extract_if(|_, listener| outside(listener));
+        (gone.map(|(_, listener)| listener.connection).collect(), come)
+    }
+
     /// The room is no more. Returns who listened.
     pub(super) fn delete(&self) -> Vec<Arc<Connection>> {
         let mut state = self.state.lock();

@@ -98,6 +98,17 @@ impl Rosters {
         Ok(roster.filter(|roster| !roster.is_deleted()).map(|roster| Held { roster, _stripe: stripe }))
     }
 
+    /// Who is in a held room, as the database has it, and which version that is.
+    pub async fn read(
+        &self,
+        db: &impl ConnectionTrait,
+        room: RoomId,
+    ) -> Result<Option<(i64, HashMap<UserId, Entry>)>> {
+        let Some(row) = room::live().filter(room::COLUMN.id.eq(room)).one(db).await? else { return Ok(None) };
+        let members = members_of(db, [room].into_iter()).await?.remove(&room).unwrap_or_default();
+        Ok(Some((row.roster_version, members)))
+    }
+
     fn stripe_of(&self, room: RoomId) -> usize {
         let mut hasher = self.hasher.build_hasher();
         hasher.write_u128(room.0.as_u128());

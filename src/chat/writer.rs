@@ -5,7 +5,7 @@
 //! No timer makes a batch: while one commit runs, the next gathers. A full queue refuses.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -116,10 +116,26 @@ enum Outcome {
     Refused(Error),
 }
 
+/// What one transaction came to.
+struct Outcomes {
+    /// In the order of the drafts.
+    of_drafts: Vec<Outcome>,
+    /// Rooms whose roster in memory is older than the database's.
+    stale: BTreeSet<RoomId>,
+}
+
 async fn store(core: &Arc<Core>, drafts: Vec<Draft>) {
     match commit(core, &drafts).await {
         Ok(outcomes) => {
-            for (draft, outcome) in drafts.into_iter().zip(outcomes) {
+            for room in outcomes.stale {
+                let core = core.clone();
+                core.shutdown.clone().spawn(async move {
+                    if let Err(err) = core.reread(room).await {
+                        tracing::warn!(error = ?err, room.id = %room, "could not read a room again");
+                    }
+                });
+            }
+            for (draft, outcome) in drafts.into_iter().zip(outcomes.of_drafts) {
                 settle(core, draft, outcome);
             }
         }
@@ -175,8 +191,8 @@ struct RoomHead {
     deleted_at: Option<sea_orm::prelude::DateTimeUtc>,
 }
 
-/// One transaction for all drafts; the outcomes are in the order of the drafts.
-async fn commit(core: &Core, drafts: &[Draft]) -> Result<Vec<Outcome>> {
+/// One transaction for all drafts.
+async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     let tx = core.db.begin().await?;
     let rooms = lock_rooms(&tx, drafts).await?;
     let repeats = find_repeats(&tx, drafts).await?;
@@ -186,12 +202,17 @@ async fn commit(core: &Core, drafts: &[Draft]) -> Result<Vec<Outcome>> {
     let mut next: HashMap<RoomId, Seq> = HashMap::new();
     let mut fresh: HashMap<(RoomId, UserId, &ClientMessageId), usize> = HashMap::new();
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(drafts.len());
+    let mut stale = BTreeSet::new();
     for draft in drafts {
         let room = draft.roster.id;
         let Some(head) = rooms.get(&room).filter(|head| head.deleted_at.is_none()) else {
+            stale.insert(room);
             outcomes.push(Outcome::Refused(Error::NotFound(Noun::Room)));
             continue;
         };
+        if head.roster_version > draft.roster_version {
+            stale.insert(room);
+        }
         let id = draft.client_message_id.as_ref();
         if let Some(id) = id {
             let key = (room, draft.sender, id);
@@ -234,12 +255,12 @@ async fn commit(core: &Core, drafts: &[Draft]) -> Result<Vec<Outcome>> {
     insert(&tx, &outcomes).await?;
     advance_rooms(&tx, &next, now).await?;
     tx.commit().await?;
-    Ok(outcomes)
+    Ok(Outcomes { of_drafts: outcomes, stale })
 }
 
 /// Reads where each room stands, and keeps other nodes out of it until the commit.
 async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<HashMap<RoomId, RoomHead>> {
-    let ids: std::collections::BTreeSet<RoomId> = drafts.iter().map(|draft| draft.roster.id).collect();
+    let ids: BTreeSet<RoomId> = drafts.iter().map(|draft| draft.roster.id).collect();
     let heads: Vec<RoomHead> = room::Entity::find()
         .select_only()
         .columns([

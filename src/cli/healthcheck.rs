@@ -18,7 +18,9 @@ use tokio::{
 use super::terminal::print;
 use crate::config::Config;
 
-/// Prints "ok" where the server is up and reaches its database (GET /readyz); exit code 1 where not.
+/// Ask a running server whether it is ready, for a container's or a supervisor's probe.
+///
+/// Prints "ok" where it is up and reaches its database (GET /readyz); exit code 1 where not.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Healthcheck {
@@ -91,4 +93,36 @@ async fn status_line(authority: &str, path: &str) -> anyhow::Result<String> {
     // Whoever is there instead of the server may send without end.
     BufReader::new(stream.take(1024)).read_line(&mut line).await?;
     Ok(line.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_interfaces_are_asked_on_this_machine() {
+        for (listen, asked) in [
+            ("127.0.0.1:8087", "127.0.0.1:8087"),
+            ("0.0.0.0:8087", "127.0.0.1:8087"),
+            ("[::]:8087", "[::1]:8087"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+        ] {
+            assert_eq!(local(&[listen.parse().unwrap()]).unwrap(), asked);
+        }
+        assert!(local(&["127.0.0.1:0".parse().unwrap()]).is_err());
+    }
+
+    #[test]
+    fn an_address_names_a_host_and_perhaps_a_port_and_a_folder() {
+        for (url, authority, path) in [
+            ("http://chat", "chat:80", "/readyz"),
+            ("http://[::1]:8087/", "[::1]:8087", "/readyz"),
+            ("http://chat:8087/parlor", "chat:8087", "/parlor/readyz"),
+        ] {
+            assert_eq!(target(&url.parse().unwrap()).unwrap(), (authority.to_owned(), path.to_owned()));
+        }
+        for url in ["https://chat", "chat:8087", "/readyz"] {
+            assert!(target(&url.parse().unwrap()).is_err(), "{url}");
+        }
+    }
 }

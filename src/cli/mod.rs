@@ -62,7 +62,6 @@ enum Command {
     /// Bring the database's tables up to date, or back, or see how they stand.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
-    /// Make demo users, a group with a password, and some history.
     Seed(seed::Seed),
     /// Accounts: create, change the password, delete, list.
     #[command(subcommand)]
@@ -73,7 +72,6 @@ enum Command {
     /// The configuration: print it, or check it.
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Ask a running server whether it is ready, for a container's or a supervisor's probe.
     Healthcheck(healthcheck::Healthcheck),
 }
 

@@ -21,8 +21,9 @@ use crate::{
     error::{Clash, Denial, Error, Why},
 };
 
-/// Makes the users ada, bob and cyd, the group "Tea room" with all three in it, and some messages.
+/// Make demo users, a group with a password, and some history.
 ///
+/// Makes the users ada, bob and cyd, the group "Tea room" with all three in it, and some messages.
 /// Prints the passwords, what it made and what was there already; a second run makes only what is
 /// missing. Works while a server runs: who is connected then sees all of it after connecting anew.
 #[derive(Debug, Args)]
@@ -72,11 +73,13 @@ async fn seed(app: &App) -> anyhow::Result<()> {
     for (name, _, _) in PEOPLE {
         check_is_ours(app, name).await?;
     }
-    let mut callers = Vec::new();
     for person in PEOPLE {
         let (name, first_name, last_name) = person;
         let made = make_user(app, person).await.with_context(|| format!("user {name}"))?;
         print(format_args!("user {name} ({first_name} {last_name}), password {PASSWORD}: {}", told(made)))?;
+    }
+    let mut callers = Vec::new();
+    for (name, _, _) in PEOPLE {
         callers.push(sign_in(app, name).await?);
     }
     let done = make_conversations(app, &callers).await;

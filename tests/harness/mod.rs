@@ -36,7 +36,7 @@ pub use self::{
     process::Process,
     raw::{Frame, Raw},
     server::{Door, Server},
-    socketio::{Connecting, Ended, Socket},
+    socketio::{ANSWER, Connecting, Ended, Socket, succeeded},
 };
 
 /// How long anything may take to be seen.
@@ -62,3 +62,22 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -
     })
     .await;
 }
+
+/// The names of an object's fields, sorted.
+pub fn keys_of(object: &serde_json::Value) -> Vec<&str> {
+    let object = object.as_object().unwrap_or_else(|| panic!("not an object: {object}"));
+    let mut keys: Vec<&str> = object.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// That a token is signed with another claim than it came with, by whoever knows the secret.
+pub fn forge(token: &str, secret: &str, change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let mut claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(token).unwrap().claims;
+    change(&mut claims);
+    let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::decode_header(token).unwrap(), &claims, &key).unwrap()
+}
+
+/// What development signs tokens with.
+pub const SECRET: &str = "parlor-development-secret-known-to-everyone";

@@ -113,8 +113,17 @@ impl Raw {
         self.frame(0x81, packet.as_bytes()).await;
     }
 
-    /// The next frame; none at the end of the line.
+    /// The next frame that is not the engine's ping; none at the end of the line.
     pub async fn next(&mut self) -> Option<Frame> {
+        loop {
+            match self.any().await {
+                Some(Frame::Text(text)) if text == "2" => {}
+                frame => return frame,
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Option<Frame> {
         in_time("a frame", async {
             let head = self.exactly(2).await?;
             assert_eq!(head[1] & 0x80, 0, "a server does not mask");
@@ -140,6 +149,28 @@ impl Raw {
             Some(Frame::Text(text)) => text,
             other => panic!("not a text frame: {other:?}"),
         }
+    }
+
+    /// Packets until one that begins like this.
+    pub async fn hears(&mut self, beginning: &str) -> String {
+        loop {
+            let packet = self.text().await;
+            if packet.starts_with(beginning) {
+                return packet;
+            }
+        }
+    }
+
+    /// A session that has joined `/chat` with this token.
+    pub async fn in_chat(address: SocketAddr, token: &str) -> Self {
+        let (mut raw, _) = Self::websocket(address).await;
+        raw.joins(token).await;
+        raw
+    }
+
+    pub async fn joins(&mut self, token: &str) -> String {
+        self.says(&format!("40/chat,{{\"token\":\"{token}\"}}")).await;
+        self.hears("40/chat,").await
     }
 
     /// Waits until the other side has hung up; every frame that came before.

@@ -130,6 +130,9 @@ impl Connecting {
     }
 }
 
+/// What an acknowledgement is called in [`Socket::story`].
+pub const ANSWER: &str = "(answer)";
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -256,8 +259,12 @@ async fn read(
                 let (id, answer) = split_id(body);
                 let mut answer: Vec<Json> = serde_json::from_str(answer).unwrap();
                 assert_eq!(answer.len(), 1, "an acknowledgement has one argument: {packet}");
-                if let Some(ack) = shared.state.lock().acks.remove(&id.parse().unwrap()) {
-                    let _ = ack.send(answer.remove(0));
+                let answer = answer.remove(0);
+                let mut state = shared.state.lock();
+                let payload = answer.clone();
+                state.events.push(Received { name: ANSWER.to_owned(), payload, taken: true });
+                if let Some(ack) = state.acks.remove(&id.parse().unwrap()) {
+                    let _ = ack.send(answer);
                 }
             }
             _ => panic!("a strange packet: {packet:?}"),
@@ -449,7 +456,7 @@ impl Socket {
         named.map(|received| received.payload.clone()).collect()
     }
 
-    /// The names of all events so far, in order.
+    /// The names of all events so far, in order, and [`ANSWER`] for each acknowledgement of one's own.
     pub fn story(&self) -> Vec<String> {
         self.shared.state.lock().events.iter().map(|received| received.name.clone()).collect()
     }

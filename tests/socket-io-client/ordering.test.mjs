@@ -64,3 +64,18 @@ test('messages to several rooms and other requests in between do not disturb the
   assert.deepEqual(laptop.messages().map((message) => message.content), seqsTo(60).map((i) => `b${i}`));
   assert.deepEqual(tablet.messages().map((message) => message.content), seqsTo(60).map((i) => `c${i}`));
 });
+
+test('more at once than the server likes: each is answered, what was taken is there in order, the rest may be sent again', async () => {
+  const [ada, bob] = await server.people('ada', 'bob');
+  const [phone, laptop] = await Promise.all([ada.connect({ transports: ['websocket'] }), bob.connect()]);
+  const answers = await Promise.all(
+    seqsTo(1_500).map((i) => phone.asks('privateMessage', { receiver: bob.username, content: `message ${i}`, clientMessageId: `${i}` })),
+  );
+  const taken = answers.filter((answer) => answer.success).map((answer) => answer.response);
+  for (const answer of answers) if (!answer.success) assert.ok(['unavailable', 'rate_limited'].includes(answer.error.code), answer.error.code);
+  assert.deepEqual(taken.map((message) => message.seq), seqsTo(taken.length));
+  await laptop.seesMany('response', taken.length, () => true, LONG);
+  assert.deepEqual(laptop.messages().map((message) => message.content), taken.map((message) => message.content));
+  const last = await phone.tells(bob, 'message 1500', { clientMessageId: '1500' });
+  assert.ok(last.seq <= taken.length + 1);
+});

@@ -91,3 +91,13 @@ test('a refused connection makes nobody online', async () => {
   await server.refuses({ auth: { token: `${bob.token}x` } });
   await phone.seesNothing('onlineStatus', 400, ofPerson(bob));
 });
+
+test('above presence.everyone_up_to only those who share a room are told', async (t) => {
+  const crowded = await Server.start({ t, settings: { PRESENCE__EVERYONE_UP_TO: 1 } });
+  const [ada, bob, cyn] = await crowded.people('ada', 'bob', 'cyn');
+  const [phone, tablet] = [await ada.connect(), await cyn.connect()];
+  await phone.tells(bob, 'a room for the two of us');
+  await bob.connect();
+  await phone.sees('onlineStatus', ofPerson(bob, true));
+  await tablet.seesNothing('onlineStatus', 400, ofPerson(bob));
+});

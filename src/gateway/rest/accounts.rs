@@ -50,7 +50,7 @@ pub struct SignUp {
     )
 )]
 pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> Result<Response> {
-    if !rest.settings.signup {
+    if !rest.signup {
         return Err(Error::Forbidden(Denial::SignupOff));
     }
     let new = NewUser {

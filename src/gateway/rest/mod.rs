@@ -1,98 +1,62 @@
-//! The HTTP API: request in, one call of `chat` or `auth`, answer out. Which routes there are and what
-//! every request passes through stands here; what a request means, in the files beside; what it does,
-//! in the core.
+//! The HTTP API: request in, one call of `chat` or `auth`, answer out. Which routes there are stands
+//! here; what a request means, in the files beside; what it does, in the core; what every request
+//! passes through, in `gateway::http`.
 
 mod accounts;
-mod answer;
-mod extract;
-mod headers;
 mod health;
 mod messages;
 mod openapi;
-mod origin;
-mod refusal;
-mod request;
 mod rooms;
 mod sessions;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::ops::Deref;
 
-use axum::{Router, middleware};
-use tower_http::catch_panic::CatchPanicLayer;
+use axum::{Router, extract::FromRef};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use self::{
-    extract::Client,
-    health::{RenderMetrics, metrics},
-    origin::{CorsSettings, Guard, Guarded, cors},
-    refusal::Rejection,
-};
-use crate::{
-    auth::Auth,
-    chat::Chat,
-    error::{Error, Noun},
-};
+pub use self::health::{RenderMetrics, metrics};
+use super::http::{Guard, Http, answer, extract, headers, refusal, wrong_method};
 
 /// What handlers work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Rest {
-    pub chat: Chat,
-    pub auth: Auth,
-    pub settings: Arc<RestSettings>,
-}
-
-/// What of the configuration the API goes by.
-#[derive(Clone)]
-pub struct RestSettings {
-    pub cors: CorsSettings,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// Most bytes of a request's body.
-    pub body_bytes: usize,
-    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub http: Http,
     /// Whether people may create accounts by themselves.
     pub signup: bool,
-    /// Whether the login cookie goes over TLS only, however it was asked for.
-    pub secure_cookie: bool,
-    /// How long a token, and the cookie it stands in, lives.
-    pub token_ttl: Duration,
-    /// What `/metrics` answers; none switches it off here.
-    pub metrics: Option<RenderMetrics>,
 }
 
-/// The whole API, ready to be served with `into_make_service_with_connect_info::<Line>()`: the
-/// peer's address is what wrong passwords are counted by.
-pub fn router(rest: Rest) -> Router {
-    let settings = rest.settings.clone();
+impl Deref for Rest {
+    type Target = Http;
+
+    fn deref(&self) -> &Http {
+        &self.http
+    }
+}
+
+impl FromRef<Rest> for Http {
+    fn from_ref(rest: &Rest) -> Self {
+        rest.http.clone()
+    }
+}
+
+/// The whole API; `render` is what `/metrics` answers, none switches it off here.
+pub fn router(rest: Rest, render: Option<RenderMetrics>) -> Router {
+    let guard = Guard::new(&rest.settings.cors);
     let (open, open_description) = server_routes().split_for_parts();
     let (api, mut description) = routes().split_for_parts();
     description.merge(open_description);
 
     let mut open = open.method_not_allowed_fallback(wrong_method).with_state(rest.clone());
-    if let Some(render) = settings.metrics.clone() {
+    if let Some(render) = render {
         open = open.merge(metrics(render).method_not_allowed_fallback(wrong_method));
     }
     let guarded = api
         .method_not_allowed_fallback(wrong_method)
         .with_state(rest)
         .merge(openapi::pages(description))
-        .layer(Guard::new(&settings.cors));
-
-    wrap(guarded.merge(open), &settings)
-}
-
-/// What every request passes through.
-fn wrap(router: Router, settings: &RestSettings) -> Router {
-    // The last layer is the outermost: a refusal of any of them gets what the later ones add.
-    router
-        .fallback(nothing_here)
-        .layer(middleware::from_fn_with_state(settings.request_timeout, request::limit_time))
-        .layer(CatchPanicLayer::custom(refusal::panicked))
-        .layer(cors(&settings.cors))
-        .layer(middleware::from_fn(headers::add))
-        .layer(middleware::from_fn(request::trail))
+        .layer(guard);
+    guarded.merge(open)
 }
 
 /// The description of the API, without a server: for the command line.
@@ -124,14 +88,6 @@ fn routes() -> OpenApiRouter<Rest> {
 /// The routes that any page and any probe may ask.
 fn server_routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::default().routes(routes!(health::alive)).routes(routes!(health::ready))
-}
-
-async fn nothing_here() -> Error {
-    Error::NotFound(Noun::Page)
-}
-
-async fn wrong_method() -> Rejection {
-    Rejection::Method
 }
 
 #[cfg(test)]

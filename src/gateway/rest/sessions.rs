@@ -1,7 +1,6 @@
 //! `/api/auth`: sign in, stay signed in, sign out. Passwords and tokens are left to `auth`.
 
 use axum::{extract::State, response::Response};
-use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,9 +16,6 @@ use crate::{
     error::{Error, Result},
     gateway::wire::{Time, UserView},
 };
-
-/// Where a new token stands besides the body, for front ends that look there.
-pub const AUTH_TOKEN: HeaderName = HeaderName::from_static("auth-token");
 
 /// Who signs in: `username`, or `userID` for front ends that call it so.
 #[derive(Deserialize, ToSchema)]
@@ -118,14 +114,11 @@ pub async fn show(State(rest): State<Rest>, caller: Caller) -> Result<Response> 
 fn signed_in(rest: &Rest, client: Client, sign_in: SignIn) -> Result<Response> {
     let SignIn { token, expires_at, user: row, .. } = sign_in;
     let user = User { online: rest.chat.is_online(row.id), row };
-    let mut response = answer::ok(SignInView {
+    let response = answer::ok(SignInView {
         token: token.expose_secret(),
         jwt_token: token.expose_secret(),
         expires_at: Time(expires_at),
         user: UserView::own(&user),
     })?;
-    let mut value = HeaderValue::from_str(token.expose_secret()).map_err(Error::internal)?;
-    value.set_sensitive(true);
-    response.headers_mut().insert(AUTH_TOKEN, value);
-    answer::set_cookie(response, &token, &rest.settings, client)
+    answer::sign_in(response, &token, &rest.settings, client)
 }

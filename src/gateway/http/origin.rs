@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use super::{request, sessions::AUTH_TOKEN};
+use super::{answer::AUTH_TOKEN, request};
 use crate::{
     error::{Denial, Error, Result},
     gateway::credential,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::{
     body::{self, Body, HttpBody},
     extract::{
-        ConnectInfo, FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request,
+        ConnectInfo, FromRef, FromRequest, FromRequestParts, OptionalFromRequest, Path, Query, Request,
         path::ErrorKind,
         rejection::{PathRejection, QueryRejection},
     },
@@ -17,7 +17,7 @@ use http_body_util::LengthLimitError;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use super::{Rest, refusal::Rejection};
+use super::{Http, Settings, refusal::Rejection};
 use crate::{
     chat::caller::Caller,
     error::{Error, Noun, Result, Why},
@@ -26,14 +26,18 @@ use crate::{
 
 /// Who asks, by the credential of the request. A handler without one is open to anybody, and does not
 /// mind a bad credential either.
-impl FromRequestParts<Rest> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Http: FromRef<S>,
+{
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let http = Http::from_ref(state);
         let token = credential::from_request(&parts.uri, &parts.headers)
             .ok_or(Error::Unauthenticated(Why::TokenMissing))?;
-        let from = Client::of(parts, rest);
-        let caller = rest.auth.authenticate(token.expose_secret(), from.address).await?;
+        let from = Client::of(parts, &http.settings);
+        let caller = http.auth.authenticate(token.expose_secret(), from.address).await?;
         tracing::Span::current().record("user.id", tracing::field::display(caller.user));
         Ok(caller)
     }
@@ -48,8 +52,8 @@ pub struct Client {
 }
 
 impl Client {
-    fn of(parts: &Parts, rest: &Rest) -> Self {
-        let trusted = &rest.settings.trusted_proxies;
+    fn of(parts: &Parts, settings: &Settings) -> Self {
+        let trusted = &settings.trusted_proxies;
         let peer = match parts.extensions.get::<ConnectInfo<Line>>() {
             Some(ConnectInfo(line)) => line.peer,
             // Only where the service is called without a socket: all such callers are one.
@@ -62,11 +66,14 @@ impl Client {
     }
 }
 
-impl FromRequestParts<Rest> for Client {
+impl<S: Send + Sync> FromRequestParts<S> for Client
+where
+    Http: FromRef<S>,
+{
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
-        Ok(Self::of(parts, rest))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        Ok(Self::of(parts, &Http::from_ref(state).settings))
     }
 }
 
@@ -76,11 +83,11 @@ impl FromRequestParts<Rest> for Client {
 #[derive(Debug)]
 pub struct At<T>(pub T);
 
-impl<T: DeserializeOwned + Send> FromRequestParts<Rest> for At<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self> {
-        match Path::from_request_parts(parts, rest).await {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match Path::from_request_parts(parts, state).await {
             Ok(Path(named)) => Ok(Self(named)),
             Err(PathRejection::FailedToDeserializePathParams(err)) => Err(match err.kind() {
                 ErrorKind::InvalidUtf8InPathParam { .. } => Error::invalid("path", "is not valid UTF-8"),
@@ -98,10 +105,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Rest> for At<T> {
 #[derive(Debug)]
 pub struct Wanted<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequestParts<Rest> for Wanted<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Wanted<T> {
     type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Rest) -> Result<Self, Rejection> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         match Query::try_from_uri(&parts.uri) {
             Ok(Query(wanted)) => Ok(Self(wanted)),
             Err(QueryRejection::FailedToDeserializeQueryString(err)) => Err(bad_query(&err)),
@@ -137,23 +144,29 @@ fn bad_query(err: &dyn std::error::Error) -> Rejection {
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Rest> for Json<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T>
+where
+    Http: FromRef<S>,
+{
     type Rejection = Rejection;
 
-    async fn from_request(request: Request, rest: &Rest) -> Result<Self, Rejection> {
-        match Option::<Self>::from_request(request, rest).await? {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        match Option::<Self>::from_request(request, state).await? {
             Some(body) => Ok(body),
             None => Err(malformed("the body is missing: a JSON object is needed")),
         }
     }
 }
 
-impl<T: DeserializeOwned> OptionalFromRequest<Rest> for Json<T> {
+impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Json<T>
+where
+    Http: FromRef<S>,
+{
     type Rejection = Rejection;
 
-    async fn from_request(request: Request, rest: &Rest) -> Result<Option<Self>, Rejection> {
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Rejection> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, rest.settings.body_bytes).await?;
+        let bytes = read(body, Http::from_ref(state).settings.body_bytes).await?;
         if bytes.is_empty() {
             return Ok(None);
         }

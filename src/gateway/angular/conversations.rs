@@ -1,0 +1,166 @@
+//! What the app shows once somebody is signed in: people and groups, what was said, a new group. Sending
+//! is left to the socket.
+
+use axum::{extract::State, response::Response};
+use entity::RoomId;
+use serde::{Deserialize, Serialize};
+
+use super::people::{self, is_own};
+use crate::{
+    chat::{
+        Chat, HistoryQuery, NewGroup, Place,
+        caller::Caller,
+        nouns::{ConversationKind, Message},
+        text::GroupName,
+    },
+    error::{Denial, Error, Noun, Result},
+    gateway::{
+        http::{
+            Http, answer,
+            extract::{At, Json, Wanted},
+        },
+        wire::{GroupView, MessageView, UserRef, UserView},
+    },
+};
+
+/// The most messages in one answer, the newest ones. What is older can be read with `history`, or at
+/// `/api/rooms/{id}/messages`.
+const MOST: usize = 2_000;
+/// Bytes of content after which no further page of older messages is read, so that one answer stays
+/// within what a server can hold many times over.
+const ENOUGH: usize = 4_000_000;
+/// Messages in one page, the most that the core gives.
+const PAGE: u64 = 200;
+
+#[derive(Serialize)]
+struct All<'a> {
+    users: Vec<UserView<'a>>,
+    groups: Vec<GroupView<'a>>,
+}
+
+/// Everyone, oneself too, because one may write to oneself; and the groups one is in, the most recent
+/// first.
+pub async fn all(State(http): State<Http>, caller: Caller, At(username): At<String>) -> Result<Response> {
+    if !is_own(&caller, &username) {
+        return Err(Error::Forbidden(Denial::NotYours));
+    }
+    let users = people::everyone(&http.chat, &caller).await?;
+    let conversations = http.chat.conversations(&caller).await?;
+    let groups = conversations.iter().filter_map(|conversation| match &conversation.kind {
+        ConversationKind::Group(group) => Some(GroupView::of(group)),
+        ConversationKind::Direct { .. } => None,
+    });
+    let users = users.iter().map(|user| UserView::of(user, &caller)).collect();
+    answer::ok(All { users, groups: groups.collect() })
+}
+
+#[derive(Deserialize)]
+pub struct Which {
+    group: YesOrNo,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum YesOrNo {
+    Yes,
+    No,
+}
+
+/// What was said between two users, or in a group, oldest first.
+pub async fn messages(
+    State(http): State<Http>,
+    caller: Caller,
+    At((sender, receiver)): At<(String, String)>,
+    Wanted(Which { group }): Wanted<Which>,
+) -> Result<Response> {
+    let place = place(&caller, sender, receiver, group)?;
+    let messages = whole_history(&http.chat, &caller, place).await?;
+    answer::ok(messages.iter().map(MessageView::of).collect::<Vec<_>>())
+}
+
+/// The caller is the sender, or either of two users: their conversation is the same from both ends.
+fn place(caller: &Caller, sender: String, receiver: String, group: YesOrNo) -> Result<Place> {
+    match group {
+        YesOrNo::Yes if is_own(caller, &sender) => {
+            receiver.parse::<RoomId>().map(Place::Room).map_err(|_| Error::NotFound(Noun::Group))
+        }
+        YesOrNo::No if is_own(caller, &sender) => Ok(Place::User(receiver)),
+        YesOrNo::No if is_own(caller, &receiver) => Ok(Place::User(sender)),
+        _ => Err(Error::Forbidden(Denial::NotYours)),
+    }
+}
+
+/// Page by page from the newest backwards, up to [`MOST`] or [`ENOUGH`].
+async fn whole_history(chat: &Chat, caller: &Caller, place: Place) -> Result<Vec<Message>> {
+    let mut newest_first = Vec::new();
+    let mut bytes = 0;
+    let mut before = None;
+    loop {
+        let query = HistoryQuery { before, after: None, limit: Some(PAGE) };
+        let page = chat.history(caller, place.clone(), query).await?;
+        before = page.messages.first().map(|message| message.row.seq);
+        bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
+        newest_first.extend(page.messages.into_iter().rev());
+        if !page.has_more || newest_first.len() >= MOST || bytes >= ENOUGH {
+            newest_first.reverse();
+            return Ok(newest_first);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDraft {
+    group_name: String,
+    users: Vec<UserRef>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Made<'a> {
+    new_group: GroupView<'a>,
+}
+
+/// A group of the caller's with these users. The core tells its members.
+pub async fn create_group(
+    State(http): State<Http>,
+    caller: Caller,
+    Json(draft): Json<GroupDraft>,
+) -> Result<Response> {
+    let name = GroupName::parse(&draft.group_name)?;
+    let new = NewGroup { name, users: UserRef::usernames(draft.users), password: None };
+    let group = http.chat.create_group(&caller, new).await?;
+    answer::ok(Made { new_group: GroupView::of(&group) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_read_from_either_end_and_a_group_by_its_sender() {
+        const GROUP: &str = "0190a000-0000-7000-8000-000000000000";
+        let ada = Caller { username: "Ada".into(), is_admin: false, ..Caller::operator() };
+        for (sender, receiver, group, expected) in [
+            ("Ada", "bob", YesOrNo::No, "bob"),
+            ("ADA", "bob", YesOrNo::No, "bob"),
+            ("bob", "ada", YesOrNo::No, "bob"),
+            ("ada", "Ada", YesOrNo::No, "Ada"),
+            ("ada", GROUP, YesOrNo::Yes, GROUP),
+            // A username may look like anything, a group's id not.
+            ("ada", GROUP, YesOrNo::No, GROUP),
+            ("ada", "bob", YesOrNo::Yes, "not_found"),
+            ("bob", "cyd", YesOrNo::No, "forbidden"),
+            ("bob", GROUP, YesOrNo::Yes, "forbidden"),
+            (GROUP, "ada", YesOrNo::Yes, "forbidden"),
+        ] {
+            let found = match place(&ada, sender.to_owned(), receiver.to_owned(), group) {
+                Ok(Place::User(username)) => username,
+                Ok(Place::Room(id)) => id.to_string(),
+                Ok(Place::Lobby) => panic!("nobody asked for the lobby"),
+                Err(err) => err.code().to_owned(),
+            };
+            assert_eq!(found, expected, "{sender} to {receiver}, group {group:?}");
+        }
+    }
+}

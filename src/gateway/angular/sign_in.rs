@@ -1,0 +1,71 @@
+//! The login page and the check at every start of the app: `/web/users`, `/web/login`, `/web/loggedIn`.
+
+use std::net::IpAddr;
+
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, Uri};
+use serde::{Deserialize, Serialize};
+
+use super::people;
+use crate::{
+    chat::{caller::Caller, text::Username},
+    error::{Error, Noun, Result, Why},
+    gateway::{
+        credential,
+        http::{
+            Http, answer,
+            extract::{Client, Json},
+        },
+        wire::UserView,
+    },
+};
+
+#[derive(Serialize)]
+struct Users<'a> {
+    users: Vec<UserView<'a>>,
+}
+
+/// Whom one can sign in as.
+pub async fn users(State(http): State<Http>, client: Client) -> Result<Response> {
+    let users = people::everyone(&http.chat, &visitor(client.address)).await?;
+    answer::ok(Users { users: users.iter().map(UserView::public).collect() })
+}
+
+#[derive(Deserialize)]
+pub struct Login {
+    username: String,
+}
+
+#[derive(Serialize)]
+struct SignedIn {
+    response: String,
+}
+
+/// A new login for whoever says the name.
+pub async fn login(State(http): State<Http>, client: Client, Json(login): Json<Login>) -> Result<Response> {
+    // The core would take an id, too. What cannot be a username is nobody's.
+    let username = Username::parse(&login.username).map_err(|_| Error::NotFound(Noun::User))?;
+    let user = http.chat.user(&visitor(client.address), username.as_str()).await?;
+    let sign_in = http.auth.sign_in(&user.row).await?;
+    let response =
+        answer::ok(SignedIn { response: format!("You are signed in as {}.", sign_in.user.username) })?;
+    answer::sign_in(response, &sign_in.token, &http.settings, client)
+}
+
+#[derive(Serialize)]
+struct LoggedIn<'a> {
+    username: &'a str,
+}
+
+/// Whose the login is that came along, and its token, which the page's scripts cannot read out of the
+/// cookie and need for their socket.
+pub async fn logged_in(caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
+    let token = credential::from_request(&uri, &headers).ok_or(Error::Unauthenticated(Why::TokenMissing))?;
+    answer::show_token(answer::ok(LoggedIn { username: &caller.username })?, &token)
+}
+
+/// Somebody who has not signed in: nobody's ids, and no rights. The core wants a caller even for what it
+/// shows to anyone.
+fn visitor(address: IpAddr) -> Caller {
+    Caller { username: "".into(), is_admin: false, address, ..Caller::operator() }
+}
