@@ -29,7 +29,9 @@ pub fn start_logging(format: Format, level: &str) -> anyhow::Result<()> {
     for directive in NEVER {
         filter = filter.add_directive(directive.parse()?);
     }
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Readable => registry.with(lines).try_init()?,

@@ -149,27 +149,29 @@ impl Connection {
 
     /// Writes an event; one that is too slow for it is cut off and catches up when it is back.
     pub(super) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<(), Lagging> {
-        if !self.open.load(Ordering::SeqCst) || self.is_over() {
-            return Err(Lagging);
-        }
-        self.outlet.emit(self, envelope)
+        if self.hears() { self.outlet.emit(self, envelope) } else { Err(Lagging) }
     }
 
     /// Writes an event that stands by itself (not a room's message). Before the connection is open
     /// there is nobody to hear it; a full queue cuts the connection.
     pub(super) fn tell(self: &Arc<Self>, envelope: &Envelope) {
-        if self.open.load(Ordering::SeqCst) && !self.is_over() && self.outlet.emit(self, envelope).is_err() {
+        if self.hears() && self.outlet.emit(self, envelope).is_err() {
             self.cut("its queue is full");
         }
     }
 
+    /// Whether it may be written to: open, and its login stands.
+    fn hears(&self) -> bool {
+        self.open.load(Ordering::SeqCst) && self.is_live()
+    }
+
     /// Cuts it off, so that its client comes back and catches up.
     pub fn cut(&self, reason: &'static str) {
-        if !self.is_over() {
-            metrics::counter!("parlor_connections_cut_total", "reason" => reason).increment(1);
-            tracing::info!(connection.id = %self.id, user.id = %self.user(), "cut a connection: {reason}");
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return;
         }
-        self.ended.store(true, Ordering::SeqCst);
+        metrics::counter!("parlor_connections_cut_total", "reason" => reason).increment(1);
+        tracing::info!(connection.id = %self.id, user.id = %self.user(), "cut a connection: {reason}");
         self.outlet.cut();
     }
 
