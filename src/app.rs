@@ -157,6 +157,7 @@ impl App {
             self.shutdown.settle();
         }
         let close = async {
+            self.chat.disconnect_all();
             self.io.close().await;
             self.shutdown.finished().await;
         };

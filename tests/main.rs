@@ -15,13 +15,24 @@ mod socket_conduct;
 
 // Accounts, logins, and the words of refusal.
 mod refusals;
+mod rest;
 mod sessions;
 mod sign_up_and_login;
+
+// What must not happen.
+mod architecture;
+mod bad_input;
+mod impossible;
+mod limits;
+mod logs;
+mod restart;
+mod slow_reader;
 
 // What people do.
 mod catching_up;
 mod groups;
 mod idempotency;
+mod lobby;
 mod messaging;
 mod ordering;
 mod permissions;

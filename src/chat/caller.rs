@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use entity::{SessionId, UserId};
 use uuid::Uuid;
 
-/// A user whose credential was checked. Made by `auth` alone, but for [`Caller::operator`].
+/// A user whose credential was checked. Made by `auth` alone, but for the two below.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub user: UserId,
@@ -25,6 +25,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Somebody who has not signed in: nobody's ids and no rights, to be shown what anyone may see.
+    pub fn visitor(address: IpAddr) -> Self {
+        Self { username: "".into(), is_admin: false, address, ..Self::operator() }
+    }
+
     /// Whoever runs the `parlor` program with the database at hand: they could change the rows
     /// themselves, so they need no login. An admin that is nobody: no user and no session has its
     /// ids, so it is in no room and can send nothing. For the command line alone; a gateway has no

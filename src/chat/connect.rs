@@ -78,6 +78,14 @@ impl Chat {
         }
     }
 
+    /// Lets go of every connection, when the gateways are about to close them all: the Socket.IO
+    /// library tells nobody of those that it closes itself.
+    pub fn disconnect_all(&self) {
+        for connection in self.core.hub.all(None) {
+            self.disconnect(&connection);
+        }
+    }
+
     /// Puts a newer token of the same user under a connection; it lives as long as that.
     pub fn refresh(&self, connection: &Arc<Connection>, newer: Caller) -> Result<()> {
         if newer.user != connection.user() {

@@ -169,7 +169,7 @@ impl Hub {
         self.state.read().users.get(&user).map(|here| here.connections.clone()).unwrap_or_default()
     }
 
-    fn all(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
+    pub fn all(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
         let state = self.state.read();
         let others = state.users.iter().filter(|(user, _)| except != Some(**user));
         others.flat_map(|(_, here)| here.connections.iter().cloned()).collect()

@@ -187,8 +187,8 @@ impl Shared {
     fn story(&self) -> String {
         let state = self.state.lock();
         let mut story = format!("{} was sent:\n", self.username);
-        for event in state.events.iter().rev().take(40).rev() {
-            let payload: String = event.payload.to_string().chars().take(300).collect();
+        for event in state.events.iter().rev().take(20).rev() {
+            let payload: String = event.payload.to_string().chars().take(200).collect();
             let seen = if event.taken { " (seen)" } else { "" };
             writeln!(story, "  {}{seen} {payload}", event.name).unwrap();
         }

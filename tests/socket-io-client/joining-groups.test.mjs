@@ -101,6 +101,14 @@ test('a newcomer is not sent what was said before, but may read it', async () =>
   await second.seesNothing('response', 400, (e) => e.response.content === 'before');
 });
 
+test('for a newcomer nothing is unread', async () => {
+  const { laptop, phone, group, groupId } = await adaHasAGroup();
+  for (const content of ['one', 'two', 'three']) await phone.tellsGroup(group, content);
+  await laptop.does('joinGroup', { groupId });
+  const [room] = await laptop.does('listRooms', {});
+  assert.deepEqual([room.roomId, room.lastSeq, room.delivered, room.read, room.unread], [groupId, 3, 3, 3, 0]);
+});
+
 test('who leaves is out: memberLeft, no more messages, and not_a_member', async () => {
   const { bob, phone, laptop, group, groupId } = await adaHasAGroup();
   const second = await bob.connect();

@@ -84,3 +84,20 @@ test('what others wrote with a deleted user stays readable', async () => {
   await laptop.does('listGroups', {});
   await laptop.tellsGroup(group, 'we do');
 });
+
+test('a conversation with a deleted user does not get in the way', async () => {
+  const [ada, bob] = await server.people('ada', 'bob');
+  const [phone, laptop] = await Promise.all([ada.connect(), bob.connect()]);
+  const { roomId } = await phone.tells(bob, 'remember me');
+  await laptop.seesMessage('remember me');
+  await ada.request('DELETE', `/api/users/${ada.username}`);
+  await phone.disconnects();
+  await laptop.does('listRooms', {});
+  const { status, body } = await bob.request('GET', `/api/rooms/${roomId}/messages`);
+  assert.deepEqual([status, body.messages[0].content], [200, 'remember me']);
+  await laptop.isRefused('privateMessage', { receiver: ada.username, content: 'where are you?' }, 'not_found');
+  const users = await laptop.does('listUsers', {});
+  assert.ok(!users.some(({ username }) => username === ada.username), 'a deleted user is on no list');
+  const again = await bob.connect();
+  await again.does('listRooms', {});
+});

@@ -51,6 +51,18 @@ test('without acknowledgements the next page follows after 5 s, and live message
   assert.deepEqual(seqs(laptop), seqsTo(PAGE + 21));
 });
 
+test('who is removed between two pages gets no second one', async () => {
+  const sender = await ada.connect();
+  const eve = await server.person('eve');
+  const group = await sender.does('createGroup', { groupName: `removed ${ada.username}`, users: [eve.username] });
+  await tellsMany(PAGE + 50, (text) => sender.tellsGroup(group, text));
+  const laptop = eve.dial({ acks: false });
+  await laptop.seesMany('response', PAGE, () => true, LONG);
+  await sender.does('removeMember', { groupId: group.groupId, username: eve.username });
+  laptop.messages().forEach((message) => laptop.acknowledges(message));
+  await laptop.seesNothing('response', 6_000, (e) => e.response.seq > PAGE);
+});
+
 test('a stock client gets all 600, once and in order, and the sender 600 delivery updates, once', async () => {
   const phone = await ada.connect();
   const laptop = bob.dial();

@@ -1,7 +1,5 @@
 //! The login page and the check at every start of the app: `/web/users`, `/web/login`, `/web/loggedIn`.
 
-use std::net::IpAddr;
-
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::people;
 use crate::{
     chat::{caller::Caller, text::Username},
-    error::{Error, Noun, Result, Why},
+    error::{Denial, Error, Noun, Result, Why},
     gateway::{
         credential,
         http::{
@@ -27,7 +25,7 @@ struct Users<'a> {
 
 /// Whom one can sign in as.
 pub async fn users(State(http): State<Http>, client: Client) -> Result<Response> {
-    let users = people::everyone(&http.chat, &visitor(client.address)).await?;
+    let users = people::everyone(&http.chat, &Caller::visitor(client.address)).await?;
     answer::ok(Users { users: users.iter().map(UserView::public).collect() })
 }
 
@@ -45,7 +43,11 @@ struct SignedIn {
 pub async fn login(State(http): State<Http>, client: Client, Json(login): Json<Login>) -> Result<Response> {
     // The core would take an id, too. What cannot be a username is nobody's.
     let username = Username::parse(&login.username).map_err(|_| Error::NotFound(Noun::User))?;
-    let user = http.chat.user(&visitor(client.address), username.as_str()).await?;
+    let user = http.chat.user(&Caller::visitor(client.address), username.as_str()).await?;
+    if user.row.is_admin {
+        // Who may change everybody's account shows a password, here or nowhere.
+        return Err(Error::Forbidden(Denial::Role));
+    }
     let sign_in = http.auth.sign_in(&user.row).await?;
     let response =
         answer::ok(SignedIn { response: format!("You are signed in as {}.", sign_in.user.username) })?;
@@ -62,10 +64,4 @@ struct LoggedIn<'a> {
 pub async fn logged_in(caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
     let token = credential::from_request(&uri, &headers).ok_or(Error::Unauthenticated(Why::TokenMissing))?;
     answer::show_token(answer::ok(LoggedIn { username: &caller.username })?, &token)
-}
-
-/// Somebody who has not signed in: nobody's ids, and no rights. The core wants a caller even for what it
-/// shows to anyone.
-fn visitor(address: IpAddr) -> Caller {
-    Caller { username: "".into(), is_admin: false, address, ..Caller::operator() }
 }

@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use socketioxide::{
     adapter::LocalAdapter,
     extract::{SocketRef, TryData},
-    handler::{FromConnectParts, Value},
-    socket::Socket,
+    handler::{DisconnectHandler, FromConnectParts, Value},
+    socket::{DisconnectReason, Socket},
 };
 
 use super::{
@@ -69,10 +69,20 @@ pub async fn enter(
     let connection = gateway.chat.connect(caller, Box::new(outlet), options).await?;
     let state = ChatSocket::new(gateway, connection, handshake.address);
     socket.on_fallback(Dispatcher::new(state.clone()));
-    let leaving = state.clone();
-    socket.on_disconnect(async move || leaving.leave());
+    socket.on_disconnect(Leaving(state.clone()));
     socket.extensions.insert(state);
     Ok(())
+}
+
+/// Runs when a socket is gone. Not as a task, as the library would run a function: until it has run,
+/// a client that leaves the namespace and comes back at once would be overlooked.
+struct Leaving(Arc<ChatSocket>);
+
+impl DisconnectHandler<LocalAdapter, ()> for Leaving {
+    fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
+        self.0.leave();
+        defer(socket);
+    }
 }
 
 /// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled.

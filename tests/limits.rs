@@ -1,0 +1,250 @@
+//! Limits: what is just within them passes, what is over is refused and says when to come back.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value as Json, json};
+
+use crate::harness::{A_WHILE, Ended, Person, Server, Transport, succeeded};
+
+const LIMIT: usize = 16 * 1024;
+
+/// That it is `rate_limited` and names a time to wait.
+fn is_rate_limited(error: &Json) -> Duration {
+    assert_eq!(error["code"], "rate_limited", "{error}");
+    let wait = error["retryAfterMs"].as_u64().unwrap_or_else(|| panic!("no time to wait: {error}"));
+    assert!(wait > 0);
+    Duration::from_millis(wait)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_of_16_kib_passes_and_a_byte_more_does_not() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    let group = ada.makes_group("friends", &["bob"]).await;
+    for content in ["x".repeat(LIMIT), "é".repeat(LIMIT / 2), "\u{0}".repeat(LIMIT), "\"".repeat(LIMIT), "💥".repeat(LIMIT / 4)]
+    {
+        let stored = ada.posts_to("bob", &content).await;
+        assert_eq!(stored["content"], content);
+        bob.sees_message(&content).await;
+    }
+    for content in ["x".repeat(LIMIT + 1), "é".repeat(LIMIT / 2) + "x", "\u{0}".repeat(LIMIT + 1)] {
+        ada.is_refused("privateMessage", json!({ "receiver": "bob", "content": content }), "too_large").await;
+        ada.is_refused("groupMessage", json!({ "receiver": group, "content": content }), "too_large").await;
+        ada.is_refused("lobbyMessage", json!({ "content": content }), "too_large").await;
+    }
+    let sealed = |bytes: usize| json!({ "receiver": "bob", "kind": "encrypted", "content": "x".repeat(bytes - 2) });
+    ada.asks("privateMessage", sealed(LIMIT)).await;
+    ada.is_refused("privateMessage", sealed(LIMIT + 1), "too_large").await;
+    let room = ada.posts_to("bob", "the end").await;
+    assert_eq!(room["seq"], 7, "what was refused was not stored");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_refused_with_a_time_to_wait_and_passes_after_it() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    let answers: Vec<_> = (0..150)
+        .map(|number: u32| ada.sends("privateMessage", json!({ "receiver": "bob", "content": number.to_string() })))
+        .collect();
+    let mut passed = 0;
+    let mut wait = Duration::ZERO;
+    for answer in answers {
+        let answer = answer.await;
+        if answer["success"] == true {
+            passed += 1;
+        } else {
+            wait = wait.max(is_rate_limited(&answer["error"]));
+        }
+    }
+    assert!((100..=130).contains(&passed), "bursts of 100: {passed}");
+    assert!(wait <= Duration::from_secs(3), "50 a second: {wait:?}");
+    tokio::time::sleep(wait).await;
+    let last = ada.posts_to("bob", "I waited").await;
+    assert_eq!(last["seq"], passed + 1, "what was refused was not stored");
+    bob.sees_message("I waited").await;
+    bob.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_every_kind_count() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    for _ in 0..150 {
+        ada.sends_only("typing", json!({ "receiver": "ada", "group": false, "typing": true }));
+    }
+    let answer = ada.emit("nonsense", json!({})).await;
+    is_rate_limited(&answer["error"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_sockets_flood_is_not_anothers() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let phone = ada.connect().await;
+    let answers: Vec<_> = (0..150).map(|_| ada.sends("listRooms", json!({}))).collect();
+    phone.is_alive().await;
+    for answer in answers {
+        answer.await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_has_at_most_twenty_connections() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    let bob = server.online("bob").await;
+    let mut sockets = Vec::new();
+    for number in 0..20 {
+        let transport = if number % 5 == 0 { Transport::Polling } else { Transport::WebSocket };
+        sockets.push(ada.connect_by(transport).await);
+    }
+    let told = ada.connecting().is_refused().await;
+    assert!(told.starts_with("rate_limited: "), "{told}");
+    sockets.pop().unwrap().leaves();
+    crate::harness::until("a free place", || async { ada.connecting().attempt().await.is_ok() }).await;
+    bob.posts_to("ada", "to all of yours").await;
+    for socket in &sockets {
+        socket.sees_message("to all of yours").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_wrong_logins_and_then_not_even_the_right_one_for_five_minutes() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    server.person("bob").await;
+    for _ in 0..5 {
+        Person::tries_to_log_in(&server, "ada", "wrong password").await.is_refused(401, "unauthorized");
+    }
+    for password in ["wrong password", &Person::password_of("ada")] {
+        let answer = Person::tries_to_log_in(&server, "ada", password).await;
+        let wait = is_rate_limited(&answer.is_refused(429, "rate_limited"));
+        assert!(wait <= Duration::from_secs(300), "{wait:?}");
+        let header: u64 = answer.header("retry-after").parse().expect("a Retry-After header");
+        assert!(header > 0 && header <= 300, "{header}");
+    }
+    // Neither others nor live logins suffer.
+    Person::logs_in(&server, "bob").await;
+    ada.get("/api/auth/session").await.is(200);
+    ada.connect().await.is_alive().await;
+    server.clock.advance(TimeDelta::seconds(301));
+    Person::logs_in(&server, "ada").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_user_is_throttled_just_the_same() {
+    let server = Server::start().await;
+    for _ in 0..5 {
+        Person::tries_to_log_in(&server, "nobody", "wrong password").await.is_refused(401, "unauthorized");
+    }
+    Person::tries_to_log_in(&server, "nobody", "wrong password").await.is_refused(429, "rate_limited");
+    Person::tries_to_log_in(&server, "NOBODY", "wrong password").await.is_refused(429, "rate_limited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_logins_at_once_are_counted_each() {
+    let server = Server::start().await;
+    server.person("ada").await;
+    let attempts = (0..30).map(|_| Person::tries_to_log_in(&server, "ada", "wrong password"));
+    let answers = futures_util::future::join_all(attempts).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(looked_at, 5, "guessing in parallel gets no further");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_wrong_room_passwords_and_then_not_even_the_right_one() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    let bob = server.online("bob").await;
+    let carl = server.online("carl").await;
+    let group = ada.makes_secret_group("vault", "open sesame").await;
+    let with = |password: &str| json!({ "groupId": group, "password": password });
+    for number in 0..5 {
+        if number % 2 == 0 {
+            bob.is_refused("joinGroup", with("wrong"), "wrong_password").await;
+        } else {
+            let path = format!("/api/rooms/{group}/join");
+            bob.post(&path, json!({ "password": "wrong" })).await.is_refused(403, "wrong_password");
+        }
+    }
+    is_rate_limited(&bob.is_refused("joinGroup", with("wrong"), "rate_limited").await);
+    is_rate_limited(&bob.is_refused("joinGroup", with("open sesame"), "rate_limited").await);
+    carl.asks("joinGroup", with("open sesame")).await;
+    server.clock.advance(TimeDelta::seconds(301));
+    bob.asks("joinGroup", with("open sesame")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_events_than_may_wait_are_refused_and_may_come_again() {
+    let server = Server::with(|config| {
+        config.limits.waiting_events = 4;
+        config.limits.events_burst = 1000;
+        config.limits.events_per_second = 1000;
+    })
+    .await;
+    let ada = server.online("ada").await;
+    let answers: Vec<_> = (0..200).map(|_| ada.sends("listUsers", json!({}))).collect();
+    let mut refused = 0;
+    for answer in answers {
+        let answer = answer.await;
+        if answer["success"] == false {
+            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    ada.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_writer_refuses_and_loses_nothing_it_has_taken() {
+    let server = Server::with(|config| {
+        config.writer.queue = 8;
+        config.writer.batch = 2;
+        config.limits.events_burst = 10_000;
+        config.limits.events_per_second = 10_000;
+        config.limits.waiting_events = 10_000;
+    })
+    .await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    let answers: Vec<_> = (0..500)
+        .map(|number: u32| ada.sends("privateMessage", json!({ "receiver": "bob", "content": number.to_string() })))
+        .collect();
+    let mut stored = Vec::new();
+    for answer in answers {
+        let answer = answer.await;
+        if answer["success"] == true {
+            stored.push(succeeded(answer)["content"].clone());
+        } else {
+            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
+        }
+    }
+    let room = ada.posts_to("bob", "the end").await["roomId"].clone();
+    bob.sees_message("the end").await;
+    let history: Vec<Json> = bob.history(room.as_str().unwrap()).await.iter().map(|row| row["content"].clone()).collect();
+    assert_eq!(history[..history.len() - 1], stored, "what was acknowledged is stored, and nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_acknowledges_is_cut_off_in_the_end() {
+    let server = Server::with(|config| {
+        config.limits.unacknowledged = 50;
+        config.limits.events_burst = 1000;
+        config.limits.events_per_second = 1000;
+    })
+    .await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await;
+    let deaf = bob.connecting().without_acknowledging().open().await;
+    ada.posts_many_to("bob", 1..=100).await;
+    assert_eq!(deaf.ends().await, Ended::Transport, "so that it comes back");
+    let room = ada.all("response")[0]["response"]["roomId"].clone();
+    let back = bob.connect_with(json!({ "since": { room.as_str().unwrap(): 0 } })).await;
+    back.sees_message("100").await;
+    ada.is_alive().await;
+    ada.sees_nothing("token-expired", A_WHILE / 5).await;
+}
