@@ -2,14 +2,15 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, Server, Socket};
+use crate::harness::{A_WHILE, Frame, Raw, Server, Socket};
 
 struct Scene {
-    server: Server,
     ada: Socket,
     bob: Socket,
     group: String,
     before: Json,
+    /// The last to be dropped.
+    server: Server,
 }
 
 impl Scene {
@@ -29,7 +30,7 @@ impl Scene {
         let before = Self::state(&ada).await;
         ada.forgets();
         bob.forgets();
-        Self { server, ada, bob, group, before }
+        Self { ada, bob, group, before, server }
     }
 
     /// All that may be changed, and must not be.
@@ -51,7 +52,6 @@ impl Scene {
         for event in ["response", "newgrp", "roomsChanged", "memberJoined", "memberLeft", "messageRead"] {
             self.bob.sees_nothing(event, A_WHILE / 20).await;
         }
-        drop(self.server);
     }
 }
 
@@ -176,23 +176,28 @@ async fn a_payload_that_is_no_object_is_a_bad_request() {
 async fn seqs_are_whole_and_not_negative() {
     let scene = Scene::new().await;
     for seq in ["-1", "1.5", "1e3", "NaN", "Infinity", "-9223372036854775808", "9223372036854775808", "1e400", "\"1\"", "0x1"] {
-        // What is not JSON may close the connection instead; each gets one of its own.
-        let socket = scene.ada.connect().await;
-        for payload in [
+        for (event, payload) in [
             ("markRead", format!("{{\"receiver\":\"bob\",\"group\":false,\"seq\":{seq}}}")),
             ("delivered", format!("{{\"roomId\":\"{}\",\"seq\":{seq}}}", scene.group)),
             ("delivered", format!("{{\"rooms\":{{\"{}\":{seq}}}}}", scene.group)),
         ] {
-            let (event, payload) = payload;
             let is_json = serde_json::from_str::<Box<serde_json::value::RawValue>>(&payload).is_ok();
             if is_json {
-                let answer = socket.sends_text(event, &payload).await;
+                let answer = scene.ada.sends_text(event, &payload).await;
                 assert_eq!(answer["error"]["code"], "bad_request", "{event} {payload}: {answer}");
-            } else {
-                let answer = socket.sends_text(event, &payload);
-                tokio::select! {
-                    answer = answer => assert_eq!(answer["success"], false, "{payload}: {answer}"),
-                    _ = socket.ends() => break,
+                continue;
+            }
+            // What is not JSON may close the connection instead.
+            let mut line = Raw::in_chat(scene.server.address, &scene.ada.token).await;
+            line.says(&format!("42/chat,7[\"{event}\",{payload}]")).await;
+            loop {
+                match line.next().await {
+                    None | Some(Frame::Close(_)) => break,
+                    Some(Frame::Text(text)) if text.starts_with("43/chat,7") => {
+                        assert!(text.contains("\"bad_request\""), "{payload}: {text}");
+                        break;
+                    }
+                    Some(_) => {}
                 }
             }
         }
@@ -285,10 +290,12 @@ async fn deep_json_is_refused_and_breaks_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deep_encrypted_content_is_refused_or_comes_back_unchanged() {
-    let scene = Scene::new().await;
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    let bob = server.person("bob").await;
     let deep = format!("{}{}", "[".repeat(8_000), "]".repeat(8_000));
     let payload = format!("{{\"receiver\":\"bob\",\"kind\":\"encrypted\",\"content\":{deep}}}");
-    let mut line = crate::harness::Raw::in_chat(scene.server.address, &scene.ada.token).await;
+    let mut line = Raw::in_chat(server.address, &ada.token).await;
     line.says(&format!("42/chat,7[\"privateMessage\",{payload}]")).await;
     let answer = line.hears("43/chat,7").await;
     if answer.contains("\"success\":true") {
@@ -297,17 +304,19 @@ async fn deep_encrypted_content_is_refused_or_comes_back_unchanged() {
         assert!(answer.contains("bad_request") || answer.contains("too_large"), "{answer:.300}");
     }
     // And whoever reads it lives on.
-    let carl = scene.server.online("carl").await;
-    carl.is_alive().await;
-    let mut reader = crate::harness::Raw::in_chat(scene.server.address, &scene.bob.token).await;
-    reader.says("42/chat,8[\"history\",{\"receiver\":\"ada\",\"group\":false}]").await;
-    reader.hears("43/chat,8[{\"success\":true").await;
+    let mut reader = Raw::in_chat(server.address, &bob.token).await;
+    for ask in ["[\"history\",{\"receiver\":\"ada\",\"group\":false}]", "[\"listRooms\",{}]"] {
+        reader.says(&format!("42/chat,8{ask}")).await;
+        reader.hears("43/chat,8[{\"success\":true").await;
+    }
+    assert_eq!(bob.get("/api/rooms/mine").await.status, 200);
+    server.online("carl").await.is_alive().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn huge_fields_are_refused() {
     let scene = Scene::new().await;
-    let huge = "x".repeat(500_000);
+    let huge = "x".repeat(400_000);
     for (event, payload) in [
         ("privateMessage", json!({ "receiver": huge, "content": "hi" })),
         ("privateMessage", json!({ "receiver": "bob", "content": huge })),
@@ -319,7 +328,7 @@ async fn huge_fields_are_refused() {
         ("createGroup", json!({ "groupName": "new", "password": huge })),
         ("createGroup", json!({ "groupName": "new", "users": [huge] })),
         ("createGroup", json!({ "groupName": "new", "users": vec!["bob?"; 50_000] })),
-        ("joinGroup", json!({ "groupId": scene.group, "groupName": huge, "password": huge, "x": [huge.len()] })),
+        ("joinGroup", json!({ "groupId": scene.group, "groupName": huge, "password": huge, "x": [1] })),
         ("refreshToken", json!({ "token": huge })),
     ] {
         let answer = scene.ada.emit(event, payload).await;
@@ -336,7 +345,7 @@ async fn huge_fields_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_checked() {
     let scene = Scene::new().await;
-    for name in ["", " ", " x", "x ", "a\u{0}b", "a\nb", "\u{202e}x", &"x".repeat(101)] {
+    for name in ["", " ", " x", "x ", "a\u{0}b", "a\nb", &"x".repeat(101)] {
         let answer = scene.ada.emit("createGroup", json!({ "groupName": name })).await;
         assert_eq!(answer["error"]["code"], "bad_request", "{name:?}: {answer}");
     }

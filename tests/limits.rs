@@ -240,7 +240,9 @@ async fn a_client_that_never_acknowledges_is_cut_off_in_the_end() {
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     let deaf = bob.connecting().without_acknowledging().open().await;
-    ada.posts_many_to("bob", 1..=100).await;
+    for number in 1..=100 {
+        ada.posts_to("bob", &number.to_string()).await;
+    }
     assert_eq!(deaf.ends().await, Ended::Transport, "so that it comes back");
     let room = ada.all("response")[0]["response"]["roomId"].clone();
     let back = bob.connect_with(json!({ "since": { room.as_str().unwrap(): 0 } })).await;

@@ -1,0 +1,115 @@
+//! What the program writes, at its most talkative, says nothing that is anybody's secret.
+
+use serde_json::json;
+
+use crate::harness::{Answer, Database, Person, Process, Transport};
+
+const ROOM_PASSWORD: &str = "open sesame 8675309";
+const CONTENT: &str = "meet me at the fountain 8675309";
+const NEW_PASSWORD: &str = "a changed secret 8675309";
+const WRONG: &str = "a wrong guess 8675309";
+
+async fn lives_a_life(process: &Process) -> Vec<String> {
+    let ada = process.person("ada").await;
+    let bob = process.person("bob").await;
+    let mut secrets = vec![
+        Person::password_of("ada"),
+        Person::password_of("bob"),
+        ROOM_PASSWORD.to_owned(),
+        CONTENT.to_owned(),
+        NEW_PASSWORD.to_owned(),
+        WRONG.to_owned(),
+        "argon2".to_owned(),
+        "8675309".to_owned(),
+        crate::harness::SECRET.to_owned(),
+    ];
+    Person::tries_to_log_in(process, "ada", WRONG).await.is(401);
+    let bare = || ada.connecting().with_only(json!({}));
+    let by_query = bare().query("token", &ada.token).open().await;
+    let by_cookie = bare().header("cookie", &format!("chatToken={}", ada.token)).open().await;
+    let by_header =
+        bare().header("authorization", &format!("Bearer {}", ada.token)).by(Transport::Polling).open().await;
+    let upgraded = bare().query("token", &ada.token).by(Transport::Upgraded).open().await;
+    let bobs = bob.connect().await;
+    process.http.get(&format!("/api/auth/session?token={}", ada.token)).await.is(200);
+    for socket in [&by_query, &by_cookie, &by_header, &upgraded] {
+        socket.posts_to("bob", CONTENT).await;
+        bobs.sees_message(CONTENT).await;
+    }
+    let sealed = json!({ "receiver": "bob", "content": { "sealed": CONTENT }, "kind": "encrypted" });
+    by_query.asks("privateMessage", sealed).await;
+    by_query.asks("lobbyMessage", json!({ "content": CONTENT })).await;
+    by_query.asks("history", json!({ "receiver": "bob", "group": false })).await;
+    let group = ada.makes_secret_group("vault", ROOM_PASSWORD).await;
+    bobs.is_refused("joinGroup", json!({ "groupId": group, "password": WRONG }), "wrong_password").await;
+    bobs.asks("joinGroup", json!({ "groupId": group, "password": ROOM_PASSWORD })).await;
+    by_query.asks("updateGroup", json!({ "groupId": group, "password": NEW_PASSWORD })).await;
+    bobs.is_refused("privateMessage", json!({ "receiver": "ada", "content": [CONTENT] }), "bad_request").await;
+    bobs.is_refused("privateMessage", json!({ "receiver": { CONTENT: 1 }, "content": CONTENT }), "bad_request").await;
+    bobs.emit(CONTENT, json!({ "content": CONTENT })).await;
+    bob.connecting().with(json!({ "token": format!("{}x", bob.token) })).is_refused().await;
+    bob.connecting().with_only(json!({})).query("token", &format!("{}x", bob.token)).is_refused().await;
+    let newer = bob.refreshes().await;
+    bobs.asks("refreshToken", json!({ "token": &*newer.token })).await;
+    let change = json!({ "password": NEW_PASSWORD, "currentPassword": Person::password_of("bob") });
+    newer.patch("/api/users/bob", change).await.is(200);
+    let broken = process.http.request(http::Method::POST, "/api/auth/login").header("content-type", "application/json");
+    Answer::to(broken.body(format!("{{\"username\":\"ada\",\"password\":\"{WRONG}\""))).await.is(400);
+    let form = process.http.request(http::Method::POST, "/api/auth/login");
+    Answer::to(form.header("content-type", "application/x-www-form-urlencoded").body(format!("password={WRONG}"))).await.is(400);
+    process.http.get(&format!("/api/nowhere?token={}", ada.token)).await.is(404);
+    ada.logs_out().await;
+    secrets.extend([&ada, &bob, &newer].into_iter().flat_map(|person| {
+        // Nor any part by which the rest could be guessed.
+        let parts: Vec<String> = person.token.split('.').skip(1).map(str::to_owned).collect();
+        parts
+    }));
+    secrets.push(by_query.sid.clone());
+    secrets.push(by_header.sid.clone());
+    secrets
+}
+
+async fn says_no_secrets(format: &str, level: &str) {
+    let database = Database::fresh().await;
+    let env = [
+        ("RUST_LOG", level),
+        ("PARLOR__TELEMETRY__FORMAT", format),
+        ("PARLOR__AUTH__JWT_SECRET", crate::harness::SECRET),
+        ("PARLOR__LIMITS__EVENTS_PER_SECOND", "1000"),
+        ("PARLOR__LIMITS__EVENTS_BURST", "1000"),
+    ];
+    let mut process = Process::with(&database, &env).await;
+    let secrets = lives_a_life(&process).await;
+    process.signal("TERM").await;
+    process.exits().await;
+    let written = process.written();
+    assert!(written.lines().count() > 50, "it talks at {level}:\n{written}");
+    for secret in secrets {
+        let line = written.lines().find(|line| line.contains(&secret));
+        assert!(line.is_none(), "{secret:?} is in the log: {}", line.unwrap_or_default());
+    }
+    if format == "json" {
+        let lines = written.lines().filter(|line| line.starts_with('{'));
+        assert!(lines.clone().count() > 50);
+        for line in lines {
+            serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|err| panic!("{err}: {line}"));
+        }
+    }
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readable_logs_keep_secrets() {
+    says_no_secrets("readable", "trace").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_logs_keep_secrets() {
+    says_no_secrets("json", "trace").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_talk_the_libraries_into_telling() {
+    says_no_secrets("readable", "trace,socketioxide=trace,engineioxide=trace,sqlx=trace,tungstenite=trace,hyper=trace")
+        .await;
+}

@@ -1,7 +1,8 @@
 //! Sends a connection what it has missed, page by page, until it is live in all its rooms.
 //!
-//! One task per connection, and only while it is behind. It never runs further ahead than the
-//! client keeps up: a full page waits for its acknowledgement or five seconds.
+//! One task per room that a connection is behind in, and only for so long. None runs further ahead
+//! than the client keeps up: a full page waits for its acknowledgement or five seconds, and all
+//! rooms of a connection share one allowance of messages under way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,14 +16,14 @@ use super::{
 
 /// Most messages of one room sent without a pause (protocol.md part 3).
 const PAGE: u64 = 500;
-/// Most messages of all rooms together sent without a pause; well below what a connection's queue
-/// holds, so that catching up cannot overflow it.
-const IN_FLIGHT: usize = 2_000;
+/// Most missed messages under way to one connection; well below what its queue holds, so that
+/// catching up cannot overflow it.
+pub(super) const UNDER_WAY: usize = 2_000;
 /// How long a page waits for a client that does not acknowledge.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Brings a listener up to date: at once where nothing is missing, else by the task.
+    /// Brings a listener up to date: at once where nothing is missing, else by a task.
     pub(super) fn bring_up(self: &Arc<Self>, connection: &Arc<Connection>, roster: &Arc<Roster>) {
         if let Standing::Behind(_) = roster.catch_up(connection.id, &[]) {
             self.fall_behind(connection, roster);
@@ -31,59 +32,66 @@ impl Core {
 
     /// A listener has missed something of a room.
     pub(super) fn fall_behind(self: &Arc<Self>, connection: &Arc<Connection>, roster: &Arc<Roster>) {
-        let mut behind = connection.behind.lock();
-        behind.rooms.push_back(roster.clone());
-        if !std::mem::replace(&mut behind.running, true) {
-            let (core, connection) = (self.clone(), connection.clone());
-            self.shutdown.spawn(async move {
-                tokio::select! {
-                    () = catch_up(&core, &connection) => {}
-                    () = connection.over() => {}
-                }
-            });
+        if !connection.behind.lock().insert(roster.id) {
+            // The task that is on it looks once more before it ends.
+            return;
+        }
+        let (core, connection, roster) = (self.clone(), connection.clone(), roster.clone());
+        self.shutdown.spawn(async move {
+            tokio::select! {
+                () = catch_up(&core, &connection, &roster) => {}
+                () = connection.over() => {}
+            }
+        });
+    }
+}
+
+async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster>) {
+    let mut next = still_behind(connection, roster);
+    while let Some(after) = next {
+        let page = match core.page_after(roster, after, PAGE).await {
+            Ok(page) => page,
+            Err(err) => {
+                tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");
+                connection.cut("its missed messages could not be read");
+                return;
+            }
+        };
+        let Some(last) = page.last().map(|message| message.row.seq) else {
+            // Published and yet not there: never to be skipped in silence.
+            tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
+            connection.cut("its missed messages could not be read");
+            return;
+        };
+        let share = u32::try_from(page.len()).unwrap_or(u32::MAX);
+        // Never closed, and a page is smaller than the whole.
+        let Ok(_share) = connection.under_way.acquire_many(share).await else { return };
+        let standing = roster.catch_up(connection.id, &page);
+        if standing == Standing::Live {
+            // Deliveries of its own messages may have waited for it to see these.
+            core.receipts.touch(roster);
+        }
+        if page.len() as u64 == PAGE && standing != Standing::Live {
+            acknowledged(connection, roster, last).await;
+            next = still_behind(connection, roster);
+        } else {
+            next = still_behind(connection, roster);
+            if next.is_none() {
+                // Its share of what may be under way is free again when this page has arrived.
+                acknowledged(connection, roster, last).await;
+            }
         }
     }
 }
 
-async fn catch_up(core: &Core, connection: &Arc<Connection>) {
-    let mut in_flight = 0;
-    loop {
-        let roster = {
-            let mut behind = connection.behind.lock();
-            match behind.rooms.pop_front() {
-                Some(roster) => roster,
-                None => {
-                    behind.running = false;
-                    return;
-                }
-            }
-        };
-        while let Standing::Behind(after) = roster.catch_up(connection.id, &[]) {
-            let page = match core.page_after(&roster, after, PAGE).await {
-                Ok(page) => page,
-                Err(err) => {
-                    tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");
-                    connection.cut("its missed messages could not be read");
-                    return;
-                }
-            };
-            let Some(last) = page.last().map(|message| message.row.seq) else {
-                // Published and yet not there: never to be skipped in silence.
-                tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
-                connection.cut("its missed messages could not be read");
-                return;
-            };
-            in_flight += page.len();
-            let standing = roster.catch_up(connection.id, &page);
-            if standing == Standing::Live {
-                // Deliveries of its own messages may have waited for it to see these.
-                core.receipts.touch(&roster);
-            }
-            let full = page.len() as u64 == PAGE && standing != Standing::Live;
-            if full || in_flight >= IN_FLIGHT {
-                acknowledged(connection, &roster, last).await;
-                in_flight = 0;
-            }
+/// After which seq the listener has something to be sent; where it has not, the task is over.
+fn still_behind(connection: &Arc<Connection>, roster: &Roster) -> Option<Seq> {
+    let mut behind = connection.behind.lock();
+    match roster.catch_up(connection.id, &[]) {
+        Standing::Behind(after) => Some(after),
+        Standing::Live | Standing::Gone => {
+            behind.remove(&roster.id);
+            None
         }
     }
 }
@@ -92,6 +100,7 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>) {
 async fn acknowledged(connection: &Arc<Connection>, roster: &Roster, seq: Seq) {
     let arrived = async {
         loop {
+            // Made before the look, so that what moves in between is not missed.
             let moved = connection.acknowledged.notified();
             if roster.acked(connection.id).is_none_or(|acked| acked >= seq) {
                 return;

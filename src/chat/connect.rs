@@ -72,7 +72,6 @@ impl Chat {
         for roster in &rosters {
             roster.unlisten(connection.id);
         }
-        connection.behind.lock().rooms.clear();
         if let Some(departure) = core.hub.leave(connection) {
             core.went_away(departure, rosters);
         }
@@ -160,7 +159,6 @@ impl Core {
     pub(super) fn detach(&self, connections: &[Arc<Connection>], roster: &Roster) {
         for connection in connections {
             connection.rosters.lock().retain(|other| other.id != roster.id);
-            connection.behind.lock().rooms.retain(|other| other.id != roster.id);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! the way out through its gateway's [`Outlet`].
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeSet,
     fmt,
     sync::{
         Arc,
@@ -12,11 +12,12 @@ use std::{
 
 use entity::{RoomId, UserId};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     caller::Caller,
+    catch_up::UNDER_WAY,
     event::{Envelope, Event},
     roster::Roster,
 };
@@ -79,8 +80,10 @@ pub struct Connection {
     outlet: Box<dyn Outlet>,
     /// The rooms it listens to; keeps their rosters resident.
     pub(super) rosters: Mutex<Vec<Arc<Roster>>>,
-    /// Rooms in which it is behind; a catch-up task runs while there are any.
-    pub(super) behind: Mutex<Behind>,
+    /// Rooms in which it is behind, each with a catch-up task.
+    pub(super) behind: Mutex<BTreeSet<RoomId>>,
+    /// The missed messages that may be under way to it.
+    pub(super) under_way: Semaphore,
     /// Told whenever the client acknowledges something; a catch-up waits for it between pages.
     pub(super) acknowledged: Notify,
     /// Set when it may be written to: after the gateway's own answer to the connect.
@@ -91,12 +94,6 @@ pub struct Connection {
     ended: AtomicBool,
 }
 
-#[derive(Default)]
-pub(super) struct Behind {
-    pub rooms: VecDeque<Arc<Roster>>,
-    pub running: bool,
-}
-
 impl Connection {
     pub(super) fn new(caller: Caller, outlet: Box<dyn Outlet>) -> Arc<Self> {
         Arc::new(Self {
@@ -105,6 +102,7 @@ impl Connection {
             outlet,
             rosters: Mutex::default(),
             behind: Mutex::default(),
+            under_way: Semaphore::new(UNDER_WAY),
             acknowledged: Notify::new(),
             open: AtomicBool::new(false),
             over: CancellationToken::new(),

@@ -72,7 +72,7 @@ impl Chat {
         if roster.acknowledge(connection.id, seq) {
             self.core.receipts.touch(&roster);
         }
-        connection.acknowledged.notify_one();
+        connection.acknowledged.notify_waiters();
     }
 
     /// Everything of these rooms up to these seqs has arrived. Answers how the receipts stand then.
@@ -92,7 +92,7 @@ impl Chat {
             stand.push((room, now.ok_or(Error::Forbidden(Denial::NotAMember))?));
         }
         if let Some(connection) = connection {
-            connection.acknowledged.notify_one();
+            connection.acknowledged.notify_waiters();
         }
         Ok(stand)
     }

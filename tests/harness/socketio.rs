@@ -328,11 +328,7 @@ impl Socket {
 
     /// The same, with the payload as JSON text, valid or not.
     pub fn sends_text(&self, event: &str, payload: &str) -> impl Future<Output = Json> + use<> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (ack, answer) = oneshot::channel();
-        self.shared.state.lock().acks.insert(id, ack);
-        let comma = if payload.is_empty() { "" } else { "," };
-        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", self.shared.prefix(), json!(event)));
+        let answer = self.asked(event, payload);
         let (shared, event) = (self.shared.clone(), event.to_owned());
         async move {
             match tokio::time::timeout(PATIENCE, answer).await {
@@ -341,6 +337,25 @@ impl Socket {
                 Err(_) => panic!("{event} was never answered; {}", shared.story()),
             }
         }
+    }
+
+    fn asked(&self, event: &str, payload: &str) -> oneshot::Receiver<Json> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (ack, answer) = oneshot::channel();
+        let mut state = self.shared.state.lock();
+        if state.ended.is_none() {
+            state.acks.insert(id, ack);
+        }
+        drop(state);
+        let comma = if payload.is_empty() { "" } else { "," };
+        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", self.shared.prefix(), json!(event)));
+        answer
+    }
+
+    /// The answer to an event; none where the connection ends before it.
+    pub fn answer_if_any(&self, event: &str, payload: Json) -> impl Future<Output = Option<Json>> + use<> {
+        let answer = self.asked(event, &payload.to_string());
+        async move { tokio::time::timeout(PATIENCE, answer).await.ok()?.ok() }
     }
 
     /// Sends an event without asking for an acknowledgement.

@@ -80,6 +80,32 @@ test('what was acknowledged while it stopped is stored, and nothing is stored tw
   acked.forEach((message) => assert.equal(messages[message.seq - 1].messageId, message.messageId));
 });
 
+test('a client with retries that writes on through a restart has every message there, once and in order', async (t) => {
+  const server = await Server.start({ t, settings, port: await freePort() });
+  const [ada, bob] = await server.people('ada', 'bob');
+  const phone = await ada.connect({ transports: ['websocket'], retries: 1_000, ackTimeout: 2_000 });
+  let writing = true;
+  const writes = (async () => {
+    const answers = [];
+    while (writing) {
+      const payload = { receiver: bob.username, content: `message ${answers.length + 1}`, clientMessageId: `${answers.length + 1}` };
+      answers.push(await new Promise((acked) => phone.socket.emit('privateMessage', payload, (error, answer) => acked(error ?? answer))));
+    }
+    return answers;
+  })();
+  for (let round = 1; round <= 3; round++) {
+    await phone.seesMany('response', 20);
+    await server.restart();
+    phone.forgets();
+    await phone.sees('connect');
+  }
+  writing = false;
+  const answers = await writes;
+  const refused = answers.filter((answer) => !answer.success);
+  assert.deepEqual(refused, [], 'a stock client does not retry after a negative answer');
+  assert.deepEqual(answers.map((answer) => answer.response.seq), seqsTo(answers.length));
+});
+
 test('nobody who stays connected elsewhere counts as online after the restart', async (t) => {
   const server = await Server.start({ t });
   const [ada, bob] = await server.people('ada', 'bob');
