@@ -105,6 +105,8 @@ pub enum Busy {
     Hashing,
     #[error("too many events of this connection are waiting")]
     Inbox,
+    #[error("this connection has fallen behind and is being closed; come back")]
+    Reconnecting,
     #[error("the server is going down")]
     Draining,
 }

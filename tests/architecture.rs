@@ -25,7 +25,11 @@ fn sources() -> Vec<Source> {
             let module = module.strip_suffix("::mod").unwrap_or(&module).to_owned();
             let text = fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            let code = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect::<Vec<_>>()
+                .join("\n");
             Source { module, code }
         })
         .collect()
@@ -36,7 +40,9 @@ fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             walk(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") && path.file_stem().is_none_or(|stem| stem != "tests") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && path.file_stem().is_none_or(|stem| stem != "tests")
+        {
             files.push(path);
         }
     }
@@ -89,14 +95,12 @@ fn expand(text: &str) -> Vec<String> {
 
 /// Whether a file names a library.
 fn names(source: &Source, library: &str) -> bool {
-    [format!("{library}::"), format!("use {library};"), format!("use {library} ")]
-        .iter()
-        .any(|text| {
-            source.code.match_indices(text.as_str()).any(|(at, _)| {
-                let before = source.code[..at].chars().next_back();
-                before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == ':'))
-            })
+    [format!("{library}::"), format!("use {library};"), format!("use {library} ")].iter().any(|text| {
+        source.code.match_indices(text.as_str()).any(|(at, _)| {
+            let before = source.code[..at].chars().next_back();
+            before.is_none_or(|c| !(c.is_alphanumeric() || c == '_' || c == ':'))
         })
+    })
 }
 
 fn part(module: &str) -> &str {
@@ -113,7 +117,9 @@ fn nobody_knows_more_than_the_picture_shows() {
         "app" => to != "cli",
         "gateway" => matches!(to, "gateway" | "chat" | "auth" | "limits" | "error" | "shutdown" | "clock"),
         "jobs" => matches!(to, "chat" | "auth" | "jobs" | "db" | "clock" | "shutdown" | "error"),
-        "auth" => matches!(to, "auth" | "chat" | "clock" | "db" | "error" | "limits" | "password" | "shutdown"),
+        "auth" => {
+            matches!(to, "auth" | "chat" | "clock" | "db" | "error" | "limits" | "password" | "shutdown")
+        }
         "cluster" => matches!(to, "chat" | "cluster" | "error" | "shutdown"),
         "chat" => matches!(to, "chat" | "clock" | "db" | "error" | "limits" | "password" | "shutdown"),
         "config" => to == "config",
@@ -136,7 +142,11 @@ fn auth_knows_of_the_core_only_who_calls() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| part(&source.module) == "auth") {
         let of_chat = arrows(source).into_iter().filter(|arrow| part(arrow) == "chat");
-        wrong.extend(of_chat.filter(|arrow| arrow != "chat::caller").map(|arrow| format!("{}: {arrow}", source.module)));
+        wrong.extend(
+            of_chat
+                .filter(|arrow| arrow != "chat::caller")
+                .map(|arrow| format!("{}: {arrow}", source.module)),
+        );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
@@ -144,7 +154,9 @@ fn auth_knows_of_the_core_only_who_calls() {
 #[test]
 fn the_core_knows_no_transport_and_no_wire() {
     for source in sources().iter().filter(|source| part(&source.module) == "chat") {
-        for library in ["axum", "socketioxide", "engineioxide", "serde_json", "http", "hyper", "tower", "jsonwebtoken"] {
+        for library in
+            ["axum", "socketioxide", "engineioxide", "serde_json", "http", "hyper", "tower", "jsonwebtoken"]
+        {
             assert!(!names(source, library), "{} names {library}", source.module);
         }
     }
@@ -152,7 +164,7 @@ fn the_core_knows_no_transport_and_no_wire() {
 
 #[test]
 fn gateways_know_no_database_and_no_other_gateway() {
-    const SHARED: [&str; 4] = ["gateway::wire", "gateway::credential", "gateway::line", "gateway::rest"];
+    const SHARED: [&str; 4] = ["gateway::wire", "gateway::credential", "gateway::line", "gateway::http"];
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| part(&source.module) == "gateway") {
         if names(source, "sea_orm") {
@@ -160,9 +172,7 @@ fn gateways_know_no_database_and_no_other_gateway() {
         }
         let Some(own) = source.module.split("::").nth(1) else { continue };
         for arrow in arrows(source).into_iter().filter(|arrow| part(arrow) == "gateway") {
-            let is_own = arrow == format!("gateway::{own}");
-            // `rest` is a gateway itself; only its own files may name it.
-            if !is_own && (arrow == "gateway::rest" || !SHARED.contains(&arrow.as_str())) {
+            if arrow != format!("gateway::{own}") && !SHARED.contains(&arrow.as_str()) {
                 wrong.push(format!("{} uses crate::{arrow}", source.module));
             }
         }
@@ -177,12 +187,14 @@ fn gateways_know_no_database_and_no_other_gateway() {
 #[test]
 fn tables_know_nothing_but_the_database() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (package, forbidden) in [("entity", ["parlor", "axum", "serde_json"]), ("migration", ["parlor", "entity", "serde_json"])]
+    for (package, forbidden) in
+        [("entity", ["parlor", "axum", "serde_json"]), ("migration", ["parlor", "entity", "serde_json"])]
     {
         let manifest = fs::read_to_string(root.join(package).join("Cargo.toml")).unwrap();
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
         for name in forbidden {
-            let depends = dependencies.lines().any(|line| line.split(['=', '.']).next().map(str::trim) == Some(name));
+            let depends =
+                dependencies.lines().any(|line| line.split(['=', '.']).next().map(str::trim) == Some(name));
             assert!(!depends, "{package} depends on {name}");
         }
     }

@@ -161,7 +161,9 @@ async fn a_mistyped_optional_field_is_a_bad_request() {
 async fn a_payload_that_is_no_object_is_a_bad_request() {
     let scene = Scene::new().await;
     for (event, _) in events(&scene.group) {
-        for payload in [json!("x"), json!(7), json!(true), json!([]), json!(["bob", "hi"]), json!([{}]), json!(1.5)] {
+        for payload in
+            [json!("x"), json!(7), json!(true), json!([]), json!(["bob", "hi"]), json!([{}]), json!(1.5)]
+        {
             scene.ada.is_refused(event, payload, "bad_request").await;
         }
         for nothing in ["", "null", "{}"] {
@@ -175,7 +177,18 @@ async fn a_payload_that_is_no_object_is_a_bad_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seqs_are_whole_and_not_negative() {
     let scene = Scene::new().await;
-    for seq in ["-1", "1.5", "1e3", "NaN", "Infinity", "-9223372036854775808", "9223372036854775808", "1e400", "\"1\"", "0x1"] {
+    for seq in [
+        "-1",
+        "1.5",
+        "1e3",
+        "NaN",
+        "Infinity",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "1e400",
+        "\"1\"",
+        "0x1",
+    ] {
         for (event, payload) in [
             ("markRead", format!("{{\"receiver\":\"bob\",\"group\":false,\"seq\":{seq}}}")),
             ("delivered", format!("{{\"roomId\":\"{}\",\"seq\":{seq}}}", scene.group)),
@@ -216,8 +229,17 @@ async fn seqs_are_whole_and_not_negative() {
 async fn an_unknown_event_is_told_so() {
     let scene = Scene::new().await;
     let long = "x".repeat(10_000);
-    for event in ["nonsense", "PrivateMessage", "privateMessage ", "connect", "disconnect", "error", "__proto__", "", &long]
-    {
+    for event in [
+        "nonsense",
+        "PrivateMessage",
+        "privateMessage ",
+        "connect",
+        "disconnect",
+        "error",
+        "__proto__",
+        "",
+        &long,
+    ] {
         let answer = scene.ada.emit(event, json!({ "receiver": "bob", "content": "hi" })).await;
         assert_eq!(answer["success"], false, "{answer}");
         let code = answer["error"]["code"].as_str().unwrap();
@@ -232,7 +254,9 @@ async fn ids_that_are_none_name_nothing() {
     let scene = Scene::new().await;
     let huge = "x".repeat(100_000);
     let unknown = uuid::Uuid::now_v7().to_string();
-    for id in ["", "x", "'; DROP TABLE rooms; --", "a\u{0}b", "../../etc/passwd", "%", "*", &huge, &unknown, "ada"] {
+    for id in
+        ["", "x", "'; DROP TABLE rooms; --", "a\u{0}b", "../../etc/passwd", "%", "*", &huge, &unknown, "ada"]
+    {
         for (event, payload) in [
             ("groupMessage", json!({ "receiver": id, "content": "hi" })),
             ("joinGroup", json!({ "groupId": id })),

@@ -161,7 +161,11 @@ async fn without_catching_up_nothing_old_is_sent_and_live_messages_start_at_once
     // It has not got what it was not sent.
     let room = room_of(&ada).await;
     tokio::time::sleep(A_WHILE).await;
-    assert_eq!(bob.conversation(room.as_str().unwrap()).await["delivered"], 0, "a hole waits for what is in it");
+    assert_eq!(
+        bob.conversation(room.as_str().unwrap()).await["delivered"],
+        0,
+        "a hole waits for what is in it"
+    );
     let whole = bob.connect().await;
     assert_eq!(whole.sees_seqs(&room, 4).await, range(1..=4));
 }

@@ -103,7 +103,8 @@ async fn one_payload_may_hold_many_packets() {
         let payload = session.get().await.text;
         heard.extend(payload.split('\u{1e}').filter(|packet| packet.starts_with("43")).map(str::to_owned));
     }
-    let ids: Vec<&str> = heard.iter().map(|packet| &packet["43/chat,".len()..packet.find('[').unwrap()]).collect();
+    let ids: Vec<&str> =
+        heard.iter().map(|packet| &packet["43/chat,".len()..packet.find('[').unwrap()]).collect();
     assert_eq!(ids, ["0", "1", "2", "3", "4", "10", "11", "12", "13", "14"]);
     session.says("1").await;
 }
@@ -324,7 +325,10 @@ async fn text_that_is_not_utf_8_ends_the_session() {
     let mut line = Raw::in_chat(server.address, &ada.token).await;
     line.frame(0x81, b"42/chat,7[\"listRooms\",\"\xff\xfe\"]").await;
     let heard = line.closes().await;
-    assert!(!heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))), "{heard:?}");
+    assert!(
+        !heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))),
+        "{heard:?}"
+    );
 
     let session = Polling::in_chat(&ada).await;
     let answer = session.post(&b"42/chat,7[\"listRooms\",\"\xff\xfe\"]"[..]).await;
@@ -340,7 +344,10 @@ async fn an_unmasked_frame_ends_the_session() {
     frame.extend(LIST.as_bytes());
     line.send(&frame).await;
     let heard = line.closes().await;
-    assert!(!heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))), "{heard:?}");
+    assert!(
+        !heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -388,7 +395,10 @@ async fn a_packet_of_one_megabyte_passes_by_websocket_and_a_byte_more_does_not()
 
     line.says(&of_size(1_000_001)).await;
     let heard = line.closes().await;
-    assert!(!heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))), "{heard:?}");
+    assert!(
+        !heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))),
+        "{heard:?}"
+    );
 
     let mut line = Raw::in_chat(server.address, &ada.token).await;
     let packet = of_size(1_200_000);
@@ -399,7 +409,10 @@ async fn a_packet_of_one_megabyte_passes_by_websocket_and_a_byte_more_does_not()
         line.frame(opcode | last, part).await;
     }
     let heard = line.closes().await;
-    assert!(!heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))), "{heard:?}");
+    assert!(
+        !heard.iter().any(|frame| matches!(frame, Frame::Text(text) if text.starts_with("43"))),
+        "{heard:?}"
+    );
     bob.is_alive().await;
 }
 
@@ -463,7 +476,9 @@ async fn refused_attempts_to_join_do_not_keep_a_connection_open() {
         match line.next().await {
             None | Some(Frame::Close(_)) => return,
             Some(Frame::Text(text)) if text == "1" => return,
-            Some(Frame::Text(text)) => assert!(text.starts_with("44/chat,{\"message\":\"token_invalid: "), "{text}"),
+            Some(Frame::Text(text)) => {
+                assert!(text.starts_with("44/chat,{\"message\":\"token_invalid: "), "{text}")
+            }
             Some(_) => {}
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use crate::harness::{A_WHILE, Server, keys_of};
 
-const GROUP: [&str; 7] = ["createdAt", "groupId", "groupName", "hasPassword", "lastSeq", "memberCount", "owner"];
+const GROUP: [&str; 7] =
+    ["createdAt", "groupId", "groupName", "hasPassword", "lastSeq", "memberCount", "owner"];
 
 fn names(group: &Json) -> Vec<&str> {
     let mut names: Vec<&str> =
@@ -331,7 +332,10 @@ async fn the_lists_show_what_may_be_joined_who_is_there_and_where_one_is() {
     let rooms = rooms.as_array().unwrap();
     assert_eq!(rooms.len(), 2, "not the vault {vault}");
     let direct = rooms.iter().find(|room| room["kind"] == "direct").unwrap();
-    assert_eq!(keys_of(direct), ["delivered", "kind", "lastMessage", "lastSeq", "peer", "read", "roomId", "unread"]);
+    assert_eq!(
+        keys_of(direct),
+        ["delivered", "kind", "lastMessage", "lastSeq", "peer", "read", "roomId", "unread"]
+    );
     assert_eq!((&direct["peer"]["username"], &direct["unread"]), (&json!("ada"), &json!(1)));
     assert_eq!(direct["lastMessage"]["content"], "hi");
     let group = rooms.iter().find(|room| room["kind"] == "group").unwrap();

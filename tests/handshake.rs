@@ -97,7 +97,9 @@ async fn a_path_that_only_begins_alike_is_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_a_strange_origin_is_refused_by_every_transport() {
     let server = Server::start().await;
-    for origin in ["http://evil.example", "null", "http://localhost:4200.evil.example", "HTTP://LOCALHOST:4200"] {
+    for origin in
+        ["http://evil.example", "null", "http://localhost:4200.evil.example", "HTTP://LOCALHOST:4200"]
+    {
         let request = server.http.request(http::Method::GET, POLLING).header("origin", origin);
         let answer = Answer::to(request).await;
         answer.is_refused(403, "forbidden");

@@ -14,14 +14,17 @@ async fn nobody_reads_a_room_that_they_are_not_in() {
     let eve = server.online("eve").await;
     let direct = ada.posts_to("bob", "between us").await["roomId"].as_str().unwrap().to_owned();
     let group = ada.makes_secret_group("vault", "open sesame").await;
-    ada.posts_in(&group, "in the vault").await;
+    let in_vault = ada.posts_in(&group, "in the vault").await;
+    ada.sees_delivered(&in_vault).await;
 
     for room in [&direct, &group] {
         for what in ["messages", "members"] {
             let answer = eve.get(&format!("/api/rooms/{room}/{what}")).await;
             assert!(matches!(answer.status, 403 | 404), "{}", answer.text);
         }
-        for payload in [json!({ "receiver": room, "group": true }), json!({ "receiver": room, "group": false })] {
+        for payload in
+            [json!({ "receiver": room, "group": true }), json!({ "receiver": room, "group": false })]
+        {
             assert_eq!(eve.emit("history", payload).await["success"], false);
         }
         let answer = eve.emit("groupMessage", json!({ "receiver": room, "content": "me too" })).await;
@@ -39,7 +42,10 @@ async fn nobody_reads_a_room_that_they_are_not_in() {
     for path in ["messages", "members"] {
         let there = eve.get(&format!("/api/rooms/{direct}/{path}")).await;
         let not_there = eve.get(&format!("/api/rooms/{nowhere}/{path}")).await;
-        assert_eq!((there.status, there.json()["code"].clone()), (not_there.status, not_there.json()["code"].clone()));
+        assert_eq!(
+            (there.status, there.json()["code"].clone()),
+            (not_there.status, not_there.json()["code"].clone())
+        );
     }
     let _ = eve.emit("delivered", json!({ "roomId": direct, "seq": 1 })).await;
     ada.sees_nothing("updateDeliveryStatusOnConnection", A_WHILE).await;
@@ -97,7 +103,13 @@ async fn nobody_learns_anothers_socket_id() {
     for event in bob.story() {
         told.push_str(&json!(bob.all(&event)).to_string());
     }
-    for path in ["/api/users", "/api/users/ada", "/api/rooms/mine", "/metrics", &format!("/api/rooms/{group}/members")] {
+    for path in [
+        "/api/users",
+        "/api/users/ada",
+        "/api/rooms/mine",
+        "/metrics",
+        &format!("/api/rooms/{group}/members"),
+    ] {
         told.push_str(&bob.get(path).await.text);
     }
     assert!(!ada.sid.is_empty() && !told.contains(&ada.sid), "{} was told", ada.sid);
@@ -116,7 +128,11 @@ async fn a_session_id_gives_no_right_to_what_its_user_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_takes_as_long_as_an_unknown_user() {
-    let server = Server::with(|config| config.limits.failed_attempts = 1000).await;
+    let server = Server::with(|config| {
+        config.limits.failed_attempts = 1000;
+        config.limits.failed_attempts_per_address = 1000;
+    })
+    .await;
     server.person("ada").await;
     let time = async |username: &str| {
         let mut times = Vec::new();

@@ -11,7 +11,10 @@ async fn everyone_online_gets_what_is_said_in_the_lobby() {
     let bob = server.online("bob").await;
     let carl = server.person("carl").await.connect_by(Transport::Polling).await;
     let stored = ada.asks("lobbyMessage", json!({ "content": "hello, world" })).await;
-    assert_eq!((&stored["sender"], &stored["seq"], &stored["kind"]), (&json!("ada"), &json!(1), &json!("text")));
+    assert_eq!(
+        (&stored["sender"], &stored["seq"], &stored["kind"]),
+        (&json!("ada"), &json!(1), &json!("text"))
+    );
     for socket in [&ada, &bob, &carl] {
         let seen = socket.sees_any("lobby").await;
         assert_eq!(keys_of(&seen), ["response"]);
@@ -49,8 +52,12 @@ async fn nothing_of_it_is_replayed_and_all_of_it_can_be_read() {
         let mut wanted = json!({ "lobby": true });
         wanted.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let page = bob.asks("history", wanted).await;
-        let seqs: Vec<i64> =
-            page["messages"].as_array().unwrap().iter().map(|message| message["seq"].as_i64().unwrap()).collect();
+        let seqs: Vec<i64> = page["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| message["seq"].as_i64().unwrap())
+            .collect();
         (seqs, page["hasMore"].as_bool().unwrap())
     };
     assert_eq!(page(json!({ "limit": 20 })).await, ((41..=60).collect(), true));
@@ -74,7 +81,8 @@ async fn the_lobby_has_one_order_for_everyone() {
     }
     ada.sees("lobby", |told| told["response"]["seq"] == 80).await;
     bob.sees("lobby", |told| told["response"]["seq"] == 80).await;
-    let seqs: Vec<i64> = ada.all("lobby").iter().map(|told| told["response"]["seq"].as_i64().unwrap()).collect();
+    let seqs: Vec<i64> =
+        ada.all("lobby").iter().map(|told| told["response"]["seq"].as_i64().unwrap()).collect();
     assert_eq!(seqs, (1..=80).collect::<Vec<i64>>());
     assert_eq!(ada.all("lobby"), bob.all("lobby"));
 }

@@ -44,8 +44,14 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
     bobs.is_refused("joinGroup", json!({ "groupId": group, "password": WRONG }), "wrong_password").await;
     bobs.asks("joinGroup", json!({ "groupId": group, "password": ROOM_PASSWORD })).await;
     by_query.asks("updateGroup", json!({ "groupId": group, "password": NEW_PASSWORD })).await;
-    bobs.is_refused("privateMessage", json!({ "receiver": "ada", "content": [CONTENT] }), "bad_request").await;
-    bobs.is_refused("privateMessage", json!({ "receiver": { CONTENT: 1 }, "content": CONTENT }), "bad_request").await;
+    bobs.is_refused("privateMessage", json!({ "receiver": "ada", "content": [CONTENT] }), "bad_request")
+        .await;
+    bobs.is_refused(
+        "privateMessage",
+        json!({ "receiver": { CONTENT: 1 }, "content": CONTENT }),
+        "bad_request",
+    )
+    .await;
     bobs.emit(CONTENT, json!({ "content": CONTENT })).await;
     bob.connecting().with(json!({ "token": format!("{}x", bob.token) })).is_refused().await;
     bob.connecting().with_only(json!({})).query("token", &format!("{}x", bob.token)).is_refused().await;
@@ -53,10 +59,17 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
     bobs.asks("refreshToken", json!({ "token": &*newer.token })).await;
     let change = json!({ "password": NEW_PASSWORD, "currentPassword": Person::password_of("bob") });
     newer.patch("/api/users/bob", change).await.is(200);
-    let broken = process.http.request(http::Method::POST, "/api/auth/login").header("content-type", "application/json");
+    let broken = process
+        .http
+        .request(http::Method::POST, "/api/auth/login")
+        .header("content-type", "application/json");
     Answer::to(broken.body(format!("{{\"username\":\"ada\",\"password\":\"{WRONG}\""))).await.is(400);
     let form = process.http.request(http::Method::POST, "/api/auth/login");
-    Answer::to(form.header("content-type", "application/x-www-form-urlencoded").body(format!("password={WRONG}"))).await.is(400);
+    Answer::to(
+        form.header("content-type", "application/x-www-form-urlencoded").body(format!("password={WRONG}")),
+    )
+    .await
+    .is(400);
     process.http.get(&format!("/api/nowhere?token={}", ada.token)).await.is(404);
     ada.logs_out().await;
     secrets.extend([&ada, &bob, &newer].into_iter().flat_map(|person| {
@@ -110,6 +123,9 @@ async fn json_logs_keep_secrets() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_can_talk_the_libraries_into_telling() {
-    says_no_secrets("readable", "trace,socketioxide=trace,engineioxide=trace,sqlx=trace,tungstenite=trace,hyper=trace")
-        .await;
+    says_no_secrets(
+        "readable",
+        "trace,socketioxide=trace,engineioxide=trace,sqlx=trace,tungstenite=trace,hyper=trace",
+    )
+    .await;
 }

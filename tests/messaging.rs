@@ -11,7 +11,16 @@ fn is_a_message(message: &Json) {
     names.retain(|name| !["clientMessageId", "replyTo"].contains(name));
     names.sort_unstable();
     let expected = [
-        "content", "deliveredToAll", "group", "kind", "messageId", "readByAll", "receiver", "roomId", "sender", "seq",
+        "content",
+        "deliveredToAll",
+        "group",
+        "kind",
+        "messageId",
+        "readByAll",
+        "receiver",
+        "roomId",
+        "sender",
+        "seq",
         "timestamp",
     ];
     assert_eq!(names, expected, "{message}");
@@ -248,8 +257,12 @@ async fn history_pages_from_the_newest_to_the_oldest_and_back() {
         let mut wanted = json!({ "receiver": "ada", "group": false });
         wanted.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let page = bob.asks("history", wanted).await;
-        let seqs: Vec<i64> =
-            page["messages"].as_array().unwrap().iter().map(|message| message["seq"].as_i64().unwrap()).collect();
+        let seqs: Vec<i64> = page["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|message| message["seq"].as_i64().unwrap())
+            .collect();
         (seqs, page["hasMore"].as_bool().unwrap())
     };
     let range = |range: std::ops::RangeInclusive<i64>| range.collect::<Vec<_>>();

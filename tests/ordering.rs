@@ -20,7 +20,9 @@ async fn a_thousand_messages_sent_without_waiting_arrive_in_order_by_every_trans
     let group = ada.makes_group("friends", &["bob", "carl", "dora"]).await;
 
     let answers: Vec<_> = (1..=1000)
-        .map(|number: u32| ada.sends("groupMessage", json!({ "receiver": group, "content": number.to_string() })))
+        .map(|number: u32| {
+            ada.sends("groupMessage", json!({ "receiver": group, "content": number.to_string() }))
+        })
         .collect();
 
     for (number, answer) in (1..).zip(answers) {
@@ -31,7 +33,9 @@ async fn a_thousand_messages_sent_without_waiting_arrive_in_order_by_every_trans
     for recipient in [&ada, &bob, &carl, &dora] {
         assert_eq!(recipient.sees_seqs(&json!(group), 1000).await, expected, "{}", recipient.username);
         let contents = recipient.all("response");
-        assert!(contents.iter().all(|told| told["response"]["content"] == told["response"]["seq"].to_string()));
+        assert!(
+            contents.iter().all(|told| told["response"]["content"] == told["response"]["seq"].to_string())
+        );
     }
 }
 
@@ -43,7 +47,11 @@ async fn a_fast_sender_by_polling_keeps_the_order_too() {
     ada.posts_many_to("bob", 1..=500).await;
     let room = ada.all("response")[0]["response"]["roomId"].clone();
     assert_eq!(bob.sees_seqs(&room, 500).await, (1..=500).collect::<Vec<i64>>());
-    assert!(bob.all("response").iter().all(|told| told["response"]["content"] == told["response"]["seq"].to_string()));
+    assert!(
+        bob.all("response")
+            .iter()
+            .all(|told| told["response"]["content"] == told["response"]["seq"].to_string())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

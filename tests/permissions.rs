@@ -25,7 +25,8 @@ impl Cast {
         let bob = entity::user::Entity::find().filter(entity::user::Column::Username.eq("bob"));
         let bob = bob.one(&database).await.unwrap().unwrap();
         let room: entity::RoomId = group.parse().unwrap();
-        let member = entity::member::Entity::find_by_id((room, bob.id)).one(&database).await.unwrap().unwrap();
+        let member =
+            entity::member::Entity::find_by_id((room, bob.id)).one(&database).await.unwrap().unwrap();
         let mut member = member.into_active_model();
         member.role = Set(entity::member::Role::Admin);
         member.update(&database).await.unwrap();
@@ -55,9 +56,9 @@ async fn each_may_do_what_the_role_allows_and_no_more() {
     let typing = ("typing", json!({ "receiver": group, "group": true, "typing": true }));
 
     let dora = cast.enters("dora").await;
-    for (event, payload) in [
-        &update, &add, &remove_owner, &remove_admin, &remove_member, &delete, &post, &read, &mark, &typing,
-    ] {
+    for (event, payload) in
+        [&update, &add, &remove_owner, &remove_admin, &remove_member, &delete, &post, &read, &mark, &typing]
+    {
         dora.is_refused(event, payload.clone(), "not_a_member").await;
     }
     let carl = cast.enters("carl").await;

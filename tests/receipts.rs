@@ -129,7 +129,8 @@ async fn a_receipt_never_moves_back_nor_past_the_last_message() {
     ada.posts_many_to("bob", 1..=5).await;
     let room = bob.sees_message("5").await["roomId"].clone();
     is_delivered_up_to(&bob, &room, 5).await;
-    let report = async |seq: i64| bob.asks("delivered", json!({ "roomId": room, "seq": seq })).await["seq"].clone();
+    let report =
+        async |seq: i64| bob.asks("delivered", json!({ "roomId": room, "seq": seq })).await["seq"].clone();
     assert_eq!(report(2).await, 5);
     assert_eq!(report(0).await, 5);
     assert_eq!(report(1_000_000).await, 5);
@@ -258,7 +259,8 @@ async fn reading_is_shown_to_the_other_members() {
     assert_eq!(answer, json!({ "seq": 2 }));
     for member in [&ada, &carl] {
         let told = member.sees_any("messageRead").await;
-        let expected = json!({ "roomId": group, "receiver": group, "group": true, "username": "bob", "seq": 2 });
+        let expected =
+            json!({ "roomId": group, "receiver": group, "group": true, "username": "bob", "seq": 2 });
         assert_eq!(told, expected);
     }
     bob.sees_nothing("messageRead", A_WHILE).await;
@@ -276,8 +278,7 @@ async fn reading_in_private_is_shown_to_the_other() {
     let message = ada.posts_to("bob", "hi").await;
     bob.asks("markRead", json!({ "receiver": "ada", "group": false, "seq": 1 })).await;
     let told = ada.sees_any("messageRead").await;
-    let expected =
-        json!({ "roomId": message["roomId"], "receiver": "ada", "group": false, "username": "bob", "seq": 1 });
+    let expected = json!({ "roomId": message["roomId"], "receiver": "ada", "group": false, "username": "bob", "seq": 1 });
     assert_eq!(told, expected);
     bob.asks("markRead", json!({ "receiver": "ada", "group": false, "seq": 1 })).await;
     ada.sees_nothing("messageRead", A_WHILE).await;
@@ -296,7 +297,9 @@ async fn a_receipt_for_a_room_one_is_not_in_is_refused_and_moves_nothing() {
 
     eve.is_refused("delivered", json!({ "roomId": group, "seq": 1 }), "not_a_member").await;
     eve.is_refused("markRead", json!({ "receiver": group, "group": true, "seq": 1 }), "not_a_member").await;
-    for payload in [json!({ "roomId": direct, "seq": 1 }), json!({ "rooms": { direct.as_str().unwrap(): 1 } })] {
+    for payload in
+        [json!({ "roomId": direct, "seq": 1 }), json!({ "rooms": { direct.as_str().unwrap(): 1 } })]
+    {
         let answer = eve.emit("delivered", payload).await;
         let code = answer["error"]["code"].as_str().unwrap();
         assert!(["not_found", "not_a_member"].contains(&code), "{answer}");

@@ -5,8 +5,21 @@ use serde_json::{Value as Json, json};
 use crate::harness::{Server, keys_of};
 
 const CODES: [&str; 16] = [
-    "bad_request", "unauthorized", "token_missing", "token_invalid", "token_expired", "token_revoked", "ticket_used",
-    "forbidden", "not_a_member", "wrong_password", "not_found", "conflict", "too_large", "rate_limited", "unavailable",
+    "bad_request",
+    "unauthorized",
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "ticket_used",
+    "forbidden",
+    "not_a_member",
+    "wrong_password",
+    "not_found",
+    "conflict",
+    "too_large",
+    "rate_limited",
+    "unavailable",
     "internal",
 ];
 
@@ -139,11 +152,20 @@ async fn a_fault_has_one_code_through_every_door() {
         }
         let told = format!("{method} {path} {body:?}");
         let answer = crate::harness::Answer::to(request).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{told}: {}", answer.text);
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (status, &json!(code)),
+            "{told}: {}",
+            answer.text
+        );
         answer.is_refused(status, code);
         bob.is_refused(event, payload, code).await;
     }
-    assert_eq!(ada.get("/api/rooms").await.is(200)["groups"].as_array().unwrap().len(), 3, "nothing was changed");
+    assert_eq!(
+        ada.get("/api/rooms").await.is(200)["groups"].as_array().unwrap().len(),
+        3,
+        "nothing was changed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,11 +207,17 @@ async fn a_fault_of_ours_never_says_what_it_was() {
     ];
     for told in &told {
         let lower = told.to_lowercase();
-        for leak in ["sql", "table", "relation", "no such", "column", "database error", "panicked", "src/", ".rs"] {
+        for leak in
+            ["sql", "table", "relation", "no such", "column", "database error", "panicked", "src/", ".rs"]
+        {
             assert!(!lower.contains(leak), "{leak:?} leaks: {told}");
         }
     }
-    assert!(told[0].contains("\"code\":\"internal\"") || told[0].contains("\"code\":\"unavailable\""), "{}", told[0]);
+    assert!(
+        told[0].contains("\"code\":\"internal\"") || told[0].contains("\"code\":\"unavailable\""),
+        "{}",
+        told[0]
+    );
     assert!(told[1].contains("\"code\":\"internal\""), "{}", told[1]);
     let internal: Json = serde_json::from_str(&told[1]).unwrap();
     assert!(internal["error"]["requestId"].is_string(), "the log is found by it: {internal}");

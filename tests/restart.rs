@@ -59,7 +59,11 @@ fn all_there(acknowledged: &[Json], stored: &[Json]) {
     assert_eq!(seqs, (1..=stored.len() as i64).collect::<Vec<i64>>(), "no gaps");
     for message in acknowledged {
         let seq = message["seq"].as_u64().unwrap() as usize;
-        assert_eq!(stored.get(seq - 1).map(|row| &row["messageId"]), Some(&message["messageId"]), "seq {seq} is lost");
+        assert_eq!(
+            stored.get(seq - 1).map(|row| &row["messageId"]),
+            Some(&message["messageId"]),
+            "seq {seq} is lost"
+        );
     }
 }
 
@@ -109,7 +113,11 @@ async fn an_idle_server_goes_down_quickly_whoever_is_connected() {
     let database = Database::fresh().await;
     let mut process = Process::start(&database).await;
     let ada = process.person("ada").await;
-    let _sockets = (ada.connect().await, ada.connect_by(Transport::Polling).await, ada.connect_by(Transport::Upgraded).await);
+    let _sockets = (
+        ada.connect().await,
+        ada.connect_by(Transport::Polling).await,
+        ada.connect_by(Transport::Upgraded).await,
+    );
     let mut idle = crate::harness::Raw::connect(process.address).await;
     idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await;
     let began = Instant::now();

@@ -154,7 +154,9 @@ async fn a_fresh_token_must_be_a_good_one_of_the_same_user() {
     let server = Server::start().await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
-    for (token, code) in [(json!(&*bob.token), "token_invalid"), (json!("bad"), "token_invalid"), (json!(7), "bad_request")] {
+    for (token, code) in
+        [(json!(&*bob.token), "token_invalid"), (json!("bad"), "token_invalid"), (json!(7), "bad_request")]
+    {
         ada.is_refused("refreshToken", json!({ "token": token }), code).await;
     }
     ada.is_refused("refreshToken", json!({}), "bad_request").await;
@@ -186,7 +188,9 @@ async fn a_deleted_users_logins_end_at_once_sockets_too() {
         assert!(reason.contains("deleted"), "the reason: {reason}");
     }
     ada.get("/api/auth/session").await.is_refused(401, "token_revoked");
-    Person::tries_to_log_in(&server, "ada", &Person::password_of("ada")).await.is_refused(401, "unauthorized");
+    Person::tries_to_log_in(&server, "ada", &Person::password_of("ada"))
+        .await
+        .is_refused(401, "unauthorized");
     bob.is_refused("privateMessage", json!({ "receiver": "ada", "content": "hi" }), "not_found").await;
     bob.get("/api/users/ada").await.is_refused(404, "not_found");
 }
@@ -219,7 +223,9 @@ async fn a_new_password_ends_the_other_logins_and_the_old_password() {
     ada.is_alive().await;
     ada.get("/api/auth/session").await.is(200);
     bob.is_alive().await;
-    Person::tries_to_log_in(&server, "ada", &Person::password_of("ada")).await.is_refused(401, "unauthorized");
+    Person::tries_to_log_in(&server, "ada", &Person::password_of("ada"))
+        .await
+        .is_refused(401, "unauthorized");
     Person::tries_to_log_in(&server, "ada", "an other secret").await.is(200);
 }
 

@@ -77,11 +77,14 @@ async fn twenty_who_want_one_name_at_once_make_one_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_username_has_3_to_64_characters() {
     let server = Server::start().await;
-    for username in ["abc", &"x".repeat(64), &"é".repeat(64), "with space", "日本語", "a/b?c#d%", "👩‍👩‍👧‍👦"] {
+    for username in ["abc", &"x".repeat(64), &"é".repeat(64), "with space", "日本語", "a/b?c#d%", "👩‍👩‍👧‍👦"]
+    {
         server.http.post("/api/users", account(username)).await.is(201);
         Person::logs_in(&server, username).await;
     }
-    for username in ["", "a", "ab", &"x".repeat(65), &"é".repeat(65), &"x".repeat(100_000), "a\u{0}b", "a\nb", "   "] {
+    for username in
+        ["", "a", "ab", &"x".repeat(65), &"é".repeat(65), &"x".repeat(100_000), "a\u{0}b", "a\nb", "   "]
+    {
         server.http.post("/api/users", account(username)).await.is_refused(400, "bad_request");
     }
 }
@@ -89,8 +92,9 @@ async fn a_username_has_3_to_64_characters() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_neither_short_nor_endless() {
     let server = Server::start().await;
-    let sign_up =
-        |name: &str, password: String| server_post(&server, json!({ "username": name, "password": password }));
+    let sign_up = |name: &str, password: String| {
+        server_post(&server, json!({ "username": name, "password": password }))
+    };
     sign_up("eight", "12345678".to_owned()).await.is(201);
     sign_up("long", "x".repeat(500)).await.is(201);
     sign_up("unicode", "pässwörd 👩‍👩‍👧‍👦".to_owned()).await.is(201);
@@ -131,7 +135,10 @@ async fn a_login_gives_a_token_three_times_and_says_until_when() {
     let mut parts = cookie.split("; ");
     assert_eq!(parts.next(), Some(&*format!("chatToken={token}")));
     let flags: Vec<&str> = parts.collect();
-    assert!(flags.contains(&"HttpOnly") && flags.contains(&"SameSite=Lax") && flags.contains(&"Path=/"), "{cookie}");
+    assert!(
+        flags.contains(&"HttpOnly") && flags.contains(&"SameSite=Lax") && flags.contains(&"Path=/"),
+        "{cookie}"
+    );
     assert!(!flags.contains(&"Secure"), "not without TLS: {cookie}");
     assert_eq!(login["user"]["username"], "ada");
     let expires: DateTime<Utc> = login["expiresAt"].as_str().unwrap().parse().unwrap();
@@ -145,10 +152,12 @@ async fn a_login_gives_a_token_three_times_and_says_until_when() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cookie_is_secure_behind_a_proxy_with_tls() {
-    let server = Server::with(|config| config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let server =
+        Server::with(|config| config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
     server.person("ada").await;
     for (proto, secure) in [("https", true), ("http", false)] {
-        let request = server.http.request(http::Method::POST, "/api/auth/login").header("x-forwarded-proto", proto);
+        let request =
+            server.http.request(http::Method::POST, "/api/auth/login").header("x-forwarded-proto", proto);
         let answer = Answer::to(request.json(&account("ada"))).await;
         answer.is(200);
         assert_eq!(answer.header("set-cookie").split("; ").any(|flag| flag == "Secure"), secure);
@@ -159,7 +168,8 @@ async fn the_cookie_is_secure_behind_a_proxy_with_tls() {
 async fn who_is_no_trusted_proxy_cannot_say_where_a_request_comes_from() {
     let server = Server::start().await;
     server.person("ada").await;
-    let request = server.http.request(http::Method::POST, "/api/auth/login").header("x-forwarded-proto", "https");
+    let request =
+        server.http.request(http::Method::POST, "/api/auth/login").header("x-forwarded-proto", "https");
     let answer = Answer::to(request.json(&account("ada"))).await;
     assert!(!answer.header("set-cookie").contains("Secure"));
     // Nor get around the count of wrong passwords.
@@ -205,8 +215,9 @@ async fn a_wrong_password_and_an_unknown_user_are_told_alike() {
     server.person("ada").await;
     let mut told = Vec::new();
     for username in ["ada", "nobody", "", "a\u{0}b", &"x".repeat(5000)] {
-        let mut problem =
-            Person::tries_to_log_in(&server, username, "wrong password").await.is_refused(401, "unauthorized");
+        let mut problem = Person::tries_to_log_in(&server, username, "wrong password")
+            .await
+            .is_refused(401, "unauthorized");
         for own in ["requestId", "instance"] {
             problem.as_object_mut().unwrap().remove(own);
         }
@@ -234,7 +245,10 @@ async fn the_first_credential_found_wins_though_it_be_bad() {
     let ada = server.person("ada").await;
     let bob = server.person("bob").await;
     let ask = async |query: &str, bearer: &str, cookie: &str| {
-        let path = format!("/api/auth/session{}", if query.is_empty() { String::new() } else { format!("?token={query}") });
+        let path = format!(
+            "/api/auth/session{}",
+            if query.is_empty() { String::new() } else { format!("?token={query}") }
+        );
         let mut request = server.http.request(http::Method::GET, &path);
         if !bearer.is_empty() {
             request = request.bearer_auth(bearer);
@@ -243,7 +257,11 @@ async fn the_first_credential_found_wins_though_it_be_bad() {
             request = request.header("cookie", format!("chatToken={cookie}"));
         }
         let answer = Answer::to(request).await;
-        if answer.status == 200 { answer.json()["user"]["username"].clone() } else { answer.json()["code"].clone() }
+        if answer.status == 200 {
+            answer.json()["user"]["username"].clone()
+        } else {
+            answer.json()["code"].clone()
+        }
     };
     assert_eq!(ask(&ada.token, &bob.token, &bob.token).await, "ada");
     assert_eq!(ask("", &ada.token, &bob.token).await, "ada");
@@ -285,7 +303,8 @@ async fn a_socket_takes_its_credential_from_the_same_places() {
         (bare().header("cookie", "chatToken=bad"), "token_invalid"),
     ] {
         let told = connecting.is_refused().await;
-        let (told_code, sentence) = told.split_once(": ").unwrap_or_else(|| panic!("a code and a sentence: {told}"));
+        let (told_code, sentence) =
+            told.split_once(": ").unwrap_or_else(|| panic!("a code and a sentence: {told}"));
         assert_eq!(told_code, code);
         assert!(!sentence.is_empty());
     }
@@ -298,7 +317,10 @@ async fn only_tokens_of_our_own_making_are_taken() {
     let bob = server.person("bob").await;
     let token = &*ada.token;
     let now = Utc::now().timestamp();
-    assert_eq!(server.http.with_token(&forge(token, SECRET, |_| {})).get("/api/auth/session").await.status, 200);
+    assert_eq!(
+        server.http.with_token(&forge(token, SECRET, |_| {})).get("/api/auth/session").await.status,
+        200
+    );
 
     let claims = insecure_decode::<Json>(token).unwrap().claims;
     let with_header = |header: Header, key: &str| {
@@ -322,9 +344,12 @@ async fn only_tokens_of_our_own_making_are_taken() {
         }),
         ("another's claims", format!("{}.{others_claims}.{}", parts[0], parts[2])),
         ("another issuer", forge(token, SECRET, |claims| claims["iss"] = json!("evil"))),
-        ("no expiry", forge(token, SECRET, |claims| {
-            claims.as_object_mut().unwrap().remove("exp");
-        })),
+        (
+            "no expiry",
+            forge(token, SECRET, |claims| {
+                claims.as_object_mut().unwrap().remove("exp");
+            }),
+        ),
         ("an expiry of another type", forge(token, SECRET, |claims| claims["exp"] = json!("tomorrow"))),
         ("a validity yet to begin", forge(token, SECRET, |claims| claims["nbf"] = json!(now + 600))),
         ("a cut signature", token[..token.len() - 2].to_owned()),

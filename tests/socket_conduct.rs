@@ -92,7 +92,7 @@ async fn one_may_leave_a_namespace_and_come_back_at_once() {
     let server = Server::start().await;
     let ada = server.person("ada").await;
     let mut line = Raw::in_chat(server.address, &ada.token).await;
-    for _ in 0..10 {
+    for _ in 0..3 {
         line.says("41/chat,").await;
         line.joins(&ada.token).await;
         line.says(LIST).await;
@@ -124,7 +124,9 @@ async fn an_event_without_an_id_is_not_answered() {
 async fn a_payload_may_be_left_out_or_null_or_followed_by_more() {
     let server = Server::start().await;
     let mut line = Raw::in_chat(server.address, &server.person("ada").await.token).await;
-    for arguments in ["[\"listRooms\"]", "[\"listRooms\",null]", "[\"listRooms\",{}]", "[\"listRooms\",{},1,\"x\"]"] {
+    for arguments in
+        ["[\"listRooms\"]", "[\"listRooms\",null]", "[\"listRooms\",{}]", "[\"listRooms\",{},1,\"x\"]"]
+    {
         line.says(&format!("42/chat,7{arguments}")).await;
         assert_eq!(line.text().await, LISTED, "{arguments}");
     }
@@ -159,14 +161,61 @@ async fn malformed_packets_close_or_are_ignored_and_hurt_nobody_else() {
     let deep = format!("42/chat,1{}", "[".repeat(20_000));
     let long = format!("42/{},[\"x\"]", "x".repeat(100_000));
     let packets = [
-        "4", "48", "4x", "4é", "40", "40abc", "40{", "40/chat", "40/chat,", "40/chat,{", "40/chat,\"abc\"", "40/chat,[]",
-        "42", "42/", "42/,", "42/chat", "42/chat,", "42/chat,{}", "42/chat,[]", "42/chat,[1]", "42/chat,[null]",
-        "42/chat,[[\"x\"]]", "42/chat,[\"x\"", "42/chat,not json", "42/chat,-1[\"x\"]", "42/chat,1.5[\"x\"]",
-        "42/chat,99999999999999999999999[\"x\"]", "42/chat,[\"\"]", "42/chat,[\"\\ud800\"]", "42/other,[\"x\"]",
-        "43", "43/chat,", "43/chat,0", "43/chat,0{}", "43/chat,0[", "43/chat,[]", "43/chat,x[]", "43/chat,18446744073709551615[]", "44/chat,{}", "44",
-        "45/chat,[\"x\"]", "45-/chat,[\"x\"]", "451-/chat,[\"x\"]", "459999999999-/chat,[\"x\"]", "451-", "45",
-        "46/chat,0[]", "461-/chat,0[]", "47", "49/chat,", "42/chat\u{0},[\"x\"]", "4\u{1e}4", "42/chat,1💥[\"x\"]",
-        &deep, &long,
+        "4",
+        "48",
+        "4x",
+        "4é",
+        "40",
+        "40abc",
+        "40{",
+        "40/chat",
+        "40/chat,",
+        "40/chat,{",
+        "40/chat,\"abc\"",
+        "40/chat,[]",
+        "42",
+        "42/",
+        "42/,",
+        "42/chat",
+        "42/chat,",
+        "42/chat,{}",
+        "42/chat,[]",
+        "42/chat,[1]",
+        "42/chat,[null]",
+        "42/chat,[[\"x\"]]",
+        "42/chat,[\"x\"",
+        "42/chat,not json",
+        "42/chat,-1[\"x\"]",
+        "42/chat,1.5[\"x\"]",
+        "42/chat,99999999999999999999999[\"x\"]",
+        "42/chat,[\"\"]",
+        "42/chat,[\"\\ud800\"]",
+        "42/other,[\"x\"]",
+        "43",
+        "43/chat,",
+        "43/chat,0",
+        "43/chat,0{}",
+        "43/chat,0[",
+        "43/chat,[]",
+        "43/chat,x[]",
+        "43/chat,18446744073709551615[]",
+        "44/chat,{}",
+        "44",
+        "45/chat,[\"x\"]",
+        "45-/chat,[\"x\"]",
+        "451-/chat,[\"x\"]",
+        "459999999999-/chat,[\"x\"]",
+        "451-",
+        "45",
+        "46/chat,0[]",
+        "461-/chat,0[]",
+        "47",
+        "49/chat,",
+        "42/chat\u{0},[\"x\"]",
+        "4\u{1e}4",
+        "42/chat,1💥[\"x\"]",
+        &deep,
+        &long,
     ];
     for packet in packets {
         let told: String = packet.chars().take(40).collect();

@@ -11,6 +11,7 @@ use entity::Seq;
 use super::{
     Core,
     connection::Connection,
+    nouns::Message,
     roster::{Roster, Standing},
 };
 
@@ -49,14 +50,7 @@ impl Core {
 async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster>) {
     let mut next = still_behind(connection, roster);
     while let Some(after) = next {
-        let page = match core.page_after(roster, after, PAGE).await {
-            Ok(page) => page,
-            Err(err) => {
-                tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");
-                connection.cut("its missed messages could not be read");
-                return;
-            }
-        };
+        let page = read_page(core, roster, after).await;
         let Some(last) = page.last().map(|message| message.row.seq) else {
             // Published and yet not there: never to be skipped in silence.
             tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
@@ -67,6 +61,11 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
         // Never closed, and a page is smaller than the whole.
         let Ok(_share) = connection.under_way.acquire_many(share).await else { return };
         let standing = roster.catch_up(connection.id, &page);
+        if standing == Standing::Behind(after) {
+            tracing::error!(room.id = %roster.id, seq = %after, "the messages after this one are not in the database");
+            connection.cut("its missed messages could not be read");
+            return;
+        }
         if standing == Standing::Live {
             // Deliveries of its own messages may have waited for it to see these.
             core.receipts.touch(roster);
@@ -81,6 +80,21 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
                 acknowledged(connection, roster, last).await;
             }
         }
+    }
+}
+
+/// Reads a page, however long the database takes to come back: the connection's end ends this too.
+async fn read_page(core: &Core, roster: &Roster, after: Seq) -> Vec<Arc<Message>> {
+    let mut pause = Duration::from_millis(500);
+    loop {
+        match core.page_after(roster, after, PAGE).await {
+            Ok(page) => return page,
+            Err(err) => {
+                tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(30));
     }
 }
 

@@ -91,10 +91,14 @@ impl Chat {
             return Err(Error::Unauthenticated(Why::TokenInvalid));
         }
         let core = &self.core;
+        core.hub.check(&newer)?;
         core.expiry.forget(connection, core.settings.expiring_notice);
         connection.set_caller(newer);
-        // Asked afterwards: an end before this would have passed the connection by.
-        core.hub.check(&connection.caller())?;
+        if let Err(ended) = core.hub.check(&connection.caller()) {
+            // It ended at this moment, and passed this connection by.
+            connection.end("the login of this token has ended");
+            return Err(ended);
+        }
         core.expiry.watch(connection, core.settings.expiring_notice);
         Ok(())
     }

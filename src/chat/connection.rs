@@ -90,8 +90,11 @@ pub struct Connection {
     pub(super) open: AtomicBool,
     /// Cancelled when it has ended, by whichever side.
     over: CancellationToken,
-    /// Set before `over` where a login ended: nothing more may be done with it.
+    /// Its login has ended: nothing more may be done with it.
     ended: AtomicBool,
+    /// It has missed something and is on its way out: its client comes back.
+    cut: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Connection {
@@ -107,6 +110,8 @@ impl Connection {
             open: AtomicBool::new(false),
             over: CancellationToken::new(),
             ended: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -137,10 +142,14 @@ impl Connection {
         self.over.is_cancelled()
     }
 
-    /// Marks it as gone; the hub and the rooms let go of it afterwards.
+    /// Whether it was cut off and only waits for the line below to go.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Marks it as gone, the first time; the hub and the rooms let go of it afterwards.
     pub(super) fn close(&self) -> bool {
-        let first = !self.over.is_cancelled();
-        self.ended.store(true, Ordering::SeqCst);
+        let first = !self.closed.swap(true, Ordering::SeqCst);
         self.over.cancel();
         first
     }
@@ -151,21 +160,26 @@ impl Connection {
     }
 
     /// Writes an event that stands by itself (not a room's message). Before the connection is open
-    /// there is nobody to hear it; a full queue cuts the connection.
-    pub(super) fn tell(self: &Arc<Self>, envelope: &Envelope) {
-        if self.hears() && self.outlet.emit(self, envelope).is_err() {
+    /// there is nobody to hear it; a full queue cuts the connection. Answers whether it was written.
+    pub(super) fn tell(self: &Arc<Self>, envelope: &Envelope) -> bool {
+        if !self.hears() {
+            return false;
+        }
+        let heard = self.outlet.emit(self, envelope).is_ok();
+        if !heard {
             self.cut("its queue is full");
         }
+        heard
     }
 
     /// Whether it may be written to: open, and its login stands.
     fn hears(&self) -> bool {
-        self.open.load(Ordering::SeqCst) && self.is_live()
+        self.open.load(Ordering::SeqCst) && self.is_live() && !self.is_cut() && !self.is_over()
     }
 
     /// Cuts it off, so that its client comes back and catches up.
     pub fn cut(&self, reason: &'static str) {
-        if self.ended.swap(true, Ordering::SeqCst) {
+        if self.cut.swap(true, Ordering::SeqCst) || self.is_over() {
             return;
         }
         metrics::counter!("parlor_connections_cut_total", "reason" => reason).increment(1);

@@ -175,11 +175,19 @@ impl Hub {
         others.flat_map(|(_, here)| here.connections.iter().cloned()).collect()
     }
 
-    pub fn tell_user(&self, user: UserId, event: Event) {
+    /// Whether any connection of the user has heard it.
+    pub fn tell_user(&self, user: UserId, event: Event) -> bool {
+        self.tell_users([user], event)
+    }
+
+    /// Whether any connection of the users has heard it; rendered once for all of them.
+    pub fn tell_users(&self, users: impl IntoIterator<Item = UserId>, event: Event) -> bool {
         let envelope = Envelope::new(event);
-        for connection in self.of_user(user) {
-            connection.tell(&envelope);
+        let mut heard = false;
+        for connection in users.into_iter().flat_map(|user| self.of_user(user)) {
+            heard |= connection.tell(&envelope);
         }
+        heard
     }
 
     pub fn tell_everyone(&self, event: Event, except: Option<UserId>) {

@@ -14,13 +14,15 @@ use sea_orm::{
     sea_query::{Alias, Condition, Expr, ExprTrait, Query},
 };
 
+use uuid::Uuid;
+
 use super::{
     Chat, Core,
     caller::Caller,
     connection::Connection,
     nouns::{Conversation, ConversationKind, HistoryPage, Message},
     roster::{Reply, Roster, message_noun},
-    rosters::names_of,
+    rosters::{LISTED, names_of},
     text::{Body, ClientMessageId, is_storable},
     writer,
 };
@@ -146,8 +148,11 @@ impl Core {
         draft: Draft,
         reply: Reply,
     ) {
+        let Some(roster_version) = roster.version_with(caller.user) else {
+            return reply(Err(Error::Forbidden(Denial::NotAMember)));
+        };
         self.writer.queue(writer::Draft {
-            roster_version: roster.version(),
+            roster_version,
             roster,
             sender: caller.user,
             sender_name: caller.username.clone(),
@@ -188,7 +193,7 @@ impl Core {
 
     /// The room of a place that the caller may read; none for two who never wrote.
     pub(super) async fn find_place(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         connection: Option<&Arc<Connection>>,
         place: &Place,
@@ -217,7 +222,7 @@ impl Core {
         }
     }
 
-    async fn direct_with(&self, caller: &Caller, name: &str) -> Result<Option<Arc<Roster>>> {
+    async fn direct_with(self: &Arc<Self>, caller: &Caller, name: &str) -> Result<Option<Arc<Roster>>> {
         if !is_storable(name) {
             return Err(Error::NotFound(Noun::User));
         }
@@ -231,9 +236,11 @@ impl Core {
             return if other.deleted_at.is_some() { Err(Error::NotFound(Noun::User)) } else { Ok(None) };
         };
         let roster = self.roster(row.id).await?;
-        if roster.role(caller.user).is_none() {
+        let Some(entry) = roster.member(caller.user) else {
             return Err(Error::Forbidden(Denial::NotAMember));
-        }
+        };
+        // Where it was made and could not be listened to at that moment, that is made up for here.
+        self.attach_user(caller.user, &roster, entry.marks.delivered);
         Ok(Some(roster))
     }
 
@@ -296,7 +303,21 @@ impl Core {
         if newest.is_empty() {
             return Ok(HashMap::new());
         }
-        let list = Alias::new("newest");
+        let mut last = HashMap::with_capacity(newest.len());
+        for part in newest.chunks(LISTED) {
+            for row in self.messages_at(part).await? {
+                let Some(roster) = rosters.get(&row.room_id) else { continue };
+                for message in self.nouns(roster, vec![row]).await? {
+                    last.insert(roster.id, Arc::unwrap_or_clone(message));
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    /// The messages at these places, a room and a seq each.
+    async fn messages_at(&self, places: &[(Uuid, i64)]) -> Result<Vec<message::Model>> {
+        let list = Alias::new("asked");
         let is = |column: message::Column, value: &'static str| {
             Expr::col((message::Entity, column)).eq(Expr::col((list.clone(), Alias::new(value))))
         };
@@ -304,22 +325,14 @@ impl Core {
         let mut query = Query::select();
         query
             .columns(message::Column::iter().map(|column| (message::Entity, column)))
-            .from_values(newest, list.clone())
+            .from_values(places.iter().copied(), list.clone())
             .inner_join(
                 message::Entity,
                 Condition::all()
                     .add(is(message::Column::RoomId, "column1"))
                     .add(is(message::Column::Seq, "column2")),
             );
-        let rows = message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
-        let mut last = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let Some(roster) = rosters.get(&row.room_id) else { continue };
-            for message in self.nouns(roster, vec![row]).await? {
-                last.insert(roster.id, Arc::unwrap_or_clone(message));
-            }
-        }
-        Ok(last)
+        Ok(message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?)
     }
 
     /// The other user of each direct room, deleted ones too.
@@ -338,9 +351,12 @@ impl Core {
         if other.is_empty() {
             return Ok(HashMap::new());
         }
-        let ids: HashSet<UserId> = other.values().copied().collect();
-        let rows = user::Entity::find().filter(user::COLUMN.id.is_in(ids)).all(self.db.reader()).await?;
-        let users: HashMap<UserId, user::Model> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let ids: Vec<UserId> = other.values().copied().collect();
+        let mut users: HashMap<UserId, user::Model> = HashMap::with_capacity(ids.len());
+        for part in ids.chunks(LISTED) {
+            let rows = user::Entity::find().filter(user::COLUMN.id.is_in(part.iter().copied()));
+            users.extend(rows.all(self.db.reader()).await?.into_iter().map(|row| (row.id, row)));
+        }
         let noun = |(room, id): (RoomId, UserId)| Some((room, self.user_noun(users.get(&id)?.clone())));
         Ok(other.into_iter().filter_map(noun).collect())
     }

@@ -16,7 +16,8 @@ use parking_lot::Mutex;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, QuerySelect,
     sea_query::{
-        Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, Query, TableRef, ValueTuple,
+        Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, LockType, Order, Query, TableRef,
+        ValueTuple,
     },
 };
 use tokio::sync::Notify;
@@ -34,17 +35,27 @@ use crate::error::{Denial, Error, Result};
 
 /// Rows in one statement, so that its parameters stay within what the databases take.
 const ROWS: usize = 1_000;
+/// Deliveries that a sender is told of in one go; the rest follows with the next save. A fraction of
+/// what a connection's queue holds.
+const TELLINGS: usize = 200;
 
 /// Rooms whose receipts have moved, and users who have gone offline, since the last save.
 pub(super) struct Receipts {
     touched: Mutex<BTreeMap<RoomId, Arc<Roster>>>,
     seen: Mutex<HashMap<UserId, DateTime<Utc>>>,
     work: Notify,
+    /// One save at a time: the last one of all must not overtake the one before.
+    saving: tokio::sync::Mutex<()>,
 }
 
 impl Receipts {
     pub fn new() -> Self {
-        Self { touched: Mutex::default(), seen: Mutex::default(), work: Notify::new() }
+        Self {
+            touched: Mutex::default(),
+            seen: Mutex::default(),
+            work: Notify::new(),
+            saving: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Something of this room is to be saved or told; keeps it in memory until that is done.
@@ -156,6 +167,7 @@ pub(super) async fn run(core: Arc<Core>) {
 
 /// Saves all receipts that have moved, then says what follows from them.
 pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
+    let _saving = core.receipts.saving.lock().await;
     let touched = std::mem::take(&mut *core.receipts.touched.lock());
     // They stay where they are asked for until they are saved.
     let seen = core.receipts.seen.lock().clone();
@@ -168,56 +180,74 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
         return Err(err);
     }
     core.receipts.seen.lock().retain(|user, at| seen.get(user) != Some(at));
-    for (roster, receipts) in moved {
-        roster.saved(&receipts);
-        for receipt in receipts.iter().filter(|receipt| receipt.read_moved) {
-            let read = Event::Read {
-                room: roster.id,
-                receiver: roster.receiver_from(receipt.user),
-                username: receipt.username.clone(),
-                seq: receipt.marks.read,
-            };
-            roster.tell(read, Some(receipt.user));
-        }
+    for (roster, receipts) in &moved {
+        roster.saved(receipts);
+        show_readers(roster, receipts);
+    }
+    let mut failed = None;
+    for (roster, _) in &moved {
         for telling in roster.tellings() {
-            tell(core, &roster, telling).await?;
+            // One room's trouble is not another's.
+            if let Err(err) = tell(core, roster, telling).await {
+                core.receipts.touch(roster);
+                failed = Some(err);
+            }
         }
         roster.forget_delivered();
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
-/// Tells a sender which of their messages have reached everyone.
+/// Tells the others of a room who has read how far.
+fn show_readers(roster: &Roster, receipts: &[Unsaved]) {
+    for receipt in receipts.iter().filter(|receipt| receipt.read_moved) {
+        let read = Event::Read {
+            room: roster.id,
+            receiver: roster.receiver_from(receipt.user),
+            username: receipt.username.clone(),
+            seq: receipt.marks.read,
+        };
+        roster.tell(read, Some(receipt.user));
+    }
+}
+
+/// Tells a sender which of their messages have reached everyone, as many as fit at a time.
 async fn tell(core: &Arc<Core>, roster: &Arc<Roster>, telling: Telling) -> Result<()> {
-    let messages = match own_messages(core, roster, telling).await {
-        Ok(messages) => messages,
-        Err(err) => {
-            core.receipts.touch(roster);
-            return Err(err);
-        }
-    };
+    let mut messages = own_messages(core, roster, telling).await?;
     if messages.is_empty() {
         roster.told_nothing(telling);
         return Ok(());
     }
+    let upto = match messages.get(TELLINGS) {
+        None => telling.upto,
+        Some(_) => {
+            messages.truncate(TELLINGS);
+            messages.last().map_or(telling.after, |last| last.row.seq)
+        }
+    };
     let floors = roster.floors();
+    let mut heard = false;
     for message in messages {
         let read_by_all = floors.read.of(telling.sender) >= message.row.seq;
         let delivered = Message { delivered_to_all: true, read_by_all, ..(*message).clone() };
-        core.hub.tell_user(telling.sender, Event::DeliveredToAll(Arc::new(delivered)));
+        heard |= core.hub.tell_user(telling.sender, Event::DeliveredToAll(Arc::new(delivered)));
     }
-    roster.told(telling);
-    core.receipts.touch(roster);
+    // Who has left meanwhile is told on coming back.
+    if heard {
+        roster.told(Telling { upto, ..telling });
+        core.receipts.touch(roster);
+    }
     Ok(())
 }
 
+/// The sender's messages that the telling is about; one more than is told in one go, if there are.
 async fn own_messages(core: &Core, roster: &Roster, telling: Telling) -> Result<Vec<Arc<Message>>> {
     if let Some(mut recent) = roster.recent(telling.after) {
         recent.retain(|message| message.row.sender_id == telling.sender && message.row.seq <= telling.upto);
         return Ok(recent);
     }
     let rows = message::sent_by(telling.sender, roster.id, telling.after, telling.upto)
-        .limit(10_000)
+        .limit(TELLINGS as u64 + 1)
         .all(core.db.reader())
         .await?;
     core.nouns(roster, rows).await
@@ -228,34 +258,63 @@ async fn save(
     moved: &[(Arc<Roster>, Vec<Unsaved>)],
     seen: &HashMap<UserId, DateTime<Utc>>,
 ) -> Result<()> {
-    let receipts: Vec<ValueTuple> = moved
+    let mut receipts: Vec<Row> = moved
         .iter()
         .flat_map(|(roster, receipts)| {
             receipts.iter().map(|receipt| {
                 let marks = receipt.marks;
                 (roster.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.told.0)
-                    .into_value_tuple()
             })
         })
         .collect();
-    let seen: Vec<ValueTuple> = seen.iter().map(|(user, at)| (user.0, *at).into_value_tuple()).collect();
+    // Whoever locks several rows does it in this order, so that nobody waits for each other.
+    receipts.sort_unstable();
+    let mut seen: Vec<(uuid::Uuid, DateTime<Utc>)> = seen.iter().map(|(user, at)| (user.0, *at)).collect();
     if receipts.is_empty() && seen.is_empty() {
         return Ok(());
     }
+    seen.sort_unstable();
     let tx = core.db.begin().await?;
     for rows in receipts.chunks(ROWS) {
-        save_receipts(&tx, rows.to_vec()).await?;
+        if !core.db.is_sqlite() {
+            lock_rows(&tx, rows).await?;
+        }
+        let rows = rows.iter().map(|row| (*row).into_value_tuple()).collect();
+        save_receipts(&tx, rows).await?;
     }
     for rows in seen.chunks(ROWS) {
-        save_seen(&tx, rows.to_vec()).await?;
+        save_seen(&tx, rows.iter().map(|row| (*row).into_value_tuple()).collect()).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
+/// A member's receipts: room, user, delivered, read, told.
+type Row = (uuid::Uuid, uuid::Uuid, i64, i64, i64);
+
 /// Both databases call the columns of a list of values column1, column2, …
 fn listed(column: &'static str) -> Expr {
     Expr::col((Alias::new("moved"), Alias::new(column)))
+}
+
+/// Locks member rows in ascending order; the update alone would take them in any.
+async fn lock_rows(tx: &DatabaseTransaction, rows: &[Row]) -> Result<()> {
+    let keys = rows.iter().map(|(room, user, ..)| (*room, *user));
+    let mut select = Query::select();
+    select
+        .column((member::Entity, member::Column::UserId))
+        .from_values(keys, Alias::new("moved"))
+        .inner_join(
+            member::Entity,
+            Expr::col((member::Entity, member::Column::RoomId))
+                .eq(listed("column1"))
+                .and(Expr::col((member::Entity, member::Column::UserId)).eq(listed("column2"))),
+        )
+        .order_by((member::Entity, member::Column::RoomId), Order::Asc)
+        .order_by((member::Entity, member::Column::UserId), Order::Asc)
+        .lock_with_tables(LockType::Update, [member::Entity]);
+    tx.query_all(&select).await?;
+    Ok(())
 }
 
 /// Never an insert: a receipt must not bring back a member who has left.

@@ -3,7 +3,7 @@
 //! Whoever changes who is in a room holds it (rosters.rs), stores the change with the room's next
 //! roster version, and only then changes the roster in memory and tells the members.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use entity::{
     RoomId, Seq, UserId,
@@ -27,14 +27,14 @@ use super::{
     members::{Action, may},
     nouns::{Group, Member, Page},
     roster::{Entry, Marks, Roster},
-    rosters::{Rosters, names_of},
+    rosters::{LISTED, Rosters, names_of},
     text::{self, GroupName},
     users::{LIST_MOST, LIST_USUAL, containing},
 };
 use crate::{
     clock::Clock,
     db::Db,
-    error::{Clash, Denial, Error, Noun, OnUnique, Result},
+    error::{Busy, Clash, Denial, Error, Noun, OnUnique, Result},
     password,
 };
 
@@ -113,7 +113,7 @@ impl Chat {
         for (user, _) in &members {
             core.attach_user(*user, &roster, Seq::ZERO);
         }
-        let group = core.group_noun(row).await?;
+        let group = core.group_as_stored(row, &roster).await;
         core.announce(&group, members.iter().map(|(user, _)| *user));
         core.rooms_changed(&group, Change::Created);
         Ok(group)
@@ -148,9 +148,9 @@ impl Chat {
         let roster = core.group_roster(row.id).await?;
         if roster.role(caller.user).is_none() {
             core.check_room_password(caller, row.password_hash.clone(), password).await?;
-            core.put_in(row.id, &[(caller.user, caller.username.clone())]).await?;
+            core.put_in(row.id, &[(caller.user, caller.username.clone())], None).await?;
         }
-        core.group_noun(core.group_row(row.id).await?).await
+        Ok(core.group_as_stored(row, &roster).await)
     }
 
     /// Goes out of a group. The owner's place passes to an admin or the member who has been in
@@ -162,25 +162,40 @@ impl Chat {
             return Err(Error::Forbidden(Denial::NotAMember));
         }
         let row = core.take_out(group, caller.user, &caller.username).await?;
-        Ok(core.group_noun(row).await?.public())
+        Ok(core.group_as_stored(row, &roster).await.public())
     }
 
     /// Renames a group, or changes or removes its password.
     pub async fn update_group(&self, caller: &Caller, group: RoomId, change: GroupChange) -> Result<Group> {
         let core = &self.core;
-        let roster = core.group_roster(group).await?;
-        may(roster.role(caller.user), Action::Update)?;
-        let mut row = core.group_row(group).await?.into_active_model();
+        may(core.group_roster(group).await?.role(caller.user), Action::Update)?;
+        let password_hash = match change.password {
+            Some(password) => Some(core.room_hash(password).await?),
+            None => None,
+        };
+        // Hashing takes its time; what holds now is asked again.
+        let held = core.hold_group(group).await?;
+        may(held.roster.role(caller.user), Action::Update)?;
+        // Only what was named: the writer moves the other columns all the time.
+        let mut row = room::ActiveModel { id: Set(group), ..Default::default() };
         if let Some(name) = change.name {
             row.name = Set(Some(name.as_str().to_owned()));
             row.name_key = Set(Some(name.as_str().to_owned()));
         }
-        if let Some(password) = change.password {
-            row.password_hash = Set(core.room_hash(password).await?);
+        if let Some(password_hash) = password_hash {
+            row.password_hash = Set(password_hash);
         }
         if row.is_changed() {
-            // Only what was named: the writer moves the other columns all the time.
-            row.update(core.db.writer()).await.on_unique(Clash::GroupNameTaken)?;
+            let changed = room::Entity::update_many()
+                .set(row)
+                .filter(room::COLUMN.id.eq(group))
+                .filter(room::COLUMN.deleted_at.is_null())
+                .exec(core.db.writer())
+                .await
+                .on_unique(Clash::GroupNameTaken)?;
+            if changed.rows_affected == 0 {
+                return Err(Error::NotFound(Noun::Group));
+            }
         }
         let group = core.group_noun(core.group_row(group).await?).await?;
         core.rooms_changed(&group, Change::Updated);
@@ -194,8 +209,10 @@ impl Chat {
         may(held.roster.role(caller.user), Action::Delete)?;
         let noun = core.group_noun(core.group_row(group).await?).await?;
         let tx = core.db.begin().await?;
+        next_version(&tx, group).await?;
+        lock_members(&tx, group).await?;
         core.delete_row(&tx, group).await?;
-        tx.commit().await?;
+        core.commit_in(tx, group).await?;
         let listeners = held.roster.delete();
         core.detach(&listeners, &held.roster);
         core.rooms_changed(&noun, Change::Deleted);
@@ -210,8 +227,9 @@ impl Chat {
         let users = core.users_named(&usernames).await?;
         let users: Vec<(UserId, Arc<str>)> =
             users.into_iter().map(|row| (row.id, row.username.into())).collect();
-        let added = core.put_in(group, &users).await?;
-        let group = core.group_noun(core.group_row(group).await?).await?;
+        let row = core.group_row(group).await?;
+        let added = core.put_in(group, &users, Some(caller.user)).await?;
+        let group = core.group_as_stored(row, &roster).await;
         core.announce(&group, added.into_iter());
         Ok(group)
     }
@@ -228,7 +246,7 @@ impl Chat {
             return Err(Error::NotFound(Noun::User));
         }
         let row = core.take_out(group, target.id, &target.username).await?;
-        core.group_noun(row).await
+        Ok(core.group_as_stored(row, &roster).await)
     }
 
     /// One group: its members see who is in it.
@@ -377,10 +395,19 @@ impl Core {
         }
     }
 
-    /// Puts users into a room and tells its members. Answers who was not in it before.
-    async fn put_in(self: &Arc<Self>, room: RoomId, users: &[(UserId, Arc<str>)]) -> Result<Vec<UserId>> {
+    /// Puts users into a room and tells its members. Answers who was not in it before. `by` is who
+    /// adds them, where they do not come by themselves.
+    async fn put_in(
+        self: &Arc<Self>,
+        room: RoomId,
+        users: &[(UserId, Arc<str>)],
+        by: Option<UserId>,
+    ) -> Result<Vec<UserId>> {
         let held = self.hold_group(room).await?;
         let roster = &held.roster;
+        if let Some(by) = by {
+            may(roster.role(by), Action::AddMembers)?;
+        }
         let new: Vec<&(UserId, Arc<str>)> =
             users.iter().filter(|(user, _)| roster.role(*user).is_none()).collect();
         if new.is_empty() {
@@ -396,7 +423,7 @@ impl Core {
         }
         let members: Vec<(UserId, Role)> = new.iter().map(|(user, _)| (*user, Role::Member)).collect();
         insert_members(&tx, &row, &members, self.clock.now()).await?;
-        tx.commit().await?;
+        self.commit_in(tx, room).await?;
         for (user, username) in &new {
             let entry = Entry::new(username.clone(), Role::Member, Marks::at(row.last_seq));
             roster.add_member(*user, entry, version);
@@ -421,13 +448,18 @@ impl Core {
         let before = if is_group { Some(self.group_noun(self.group_row(room).await?).await?) } else { None };
         let tx = self.db.begin().await?;
         let version = next_version(&tx, room).await?;
+        lock_members(&tx, room).await?;
         let gone = member::Entity::delete_by_id((room, user)).exec(&tx).await?;
         if gone.rows_affected == 0 {
+            tx.rollback().await?;
+            // Whoever took them out did not get to tell this roster.
+            let connections = roster.remove_member(user, version - 1);
+            self.detach(&connections, roster);
             return Err(Error::Forbidden(Denial::NotAMember));
         }
         let heir = if is_group { self.pass_on(&tx, room, user).await? } else { Heir::NotNeeded };
         let row = room::Entity::find_by_id(room).one(&tx).await?.ok_or(Error::NotFound(Noun::Room))?;
-        tx.commit().await?;
+        self.commit_in(tx, room).await?;
 
         if is_group {
             roster.tell(Event::MemberLeft { group: room, username: username.into() }, None);
@@ -465,6 +497,22 @@ impl Core {
         }
         self.receipts.touch(roster);
         Ok(())
+    }
+
+    /// Commits a change of who is in a room. Where the answer is lost, whether it happened is read
+    /// from the database as soon as that is back.
+    async fn commit_in(self: &Arc<Self>, tx: DatabaseTransaction, room: RoomId) -> Result<()> {
+        let Err(err) = tx.commit().await else { return Ok(()) };
+        tracing::warn!(error = %err, room.id = %room, "the answer of a commit was lost");
+        let core = self.clone();
+        self.shutdown.spawn(async move {
+            let mut pause = Duration::from_millis(200);
+            while core.reread(room).await.is_err() && !core.shutdown.has_begun() {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        });
+        Err(Error::Unavailable(Busy::Database))
     }
 
     /// Finds the next owner where the owner has gone; without anybody left, deletes the group.
@@ -564,9 +612,7 @@ impl Core {
     }
 
     fn announce(&self, group: &Group, users: impl Iterator<Item = UserId>) {
-        for user in users {
-            self.hub.tell_user(user, Event::NewGroup(group.clone()));
-        }
+        self.hub.tell_users(users, Event::NewGroup(group.clone()));
     }
 
     fn rooms_changed(&self, group: &Group, change: Change) {
@@ -588,21 +634,38 @@ impl Core {
         Ok(Group { users: Some(users), ..group })
     }
 
+    /// A group after a change that is stored already: the answer must not be a failure any more, so
+    /// what cannot be read is left out.
+    async fn group_as_stored(&self, row: room::Model, roster: &Roster) -> Group {
+        match self.group_noun(row.clone()).await {
+            Ok(group) => group,
+            Err(err) => {
+                tracing::warn!(error = ?err, room.id = %row.id, "answered without the members");
+                let names = roster.names();
+                let owner = row.owner_id.and_then(|owner| names.get(&owner).cloned()).unwrap_or_default();
+                Group { owner, member_count: names.len() as u64, users: None, row }
+            }
+        }
+    }
+
     /// Groups as everyone sees them.
     pub(super) async fn group_nouns(&self, rows: Vec<room::Model>) -> Result<Vec<Group>> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let owners = names_of(self.db.reader(), rows.iter().filter_map(|row| row.owner_id).collect()).await?;
-        let counts: Vec<(RoomId, i64)> = member::of_rooms(rows.iter().map(|row| row.id))
-            .select_only()
-            .column(member::Column::RoomId)
-            .column_as(Expr::cust("COUNT(*)"), "count")
-            .group_by(member::Column::RoomId)
-            .into_tuple()
-            .all(self.db.reader())
-            .await?;
-        let counts: HashMap<RoomId, i64> = counts.into_iter().collect();
+        let mut counts: HashMap<RoomId, i64> = HashMap::with_capacity(rows.len());
+        for part in rows.chunks(LISTED) {
+            let part: Vec<(RoomId, i64)> = member::of_rooms(part.iter().map(|row| row.id))
+                .select_only()
+                .column(member::Column::RoomId)
+                .column_as(Expr::cust("COUNT(*)"), "count")
+                .group_by(member::Column::RoomId)
+                .into_tuple()
+                .all(self.db.reader())
+                .await?;
+            counts.extend(part);
+        }
         let noun = |row: room::Model| Group {
             owner: row.owner_id.and_then(|owner| owners.get(&owner).cloned()).unwrap_or_default(),
             member_count: counts.get(&row.id).and_then(|count| u64::try_from(*count).ok()).unwrap_or(0),
@@ -641,6 +704,19 @@ async fn next_version(tx: &DatabaseTransaction, room: RoomId) -> Result<i64> {
     version.ok_or(Error::NotFound(Noun::Room))
 }
 
+/// Locks all members of a room in the order in which receipts lock them.
+async fn lock_members(tx: &DatabaseTransaction, room: RoomId) -> Result<()> {
+    let _: Vec<UserId> = member::of_rooms([room])
+        .select_only()
+        .column(member::Column::UserId)
+        .order_by_asc(member::Column::UserId)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(())
+}
+
 /// New members' receipts start at the room's newest message; what is older is there to read.
 async fn insert_members(
     tx: &impl ConnectionTrait,
@@ -650,6 +726,19 @@ async fn insert_members(
 ) -> Result<()> {
     // Below the parameters that one statement may have.
     for part in members.chunks(1_000) {
+        // An account that is being deleted leaves all its rooms; this one must not be missed.
+        let live: Vec<UserId> = user::live()
+            .filter(user::COLUMN.id.is_in(part.iter().map(|(user, _)| *user)))
+            .order_by_asc(user::COLUMN.id)
+            .lock_shared()
+            .select_only()
+            .column(user::Column::Id)
+            .into_tuple()
+            .all(tx)
+            .await?;
+        if live.len() < part.len() {
+            return Err(Error::NotFound(Noun::User));
+        }
         let rows = part.iter().map(|(user, role)| member::ActiveModel {
             room_id: Set(room.id),
             user_id: Set(*user),
@@ -659,7 +748,8 @@ async fn insert_members(
             read_seq: Set(room.last_seq),
             told_seq: Set(room.last_seq),
         });
-        member::Entity::insert_many(rows).exec_without_returning(tx).await?;
+        // Who is in already, because the answer of an earlier commit was lost, stays in.
+        member::Entity::insert_many(rows).on_conflict_do_nothing().exec_without_returning(tx).await?;
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub type Reply = Box<dyn FnOnce(Result<Arc<Message>>) + Send + Sync>;
 
 /// Messages kept until their senders were told of the delivery. Further back the database is asked.
 const TAIL: usize = 256;
+/// Acknowledgements beyond a hole that are remembered for one listener.
+const BEYOND: usize = 4_096;
 
 /// See the module.
 pub struct Roster {
@@ -99,7 +101,21 @@ struct Listener {
     live: bool,
     acked: Acked,
     /// Answers to its own messages that wait until it has seen them come by.
-    held: Vec<(Seq, Reply, Arc<Message>)>,
+    held: Vec<Held>,
+    /// The first of its own messages that it has seen and whose answer is just being given.
+    answering: Option<Seq>,
+}
+
+/// An answer, and the stored message it is about.
+struct Held {
+    message: Arc<Message>,
+    reply: Reply,
+}
+
+impl Held {
+    fn give(self) {
+        (self.reply)(Ok(self.message));
+    }
 }
 
 /// What one connection has acknowledged: everything in `(from, upto]`, and some beyond a hole.
@@ -116,19 +132,28 @@ impl Acked {
     }
 
     fn add(&mut self, seq: Seq) {
-        if seq <= self.upto {
+        // Beyond a hole that is never filled, what does not fit any more is acknowledged in vain: the
+        // receipt waits for the hole anyway.
+        if seq <= self.upto || self.beyond.len() >= BEYOND {
             return;
         }
         self.beyond.insert(seq);
-        while self.beyond.remove(&self.upto.next()) {
-            self.upto = self.upto.next();
-        }
+        self.join();
     }
 
+    /// The client has everything up to `seq`. What lies between that and its first message, if
+    /// anything does, stays a hole.
     fn everything_up_to(&mut self, seq: Seq) {
-        self.from = self.from.min(seq);
+        if seq < self.from {
+            return;
+        }
+        self.from = Seq::ZERO;
         self.upto = self.upto.max(seq);
-        self.beyond = self.beyond.split_off(&seq.next());
+        self.beyond = self.beyond.split_off(&self.upto.next());
+        self.join();
+    }
+
+    fn join(&mut self) {
         while self.beyond.remove(&self.upto.next()) {
             self.upto = self.upto.next();
         }
@@ -238,8 +263,12 @@ impl Roster {
         })
     }
 
-    pub fn version(&self) -> i64 {
-        self.state.lock().version
+    /// The version of the roster in which a user is a member; none for who is not. The lobby has
+    /// everyone.
+    pub(super) fn version_with(&self, user: UserId) -> Option<i64> {
+        let state = self.state.lock();
+        let belongs = self.kind == room::Kind::Lobby || state.members.contains_key(&user);
+        belongs.then_some(state.version)
     }
 
     pub fn is_deleted(&self) -> bool {
@@ -286,19 +315,14 @@ impl Roster {
 
     /// A user has gone; all their connections stop listening with that. Returns these.
     pub(super) fn remove_member(&self, user: UserId, version: i64) -> Vec<Arc<Connection>> {
-        let mut state = self.state.lock();
-        state.version = state.version.max(version);
-        state.members.remove(&user);
-        let gone: Vec<_> = state
-            .listeners
-            .values()
-            .filter(|listener| listener.connection.user() == user)
-            .map(|listener| listener.connection.clone())
-            .collect();
-        for connection in &gone {
-            state.listeners.remove(&connection.id);
-        }
-        gone
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            state.version = state.version.max(version);
+            state.members.remove(&user);
+            let theirs = |_: &_, listener: &mut Listener| listener.connection.user() == user;
+            state.listeners.extract_if(theirs).map(|(_, listener)| listener).collect()
+        };
+        let_go(gone)
     }
 
     /// Takes over who is in the room from a newer version than this knows: the change was made by
@@ -308,34 +332,39 @@ impl Roster {
         version: i64,
         members: HashMap<UserId, Entry>,
     ) -> (Vec<Arc<Connection>>, Vec<UserId>) {
-        let mut state = self.state.lock();
-        if version <= state.version {
-            return (Vec::new(), Vec::new());
-        }
-        state.version = version;
-        state.members.retain(|user, _| members.contains_key(user));
         let mut come = Vec::new();
-        for (user, entry) in members {
-            match state.members.get_mut(&user) {
-                Some(known) => known.role = entry.role,
-                None => {
-                    come.push(user);
-                    state.members.insert(user, entry);
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            if version <= state.version {
+                return (Vec::new(), Vec::new());
+            }
+            state.version = version;
+            state.members.retain(|user, _| members.contains_key(user));
+            for (user, entry) in members {
+                match state.members.get_mut(&user) {
+                    Some(known) => known.role = entry.role,
+                    None => {
+                        come.push(user);
+                        state.members.insert(user, entry);
+                    }
                 }
             }
-        }
-        let State { listeners, members, .. } = &mut *state;
-        let outside = |listener: &mut Listener| !members.contains_key(&listener.connection.user());
-        let gone = listeners.extract_if(|_, listener| outside(listener));
-        (gone.map(|(_, listener)| listener.connection).collect(), come)
+            let State { listeners, members, .. } = &mut *state;
+            let outside = |_: &_, listener: &mut Listener| !members.contains_key(&listener.connection.user());
+            listeners.extract_if(outside).map(|(_, listener)| listener).collect()
+        };
+        (let_go(gone), come)
     }
 
     /// The room is no more. Returns who listened.
     pub(super) fn delete(&self) -> Vec<Arc<Connection>> {
-        let mut state = self.state.lock();
-        state.deleted = true;
-        state.members.clear();
-        state.listeners.drain().map(|(_, listener)| listener.connection).collect()
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            state.deleted = true;
+            state.members.clear();
+            state.listeners.drain().map(|(_, listener)| listener).collect()
+        };
+        let_go(gone)
     }
 
     // Who listens.
@@ -357,13 +386,16 @@ impl Roster {
                 live: false,
                 acked: Acked::after(sent),
                 held: Vec::new(),
+                answering: None,
             },
         );
         true
     }
 
     pub(super) fn unlisten(&self, connection: ConnectionId) {
-        self.state.lock().listeners.remove(&connection);
+        // Dropped with the lock let go: what hangs on a listener may ask for this room again.
+        let gone = self.state.lock().listeners.remove(&connection);
+        drop(gone);
     }
 
     /// The connections that listen, but for those of one user.
@@ -399,8 +431,13 @@ impl Roster {
         let seq = message.row.seq;
         let mut behind = Vec::new();
         let mut lagging = Vec::new();
-        let reply = {
+        let (answer, lagging) = {
             let mut state = self.state.lock();
+            if seq > state.published.next() {
+                // One before it was stored and its commit's answer lost: the tail has a hole there.
+                state.tail.clear();
+                state.tail_after = Seq(seq.0 - 1);
+            }
             state.published = state.published.max(seq);
             state.remember(&message);
             let envelope = Envelope::new(Event::Message(message.clone()));
@@ -408,32 +445,30 @@ impl Roster {
                 if seq == listener.sent.next() {
                     match listener.connection.emit(&envelope) {
                         Ok(()) => listener.sent = seq,
-                        Err(_) => lagging.push(listener.connection.clone()),
+                        Err(_) => lagging.push(listener.connection.id),
                     }
                 } else if seq > listener.sent {
                     listener.live = false;
                     behind.push(listener.connection.clone());
                 }
             }
-            for connection in &lagging {
-                state.listeners.remove(&connection.id);
-            }
-            state.hold(origin, message.clone(), reply)
+            let lagging: Vec<Listener> = lagging.iter().filter_map(|id| state.listeners.remove(id)).collect();
+            (state.hold(origin, message, reply), lagging)
         };
-        for connection in lagging {
-            connection.cut("its queue is full");
+        if let Some(answer) = answer {
+            answer.give();
         }
-        if let Some(reply) = reply {
-            reply(Ok(message));
+        for connection in let_go(lagging) {
+            connection.cut("its queue is full");
         }
         behind
     }
 
     /// Answers the repeat of a stored message, not before its sender has seen the first come by.
     pub(super) fn answer_repeat(&self, message: Arc<Message>, origin: Option<ConnectionId>, reply: Reply) {
-        let reply = self.state.lock().hold(origin, message.clone(), reply);
-        if let Some(reply) = reply {
-            reply(Ok(message));
+        let answer = self.state.lock().hold(origin, message, reply);
+        if let Some(answer) = answer {
+            answer.give();
         }
     }
 
@@ -457,41 +492,43 @@ impl Roster {
 
     /// Sends a page of what a listener has missed, and lets it go live where that was all.
     pub(super) fn catch_up(&self, id: ConnectionId, page: &[Arc<Message>]) -> Standing {
-        let mut released = Vec::new();
-        let (standing, lagging) = {
+        let (standing, released, lagging) = {
             let mut state = self.state.lock();
             let published = state.published;
             let Some(listener) = state.listeners.get_mut(&id) else { return Standing::Gone };
-            let mut lagging = None;
+            let mut lags = false;
             for message in page {
                 if message.row.seq == listener.sent.next() {
                     if listener.connection.emit(&Envelope::new(Event::Message(message.clone()))).is_err() {
-                        lagging = Some(listener.connection.clone());
+                        lags = true;
                         break;
                     }
                     listener.sent = message.row.seq;
                 }
             }
             let sent = listener.sent;
-            let (ready, waiting): (Vec<_>, _) =
-                std::mem::take(&mut listener.held).into_iter().partition(|(seq, ..)| *seq <= sent);
-            released.extend(ready);
+            let (released, waiting): (Vec<Held>, _) =
+                std::mem::take(&mut listener.held).into_iter().partition(|held| held.message.row.seq <= sent);
             listener.held = waiting;
-            if lagging.is_some() {
-                state.listeners.remove(&id);
-                (Standing::Gone, lagging)
-            } else if sent >= published {
-                listener.live = true;
-                (Standing::Live, None)
-            } else {
-                (Standing::Behind(sent), None)
-            }
+            listener.answering = released.first().map(|held| held.message.row.seq);
+            listener.live = !lags && sent >= published;
+            let standing = match (lags, listener.live) {
+                (true, _) => Standing::Gone,
+                (_, true) => Standing::Live,
+                (_, false) => Standing::Behind(sent),
+            };
+            (standing, released, if lags { state.listeners.remove(&id) } else { None })
         };
-        if let Some(connection) = lagging {
-            connection.cut("its queue is full");
+        if !released.is_empty() {
+            for held in released {
+                held.give();
+            }
+            if let Some(listener) = self.state.lock().listeners.get_mut(&id) {
+                listener.answering = None;
+            }
         }
-        for (_, reply, message) in released {
-            reply(Ok(message));
+        for connection in let_go(lagging) {
+            connection.cut("its queue is full");
         }
         standing
     }
@@ -588,8 +625,10 @@ impl Roster {
         // Nobody hears of a delivery before the message itself has come by.
         let mut here: HashMap<UserId, Seq> = HashMap::new();
         for listener in state.listeners.values() {
-            let sent = here.entry(listener.connection.user()).or_insert(listener.sent);
-            *sent = listener.sent.min(*sent);
+            // Nor before it is answered.
+            let answered = listener.answering.map_or(listener.sent, |seq| Seq(seq.0 - 1));
+            let sent = here.entry(listener.connection.user()).or_insert(answered);
+            *sent = answered.min(*sent);
         }
         here.into_iter()
             .filter_map(|(sender, sent)| {
@@ -667,16 +706,27 @@ impl State {
 
     /// Keeps the answer while its sender's connection has not been sent the message itself; gives
     /// it back where nothing stands in its way.
-    fn hold(&mut self, origin: Option<ConnectionId>, message: Arc<Message>, reply: Reply) -> Option<Reply> {
+    fn hold(&mut self, origin: Option<ConnectionId>, message: Arc<Message>, reply: Reply) -> Option<Held> {
+        let answer = Held { message, reply };
         let listener = origin.and_then(|id| self.listeners.get_mut(&id));
         match listener {
-            Some(listener) if !listener.live && listener.sent < message.row.seq => {
-                listener.held.push((message.row.seq, reply, message));
+            Some(listener) if !listener.live && listener.sent < answer.message.row.seq => {
+                listener.held.push(answer);
                 None
             }
-            _ => Some(reply),
+            _ => Some(answer),
         }
     }
+}
+
+/// Gives the answers that listeners who have gone were still waiting for: their messages are stored.
+/// Call it without the lock; answers may ask for this room again.
+fn let_go(listeners: impl IntoIterator<Item = Listener>) -> Vec<Arc<Connection>> {
+    let gone = listeners.into_iter().map(|listener| {
+        listener.held.into_iter().for_each(Held::give);
+        listener.connection
+    });
+    gone.collect()
 }
 
 /// A stored row as a noun, with the names of this room.
@@ -713,6 +763,25 @@ mod tests {
         acked.add(Seq(9));
         acked.everything_up_to(Seq(8));
         assert_eq!((acked.upto, acked.beyond.len()), (Seq(9), 0));
+    }
+
+    #[test]
+    fn what_lies_before_a_connections_first_message_stays_a_hole() {
+        let mut acked = Acked::after(Seq(10));
+        acked.everything_up_to(Seq(3));
+        acked.add(Seq(11));
+        assert_eq!((acked.from, acked.upto), (Seq(10), Seq(11)), "4 to 10 were acknowledged by nobody");
+        acked.everything_up_to(Seq(10));
+        assert_eq!((acked.from, acked.upto), (Seq(0), Seq(11)));
+    }
+
+    #[test]
+    fn acknowledgements_beyond_a_hole_do_not_pile_up_for_ever() {
+        let mut acked = Acked::after(Seq(0));
+        for seq in 2..10_000 {
+            acked.add(Seq(seq));
+        }
+        assert_eq!(acked.beyond.len(), BEYOND);
     }
 
     #[test]

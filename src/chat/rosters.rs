@@ -28,11 +28,22 @@ use crate::error::Result;
 
 /// Locks shared by all rooms; a room uses the one its id falls on.
 const STRIPES: usize = 64;
+/// Rooms read in one go: who is in thousands must not keep everybody else's waiting meanwhile.
+const ROOMS: usize = 50;
+/// Values in one list of a query, below what the databases take.
+pub(super) const LISTED: usize = 5_000;
 
 pub(super) struct Rosters {
-    resident: Mutex<HashMap<RoomId, Weak<Roster>>>,
+    resident: Mutex<Resident>,
     stripes: [AsyncMutex<()>; STRIPES],
     hasher: RandomState,
+}
+
+/// Entries whose room has gone from memory are swept when as many again have come.
+#[derive(Default)]
+struct Resident {
+    rosters: HashMap<RoomId, Weak<Roster>>,
+    sweep_at: usize,
 }
 
 /// A room whose membership nobody else changes meanwhile.
@@ -52,12 +63,12 @@ impl Rosters {
 
     /// The roster, where it is in memory.
     pub fn resident(&self, room: RoomId) -> Option<Arc<Roster>> {
-        self.resident.lock().get(&room)?.upgrade()
+        self.resident.lock().rosters.get(&room)?.upgrade()
     }
 
     /// How many are in memory.
     pub fn count(&self) -> usize {
-        self.resident.lock().values().filter(|roster| roster.strong_count() > 0).count()
+        self.resident.lock().rosters.values().filter(|roster| roster.strong_count() > 0).count()
     }
 
     /// The roster of a room that exists, from memory or from the database.
@@ -78,13 +89,15 @@ impl Rosters {
         if missing.is_empty() {
             return Ok(found);
         }
-        // In ascending order, so that two who load the same rooms never wait for each other.
-        let stripes: BTreeSet<usize> = missing.iter().map(|room| self.stripe_of(*room)).collect();
-        let mut guards = Vec::with_capacity(stripes.len());
-        for stripe in stripes {
-            guards.push(self.stripes[stripe].lock().await);
+        for part in missing.chunks(ROOMS) {
+            // In ascending order, so that two who load the same rooms never wait for each other.
+            let stripes: BTreeSet<usize> = part.iter().map(|room| self.stripe_of(*room)).collect();
+            let mut guards = Vec::with_capacity(stripes.len());
+            for stripe in stripes {
+                guards.push(self.stripes[stripe].lock().await);
+            }
+            found.extend(self.load(db, part.to_vec()).await?);
         }
-        found.extend(self.load(db, missing).await?);
         Ok(found)
     }
 
@@ -142,11 +155,12 @@ impl Rosters {
                 _ => None,
             };
             let roster = Arc::new(Roster::new(&row, pair, members.remove(&row.id).unwrap_or_default()));
-            resident.insert(row.id, Arc::downgrade(&roster));
+            resident.rosters.insert(row.id, Arc::downgrade(&roster));
             loaded.push(roster);
         }
-        if resident.len() > 128 && resident.len() == resident.capacity() {
-            resident.retain(|_, roster| roster.strong_count() > 0);
+        if resident.rosters.len() > resident.sweep_at {
+            resident.rosters.retain(|_, roster| roster.strong_count() > 0);
+            resident.sweep_at = (resident.rosters.len() * 2).max(256);
         }
         Ok(loaded)
     }
@@ -205,12 +219,17 @@ pub(super) async fn names_of(
     if users.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(UserId, String)> = user::Entity::find()
-        .filter(user::COLUMN.id.is_in(users))
-        .select_only()
-        .columns([user::Column::Id, user::Column::Username])
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows.into_iter().map(|(id, name)| (id, name.into())).collect())
+    let users: Vec<UserId> = users.into_iter().collect();
+    let mut names = HashMap::with_capacity(users.len());
+    for part in users.chunks(LISTED) {
+        let rows: Vec<(UserId, String)> = user::Entity::find()
+            .filter(user::COLUMN.id.is_in(part.iter().copied()))
+            .select_only()
+            .columns([user::Column::Id, user::Column::Username])
+            .into_tuple()
+            .all(db)
+            .await?;
+        names.extend(rows.into_iter().map(|(id, name)| (id, name.into())));
+    }
+    Ok(names)
 }

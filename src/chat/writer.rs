@@ -175,6 +175,10 @@ fn settle(core: &Arc<Core>, draft: Draft, outcome: Outcome) {
             }
         }
         Outcome::Repeat(row) => {
+            // Where the first one's commit lost its answer, nobody has seen it yet.
+            for connection in roster.stored_up_to(row.seq) {
+                core.fall_behind(&connection, &roster);
+            }
             let floors = roster.floors();
             let message = Arc::new(message_noun(&roster, row, sender_name, Some(floors)));
             roster.answer_repeat(message, origin, reply);
@@ -254,7 +258,11 @@ async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     }
     insert(&tx, &outcomes).await?;
     advance_rooms(&tx, &next, now).await?;
-    tx.commit().await?;
+    tx.commit().await.map_err(|err| {
+        // Whether it happened is not known, whatever kind of error this is: not to be tried again here.
+        tracing::warn!(error = %err, "the answer of a commit was lost");
+        Error::Unavailable(Busy::Database)
+    })?;
     Ok(Outcomes { of_drafts: outcomes, stale })
 }
 

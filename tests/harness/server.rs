@@ -11,11 +11,7 @@ use parlor::{
     config::Config,
 };
 use secrecy::SecretString;
-use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-    task::JoinHandle,
-};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{Database, Http, Person, Socket, until};
 

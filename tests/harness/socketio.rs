@@ -238,7 +238,8 @@ async fn read(
 ) {
     let mut connected = Some(connected);
     while let Some(packet) = packets.recv().await {
-        let (kind, rest) = packet.split_at_checked(2).unwrap_or_else(|| panic!("a strange packet: {packet:?}"));
+        let (kind, rest) =
+            packet.split_at_checked(2).unwrap_or_else(|| panic!("a strange packet: {packet:?}"));
         let prefix = shared.prefix();
         let body = rest.strip_prefix(&prefix).or_else(|| rest.strip_prefix(prefix.trim_end_matches(',')));
         let body = body.unwrap_or_else(|| panic!("a packet of another namespace: {packet:?}"));
@@ -414,7 +415,8 @@ impl Socket {
 
     pub async fn sees_within(&self, patience: Duration, event: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         let look = |state: &mut State| {
-            let mut fresh = state.events.iter_mut().filter(|received| !received.taken && received.name == event);
+            let mut fresh =
+                state.events.iter_mut().filter(|received| !received.taken && received.name == event);
             let found = fresh.find(|received| wanted(&received.payload))?;
             found.taken = true;
             Some(found.payload.clone())
@@ -445,14 +447,16 @@ impl Socket {
 
     /// Waits until somebody has come or gone.
     pub async fn sees_online(&self, username: &str, online: bool) -> Json {
-        self.sees("onlineStatus", |payload| payload["username"] == username && payload["online"] == online).await
+        self.sees("onlineStatus", |payload| payload["username"] == username && payload["online"] == online)
+            .await
     }
 
     /// That no event of this name comes that was not waited for.
     pub async fn sees_nothing(&self, event: &str, during: Duration) {
         tokio::time::sleep(during).await;
         let state = self.shared.state.lock();
-        let came: Vec<_> = state.events.iter().filter(|received| received.name == event && !received.taken).collect();
+        let came: Vec<_> =
+            state.events.iter().filter(|received| received.name == event && !received.taken).collect();
         if let Some(received) = came.first() {
             let payload = received.payload.clone();
             drop(state);

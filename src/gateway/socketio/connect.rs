@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use socketioxide::{
+    ParserError, TransportType,
     adapter::LocalAdapter,
     extract::{SocketRef, TryData},
     handler::{DisconnectHandler, FromConnectParts, Value},
@@ -54,20 +55,37 @@ pub async fn enter(
     Handle(socket): Handle,
     TryData(payload): TryData<ConnectPayload>,
 ) -> Result<(), Refused> {
+    let handshake = socket.req_parts().extensions.get::<Arc<Handshake>>().cloned();
+    let handshake = handshake.ok_or_else(|| Error::internal("a session without a handshake"))?;
+    let admitted = admit(&gateway, &socket, &handshake, payload).await;
+    if let Err(Error::Unavailable(_) | Error::Internal(_)) = admitted {
+        // Clients do not come back after a refusal, but they do after a lost connection. This is
+        // not the client's fault, and soon over.
+        let is_websocket = socket.transport_type() == TransportType::Websocket;
+        let cut = gateway.sessions.cut(&socket.id.to_string(), is_websocket, handshake.websocket.as_ref());
+        if let Some(cut) = cut {
+            // A session that is not gone yet would still deliver the refusal.
+            drop(cut.await);
+        }
+    }
+    Ok(admitted?)
+}
+
+async fn admit(
+    gateway: &Gateway,
+    socket: &Arc<Socket>,
+    handshake: &Handshake,
+    payload: Result<ConnectPayload, ParserError>,
+) -> Result<()> {
+    handshake.attempts.take()?;
     let payload = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
-    let handshake = socket
-        .req_parts()
-        .extensions
-        .get::<Arc<Handshake>>()
-        .cloned()
-        .ok_or_else(|| Error::internal("a session without a handshake"))?;
-    let credential = credential(&payload.token, &handshake)?;
+    let credential = credential(&payload.token, handshake)?;
     let options = options(&payload);
     let receipts = receipts(payload.receipts.as_deref())?;
     let caller = gateway.auth.credential(Credential::Token(credential), handshake.address).await?;
-    let outlet = ChatOutlet::new(&gateway, &socket, handshake.websocket.clone(), receipts);
+    let outlet = ChatOutlet::new(gateway, socket, handshake.websocket.clone(), receipts);
     let connection = gateway.chat.connect(caller, Box::new(outlet), options).await?;
-    let state = ChatSocket::new(gateway, connection, handshake.address);
+    let state = ChatSocket::new(gateway.clone(), connection, handshake.address);
     socket.on_fallback(Dispatcher::new(state.clone()));
     socket.on_disconnect(Leaving(state.clone()));
     socket.extensions.insert(state);

@@ -136,6 +136,10 @@ impl ChatSocket {
             ack.refuse(&Error::Unauthenticated(Why::TokenRevoked));
             return;
         }
+        if self.connection.is_cut() {
+            ack.refuse(&Error::Unavailable(Busy::Reconnecting));
+            return;
+        }
         match Request::read(&packet) {
             Ok(request) => {
                 tracing::debug!(event = request.event, "handling an event");
@@ -228,12 +232,16 @@ impl Ack {
         self.send(&Success { success: true, response });
     }
 
+    /// A connection that is about to go is not answered: a client that retries takes a refusal as
+    /// final, and silence as a reason to send again when it is back.
     pub fn refuse(self, error: &Error) {
-        self.send(&Failure::of(error));
+        if !matches!(error, Error::Unavailable(Busy::Draining | Busy::Reconnecting)) {
+            self.send(&Failure::of(error));
+        }
     }
 
     fn send<T: Serialize>(self, answer: &T) {
-        if self.sender.send(answer).is_err() && self.connection.is_live() {
+        if self.sender.send(answer).is_err() {
             self.connection.cut("its queue is full");
         }
     }

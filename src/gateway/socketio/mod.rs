@@ -32,7 +32,7 @@ pub struct Settings {
     pub packet_bytes: usize,
     /// Packets that may wait for one socket; one more and it is cut off.
     pub outgoing_packets: usize,
-    /// `response` events that a socket may leave unacknowledged; one more and it is cut off.
+    /// `response` events that a socket may leave unacknowledged; further ones come without asking.
     pub unacknowledged: usize,
     /// Events of one socket that may wait to be handled; one more is refused as `unavailable`.
     pub waiting_events: usize,
@@ -53,6 +53,7 @@ struct Gateway {
     auth: Auth,
     shutdown: Shutdown,
     sessions: Sessions,
+    io: SocketIo,
     settings: Arc<Settings>,
 }
 
@@ -79,7 +80,7 @@ pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, settings: Settings) ->
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     let settings = Arc::new(settings);
     let slim = SlimLayer::new(sessions.clone(), settings.clone());
-    let gateway = Gateway { chat, auth, shutdown, sessions, settings };
+    let gateway = Gateway { chat, auth, shutdown, sessions, io: io.clone(), settings };
     let enter = {
         let gateway = gateway.clone();
         async move |socket, payload| connect::enter(gateway, socket, payload).await

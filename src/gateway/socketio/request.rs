@@ -19,10 +19,12 @@ use secrecy::SecretString;
 use tower::{Layer, Service};
 
 use super::{Settings, sessions::Sessions};
-use crate::gateway::{credential, line::Line};
+use crate::{
+    gateway::{credential, line::Line},
+    limits::EventBudget,
+};
 
 /// What the first request of a session said.
-#[derive(Clone, Debug)]
 pub struct Handshake {
     /// The credential of its query, headers or cookie.
     pub credential: Option<SecretString>,
@@ -30,8 +32,14 @@ pub struct Handshake {
     /// The session's websocket, where it began with one. A polling session's requests come in on
     /// lines that others may share.
     pub websocket: Option<Line>,
+    /// How often it may ask to join a namespace: each attempt costs queries, and perhaps a page of
+    /// missed messages.
+    pub attempts: EventBudget,
 }
 
+/// How often a session may ask to join a namespace.
+const ATTEMPTS_PER_SECOND: u32 = 2;
+const ATTEMPTS_AT_ONCE: u32 = 10;
 /// The headers that the engine reads.
 const KEPT: [header::HeaderName; 6] = [
     header::CONNECTION,
@@ -118,6 +126,7 @@ impl SlimLayer {
             },
             address,
             websocket,
+            attempts: EventBudget::new(ATTEMPTS_PER_SECOND, ATTEMPTS_AT_ONCE),
         };
         let mut slim = Request::new(body);
         *slim.method_mut() = parts.method;

@@ -6,9 +6,13 @@ use std::{collections::HashMap, convert::Infallible, sync::Arc};
 use axum::body::Body;
 use http::Request;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{gateway::line::Line, shutdown::Shutdown};
+
+/// Websockets that may be tried for one session at a time.
+const ATTEMPTS: usize = 4;
 
 type Engine = BoxCloneSyncService<Request<Body>, (), Infallible>;
 
@@ -24,7 +28,7 @@ pub struct Sessions {
 
 #[derive(Default)]
 struct Upgraded {
-    lines: HashMap<String, Line>,
+    lines: HashMap<String, Vec<Line>>,
     sweep_at: usize,
 }
 
@@ -41,28 +45,35 @@ impl Sessions {
     /// Takes note of the line that a session's websocket comes in on.
     pub fn upgrading(&self, sid: &str, line: Line) {
         let mut upgraded = self.upgraded.lock();
-        upgraded.lines.insert(sid.to_owned(), line);
+        let lines = upgraded.lines.entry(sid.to_owned()).or_default();
+        // Whether the engine takes it is not known yet, so an earlier one may be the one that counts.
+        lines.retain(Line::is_open);
+        if lines.len() >= ATTEMPTS {
+            line.cut();
+            return;
+        }
+        lines.push(line);
         if upgraded.lines.len() > upgraded.sweep_at {
-            upgraded.lines.retain(|_, line| line.is_open());
+            upgraded.lines.retain(|_, lines| lines.iter().any(Line::is_open));
             upgraded.sweep_at = (upgraded.lines.len() * 2).max(256);
         }
     }
 
     /// Cuts a session off, whatever its transport; `first` is its websocket, where it began with one.
-    pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) {
+    /// What it answers can be waited for, where something is left to wait for.
+    pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) -> Option<JoinHandle<()>> {
+        let lines = self.upgraded.lock().lines.remove(sid).unwrap_or_default();
+        lines.iter().chain(first).for_each(Line::cut);
         if is_websocket {
-            let line = self.upgraded.lock().lines.remove(sid);
-            if let Some(line) = line.as_ref().or(first) {
-                line.cut();
-            }
-            return;
+            return None;
         }
         let close = Request::post(format!("/socket.io/?EIO=4&transport=polling&sid={sid}"))
             .body(Body::from("1"))
-            .map_err(|err| tracing::error!(error = %err, "could not make a close packet"));
-        if let Ok(close) = close {
-            let engine = self.engine.clone();
-            self.shutdown.spawn(async move { engine.oneshot(close).await });
-        }
+            .inspect_err(|err| tracing::error!(error = %err, "could not make a close packet"))
+            .ok()?;
+        let engine = self.engine.clone();
+        Some(self.shutdown.spawn(async move {
+            let Ok(()) = engine.oneshot(close).await;
+        }))
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use serde::Deserialize;
-use socketioxide::{TransportType, socket::Socket};
+use socketioxide::{
+    SocketIo, TransportType,
+    socket::{Sid, Socket},
+};
 
 use super::render::{Rendered, render};
 use crate::{
@@ -40,7 +43,7 @@ pub enum Receipts {
 pub struct ChatOutlet {
     /// Weak: the socket holds the connection, which holds this.
     socket: Weak<Socket>,
-    sid: String,
+    sid: Sid,
     /// Its websocket, where the session began with one.
     websocket: Option<Line>,
     receipts: Receipts,
@@ -48,6 +51,7 @@ pub struct ChatOutlet {
     most_unacknowledged: usize,
     chat: Chat,
     sessions: Sessions,
+    io: SocketIo,
     shutdown: Shutdown,
 }
 
@@ -62,7 +66,8 @@ impl ChatOutlet {
     pub fn new(gateway: &Gateway, socket: &Arc<Socket>, websocket: Option<Line>, receipts: Receipts) -> Self {
         Self {
             socket: Arc::downgrade(socket),
-            sid: socket.id.to_string(),
+            sid: socket.id,
+            io: gateway.io.clone(),
             websocket,
             receipts,
             unacknowledged: Arc::default(),
@@ -82,9 +87,6 @@ impl ChatOutlet {
         rendered: &Rendered,
     ) -> Result<(), Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
-        if self.unacknowledged.load(Ordering::Relaxed) >= self.most_unacknowledged {
-            return Err(Lagging);
-        }
         let answer = socket
             .emit_with_ack::<_, serde_json::Value>(rendered.name, &*rendered.payload)
             .map_err(|_| Lagging)?;
@@ -114,7 +116,11 @@ impl Outlet for ChatOutlet {
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
         let socket = self.socket.upgrade().ok_or(Lagging)?;
         let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
-        if rendered.is_response && self.receipts == Receipts::Acknowledged {
+        // A client that acknowledges nothing is asked no more after a while: it still gets everything,
+        // its receipt just does not move.
+        let asks = self.receipts == Receipts::Acknowledged
+            && self.unacknowledged.load(Ordering::Relaxed) < self.most_unacknowledged;
+        if rendered.is_response && asks {
             return self.emit_response(&socket, connection, envelope, rendered);
         }
         match socket.emit(rendered.name, &*rendered.payload) {
@@ -132,12 +138,16 @@ impl Outlet for ChatOutlet {
         }
         // The namespace is left, the connection below is the client's to close; one that does not
         // would stay for as long as it answers pings.
-        let (sessions, sid, line) = (self.sessions.clone(), self.sid.clone(), self.websocket.clone());
-        let shutdown = self.shutdown.clone();
+        let (sessions, sid, line) = (self.sessions.clone(), self.sid, self.websocket.clone());
+        let (shutdown, io) = (self.shutdown.clone(), self.io.clone());
         self.shutdown.spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(GOODBYE) => sessions.cut(&sid, is_websocket, line.as_ref()),
-                () = shutdown.begun() => {}
+                () = tokio::time::sleep(GOODBYE) => {}
+                () = shutdown.begun() => return,
+            }
+            // One that has come back on the same connection, with a newer token, stays.
+            if io.of("/chat").is_none_or(|namespace| namespace.get_socket(sid).is_none()) {
+                sessions.cut(&sid.to_string(), is_websocket, line.as_ref());
             }
         });
     }
@@ -145,6 +155,6 @@ impl Outlet for ChatOutlet {
     fn cut(&self) {
         let is_websocket =
             self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Websocket);
-        self.sessions.cut(&self.sid, is_websocket, self.websocket.as_ref());
+        self.sessions.cut(&self.sid.to_string(), is_websocket, self.websocket.as_ref());
     }
 }
