@@ -74,9 +74,9 @@ async fn since_says_what_a_device_has() {
     let bob = server.online("bob").await;
     let group = json!(ada.makes_group("friends", &["bob"]).await);
     ada.posts_many_to("bob", 1..=5).await;
-    ada.posts_in(group.as_str().unwrap(), "in the group").await;
+    let in_group = ada.posts_in(group.as_str().unwrap(), "in the group").await;
     let direct = bob.sees_message("5").await["roomId"].clone();
-    bob.sees_message("in the group").await;
+    ada.sees_delivered(&in_group).await;
     let other_device = |since: Json| bob.connect_with(json!({ "since": since }));
 
     let device = other_device(json!({ direct.as_str().unwrap(): 2 })).await;

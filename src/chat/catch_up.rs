@@ -17,9 +17,6 @@ use super::{
 
 /// Most messages of one room sent without a pause (protocol.md part 3).
 const PAGE: u64 = 500;
-/// Most missed messages under way to one connection; well below what its queue holds, so that
-/// catching up cannot overflow it.
-pub(super) const UNDER_WAY: usize = 2_000;
 /// How long a page waits for a client that does not acknowledge.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -50,7 +47,8 @@ impl Core {
 async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster>) {
     let mut next = still_behind(connection, roster);
     while let Some(after) = next {
-        let page = read_page(core, roster, after).await;
+        let limit = PAGE.min(core.settings.under_way as u64);
+        let page = read_page(core, roster, after, limit).await;
         let Some(last) = page.last().map(|message| message.row.seq) else {
             // Published and yet not there: never to be skipped in silence.
             tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
@@ -70,7 +68,7 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
             // Deliveries of its own messages may have waited for it to see these.
             core.receipts.touch(roster);
         }
-        if page.len() as u64 == PAGE && standing != Standing::Live {
+        if page.len() as u64 == limit && standing != Standing::Live {
             acknowledged(connection, roster, last).await;
             next = still_behind(connection, roster);
         } else {
@@ -84,10 +82,10 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
 }
 
 /// Reads a page, however long the database takes to come back: the connection's end ends this too.
-async fn read_page(core: &Core, roster: &Roster, after: Seq) -> Vec<Arc<Message>> {
+async fn read_page(core: &Core, roster: &Roster, after: Seq, limit: u64) -> Vec<Arc<Message>> {
     let mut pause = Duration::from_millis(500);
     loop {
-        match core.page_after(roster, after, PAGE).await {
+        match core.page_after(roster, after, limit).await {
             Ok(page) => return page,
             Err(err) => {
                 tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");

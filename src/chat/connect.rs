@@ -33,7 +33,7 @@ impl Chat {
         if self.core.shutdown.has_begun() {
             return Err(Error::Unavailable(crate::error::Busy::Draining));
         }
-        let connection = Connection::new(caller, outlet);
+        let connection = Connection::new(caller, outlet, self.core.settings.under_way);
         self.core.hub.enter(&connection)?;
         if let Err(err) = self.core.listen_to_rooms(&connection, &options).await {
             self.disconnect(&connection);

@@ -17,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     caller::Caller,
-    catch_up::UNDER_WAY,
     event::{Envelope, Event},
     roster::Roster,
 };
@@ -98,14 +97,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(caller: Caller, outlet: Box<dyn Outlet>) -> Arc<Self> {
+    pub(super) fn new(caller: Caller, outlet: Box<dyn Outlet>, under_way: usize) -> Arc<Self> {
         Arc::new(Self {
             id: ConnectionId::next(),
             caller: RwLock::new(Arc::new(caller)),
             outlet,
             rosters: Mutex::default(),
             behind: Mutex::default(),
-            under_way: Semaphore::new(UNDER_WAY),
+            under_way: Semaphore::new(under_way),
             acknowledged: Notify::new(),
             open: AtomicBool::new(false),
             over: CancellationToken::new(),

@@ -55,6 +55,12 @@ pub struct HistoryQuery {
     pub limit: Option<u64>,
 }
 
+#[derive(FromQueryResult)]
+struct Unread {
+    room_id: RoomId,
+    unread: i64,
+}
+
 const HISTORY_MOST: u64 = 200;
 const HISTORY_USUAL: u64 = 50;
 
@@ -121,6 +127,7 @@ impl Chat {
         let rosters: HashMap<RoomId, Arc<Roster>> =
             rosters.into_iter().map(|roster| (roster.id, roster)).collect();
         let mut last = core.last_messages(&rooms, &rosters).await?;
+        let unread = core.unread(caller.user, &rosters).await?;
         let mut peers = core.peers(&rooms, caller.user).await?;
         let groups = rooms.iter().filter(|room| room.kind == room::Kind::Group).cloned().collect();
         let groups = core.group_nouns(groups).await?;
@@ -131,8 +138,14 @@ impl Chat {
                 room::Kind::Group => ConversationKind::Group(Box::new(groups.remove(&room.id)?)),
                 _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
             };
-            let last_message = last.remove(&room.id);
-            Some(Conversation { delivered: marks.delivered, read: marks.read, kind, last_message, room })
+            Some(Conversation {
+                delivered: marks.delivered,
+                read: marks.read,
+                unread: unread.get(&room.id).copied().unwrap_or(0),
+                kind,
+                last_message: last.remove(&room.id),
+                room,
+            })
         });
         Ok(conversations.collect())
     }
@@ -333,6 +346,42 @@ impl Core {
                     .add(is(message::Column::Seq, "column2")),
             );
         Ok(message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?)
+    }
+
+    /// How many messages of others lie past a user's read receipt, for the rooms that have any.
+    async fn unread(
+        &self,
+        user: UserId,
+        rosters: &HashMap<RoomId, Arc<Roster>>,
+    ) -> Result<HashMap<RoomId, i64>> {
+        let behind = rosters.values().filter_map(|roster| {
+            let read = roster.member(user)?.marks.read;
+            (read < roster.published()).then_some((roster.id.0, read.0))
+        });
+        let behind: Vec<(Uuid, i64)> = behind.collect();
+        let list = Alias::new("asked");
+        let listed = |column: &'static str| Expr::col((list.clone(), Alias::new(column)));
+        let of = |column: message::Column| Expr::col((message::Entity, column));
+        let db = self.db.reader();
+        let mut unread = HashMap::with_capacity(behind.len());
+        for part in behind.chunks(LISTED) {
+            let mut query = Query::select();
+            query
+                .column((message::Entity, message::Column::RoomId))
+                .expr_as(Expr::cust("COUNT(*)"), Alias::new("unread"))
+                .from_values(part.iter().copied(), list.clone())
+                .inner_join(
+                    message::Entity,
+                    Condition::all()
+                        .add(of(message::Column::RoomId).eq(listed("column1")))
+                        .add(of(message::Column::Seq).gt(listed("column2")))
+                        .add(of(message::Column::SenderId).ne(user.0)),
+                )
+                .group_by_col((message::Entity, message::Column::RoomId));
+            let rows = Unread::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
+            unread.extend(rows.into_iter().map(|row| (row.room_id, row.unread)));
+        }
+        Ok(unread)
     }
 
     /// The other user of each direct room, deleted ones too.

@@ -57,6 +57,9 @@ pub struct Settings {
     pub group_members: usize,
     /// Most connections of one user.
     pub connections_per_user: usize,
+    /// Most missed messages under way to one connection; well below what its queue holds, so that
+    /// catching up cannot overflow it.
+    pub under_way: usize,
     /// Most drafts that wait for the writer; one more is refused as `unavailable`.
     pub writer_queue: usize,
     /// Most messages in one commit.

@@ -65,15 +65,10 @@ pub struct Conversation {
     pub room: room::Model,
     pub delivered: Seq,
     pub read: Seq,
+    /// Messages of others past the read receipt.
+    pub unread: i64,
     pub kind: ConversationKind,
     pub last_message: Option<Message>,
-}
-
-impl Conversation {
-    /// How many messages past the read receipt.
-    pub fn unread(&self) -> i64 {
-        (self.room.last_seq.0 - self.read.0).max(0)
-    }
 }
 
 #[derive(Clone, Debug)]

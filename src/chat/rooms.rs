@@ -269,8 +269,10 @@ impl Chat {
         if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
             query = query.filter(room::COLUMN.name_key.gt(after));
         }
-        let search = list.search.filter(|search| !search.is_empty() && text::is_storable(search));
-        if let Some(search) = search {
+        if let Some(search) = list.search.filter(|search| !search.is_empty()) {
+            if !text::is_storable(&search) {
+                return Ok(Page { items: Vec::new(), next: None });
+            }
             let name = Func::lower(Expr::col((room::Entity, room::Column::Name)));
             query = query.filter(Expr::expr(name).like(containing(&search)));
         }

@@ -109,7 +109,10 @@ impl Chat {
         if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
             query = query.filter(user::COLUMN.username_key.gt(after));
         }
-        if let Some(search) = list.search.filter(|search| !search.is_empty() && text::is_storable(search)) {
+        if let Some(search) = list.search.filter(|search| !search.is_empty()) {
+            if !text::is_storable(&search) {
+                return Ok(Page { items: Vec::new(), next: None });
+            }
             let pattern = containing(&search);
             let has = |column: user::Column| {
                 Expr::expr(Func::lower(Expr::col((user::Entity, column)))).like(pattern.clone())

@@ -264,7 +264,7 @@ impl<'a> ConversationView<'a> {
             last_seq: conversation.room.last_seq,
             delivered: conversation.delivered,
             read: conversation.read,
-            unread: conversation.unread(),
+            unread: conversation.unread,
             last_message: conversation.last_message.as_ref().map(MessageView::of),
         }
     }
@@ -680,6 +680,7 @@ mod tests {
             room: group(None).row,
             delivered: Seq(2),
             read: Seq(1),
+            unread: 2,
             kind: ConversationKind::Group(Box::new(group(None))),
             last_message: None,
         };
