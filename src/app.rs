@@ -198,7 +198,7 @@ fn core_settings(config: &Config) -> chat::Settings {
         profile_bytes: config.limits.profile_bytes,
         group_members: config.limits.group_members,
         connections_per_user: config.limits.connections_per_user,
-        under_way: (config.limits.outgoing_packets / 2).clamp(1, 2_000),
+        under_way: (config.limits.outgoing_packets.min(config.limits.unacknowledged) / 2).clamp(1, 2_000),
         writer_queue: config.writer.queue,
         writer_batch: config.writer.batch,
         receipts_tick: config.writer.receipts_tick,

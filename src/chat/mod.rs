@@ -57,8 +57,8 @@ pub struct Settings {
     pub group_members: usize,
     /// Most connections of one user.
     pub connections_per_user: usize,
-    /// Most missed messages under way to one connection; well below what its queue holds, so that
-    /// catching up cannot overflow it.
+    /// Most missed messages under way to one connection; well below what its queue holds and
+    /// what it may leave unacknowledged, so that catching up exceeds neither.
     pub under_way: usize,
     /// Most drafts that wait for the writer; one more is refused as `unavailable`.
     pub writer_queue: usize,
