@@ -142,7 +142,7 @@ async fn a_strange_since_does_no_harm() {
     let negative = bob.connect_with(json!({ "since": { room: -5 } })).await;
     assert_eq!(negative.sees_seqs(&json!(room), 3).await, [1, 2, 3]);
     for bad in [json!({ room: "3" }), json!({ room: 1.5 }), json!([1]), json!("x"), json!({ room: null })] {
-        let told = bob.connecting().with(json!({ "since": bad })).is_refused().await;
+        let told = bob.connecting().with(json!({ "since": bad })).fails().await;
         assert!(told.starts_with("bad_request: "), "{bad}: {told}");
     }
 }

@@ -109,7 +109,7 @@ async fn a_user_has_at_most_twenty_connections() {
         let transport = if number % 5 == 0 { Transport::Polling } else { Transport::WebSocket };
         sockets.push(ada.connect_by(transport).await);
     }
-    let told = ada.connecting().is_refused().await;
+    let told = ada.connecting().fails().await;
     assert!(told.starts_with("rate_limited: "), "{told}");
     sockets.pop().unwrap().leaves();
     crate::harness::until("a free place", || async { ada.connecting().attempt().await.is_ok() }).await;

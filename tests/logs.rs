@@ -53,8 +53,8 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
     )
     .await;
     bobs.emit(CONTENT, json!({ "content": CONTENT })).await;
-    bob.connecting().with(json!({ "token": format!("{}x", bob.token) })).is_refused().await;
-    bob.connecting().with_only(json!({})).query("token", &format!("{}x", bob.token)).is_refused().await;
+    bob.connecting().with(json!({ "token": format!("{}x", bob.token) })).fails().await;
+    bob.connecting().with_only(json!({})).query("token", &format!("{}x", bob.token)).fails().await;
     let newer = bob.refreshes().await;
     bobs.asks("refreshToken", json!({ "token": &*newer.token })).await;
     let change = json!({ "password": NEW_PASSWORD, "currentPassword": Person::password_of("bob") });

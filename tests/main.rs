@@ -38,3 +38,8 @@ mod ordering;
 mod permissions;
 mod presence;
 mod receipts;
+
+// The command line, the stock client, and everything once more on the other database.
+mod cli;
+mod on_postgres;
+mod stock_client;

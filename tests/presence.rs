@@ -89,8 +89,8 @@ async fn a_refused_connection_is_no_news() {
     let server = Server::with(impatient).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
-    bob.connecting().with(json!({ "token": "bad" })).is_refused().await;
-    bob.connecting().with(json!({ "receipts": "sometimes" })).is_refused().await;
+    bob.connecting().with(json!({ "token": "bad" })).fails().await;
+    bob.connecting().with(json!({ "receipts": "sometimes" })).fails().await;
     ada.sees_nothing("onlineStatus", Duration::from_millis(600)).await;
 }
 

@@ -116,7 +116,7 @@ async fn a_batched_client_is_not_asked_and_reports_when_it_likes() {
     ada.sees(TOLD, |told| told["response"]["seq"] == 3).await;
     // The other way to pass it is refused.
     for bad in [json!("sometimes"), json!(7), json!({})] {
-        let told = bob.connecting().with(json!({ "receipts": bad })).is_refused().await;
+        let told = bob.connecting().with(json!({ "receipts": bad })).fails().await;
         assert!(told.starts_with("bad_request: "), "{bad}: {told}");
     }
 }

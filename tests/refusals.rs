@@ -23,6 +23,9 @@ const CODES: [&str; 16] = [
     "internal",
 ];
 
+/// The code, and what brings it about: the HTTP status and request, the event and payload.
+type Row = (&'static str, u16, &'static str, String, Option<Json>, &'static str, Json);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_has_one_code_through_every_door() {
     let server = Server::start().await;
@@ -34,7 +37,7 @@ async fn a_fault_has_one_code_through_every_door() {
     let nowhere = uuid::Uuid::now_v7().to_string();
     let long_name = "x".repeat(101);
 
-    let rows: Vec<(&str, u16, &str, String, Option<Json>, &str, Json)> = vec![
+    let rows: Vec<Row> = vec![
         ("bad_request", 400, "POST", "/api/rooms".into(), Some(json!({})), "createGroup", json!({})),
         (
             "bad_request",

@@ -53,7 +53,7 @@ async fn users_are_listed_found_and_searched() {
         let found = ada.get(&format!("/api/users?search={search}")).await.is(200);
         assert_eq!(names(&found["users"], "username"), ["bob"], "{search}");
     }
-    for search in ["%", "_", "*", "zzz", "'", "\\", "a%00b"] {
+    for search in ["%", "_", "*", "zzz", "'", "\\"] {
         let search = if search.contains('%') && search.len() > 1 { search.to_owned() } else { url(search) };
         assert_eq!(
             ada.get(&format!("/api/users?search={search}")).await.is(200)["users"],
@@ -270,12 +270,33 @@ async fn my_conversations_come_most_recent_first() {
             .collect();
     assert_eq!(order[0], "bob");
     assert_eq!(
-        order.iter().cloned().map(|x| x.to_string()).collect::<BTreeSet<_>>(),
+        order.iter().map(Json::to_string).collect::<BTreeSet<_>>(),
         [json!("bob"), json!("carl"), json!(group)].map(|x| x.to_string()).into()
     );
     let own = &mine[0];
     assert_eq!((&own["lastSeq"], &own["lastMessage"]["content"]), (&json!(2), &json!("3")));
-    assert_eq!(own["unread"], 0, "one's own messages are read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_messages_are_not_unread() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    ada.posts_to("bob", "1").await;
+    let message = ada.posts_to("bob", "2").await;
+    ada.sees_delivered(&message).await;
+    let room = message["roomId"].as_str().unwrap();
+    assert_eq!(bob.conversation(room).await["unread"], 2);
+    assert_eq!(ada.conversation(room).await["unread"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_what_nobody_can_be_called_finds_nobody() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    ada.makes_group("friends", &[]).await;
+    assert_eq!(ada.get("/api/users?search=a%00b").await.is(200)["users"], json!([]));
+    assert_eq!(ada.get("/api/rooms?search=a%00b").await.is(200)["groups"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

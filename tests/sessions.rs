@@ -41,7 +41,7 @@ async fn logging_out_ends_the_sockets_of_this_login_at_once_and_no_other() {
         assert!(reason.contains("logged out"), "the reason: {reason}");
     }
     ada.get("/api/auth/session").await.is_refused(401, "token_revoked");
-    assert!(ada.connecting().is_refused().await.starts_with("token_revoked: "));
+    assert!(ada.connecting().fails().await.starts_with("token_revoked: "));
     phone.is_alive().await;
     bob.is_alive().await;
     bob.sees_nothing("token-expired", A_WHILE).await;
@@ -117,7 +117,7 @@ async fn a_socket_is_warned_a_minute_before_its_token_ends_and_ended_with_it() {
 
     server.clock.advance(TimeDelta::seconds(10));
     ada.get("/api/auth/session").await.is_refused(401, "token_expired");
-    let told = ada.connecting().is_refused().await;
+    let told = ada.connecting().fails().await;
     let expected = format!("token_expired: the token expired at {}", session["expiresAt"].as_str().unwrap());
     assert_eq!(told, expected);
 }
@@ -248,7 +248,7 @@ async fn logins_and_their_ends_survive_a_restart() {
     ada.logs_out().await;
     server.restart().await;
     ada.get("/api/auth/session").await.is_refused(401, "token_revoked");
-    assert!(ada.connecting().is_refused().await.starts_with("token_revoked: "));
+    assert!(ada.connecting().fails().await.starts_with("token_revoked: "));
     phone.get("/api/auth/session").await.is(200);
     phone.connect().await.is_alive().await;
 }

@@ -302,7 +302,7 @@ async fn a_socket_takes_its_credential_from_the_same_places() {
         (bare().header("authorization", "Bearer bad").header("cookie", &cookie), "token_invalid"),
         (bare().header("cookie", "chatToken=bad"), "token_invalid"),
     ] {
-        let told = connecting.is_refused().await;
+        let told = connecting.fails().await;
         let (told_code, sentence) =
             told.split_once(": ").unwrap_or_else(|| panic!("a code and a sentence: {told}"));
         assert_eq!(told_code, code);
@@ -361,7 +361,7 @@ async fn only_tokens_of_our_own_making_are_taken() {
         let answer = server.http.with_token(&bad).get("/api/auth/session").await;
         assert_eq!(answer.status, 401, "{what}: {}", answer.text);
         assert_eq!(answer.json()["code"], "token_invalid", "{what}: {}", answer.text);
-        let told = ada.connecting().with(json!({ "token": bad })).is_refused().await;
+        let told = ada.connecting().with(json!({ "token": bad })).fails().await;
         assert!(told.starts_with("token_invalid: "), "{what}: {told}");
     }
     let expired = forge(token, SECRET, |claims| claims["exp"] = json!(now - 60));
@@ -380,7 +380,7 @@ async fn a_token_of_a_megabyte_is_refused_and_hurts_nobody() {
     let server = Server::start().await;
     let ada = server.person("ada").await;
     let huge = "x".repeat(900_000);
-    let told = ada.connecting().with(json!({ "token": huge })).is_refused().await;
+    let told = ada.connecting().with(json!({ "token": huge })).fails().await;
     assert!(told.starts_with("token_invalid: ") && told.len() < 500, "{}", told.len());
     let request = server.http.request(http::Method::GET, "/api/auth/session").bearer_auth("x".repeat(20_000));
     let answer = Answer::to(request).await;

@@ -3,7 +3,8 @@
 //!
 //! [`Chat`] is the one handle. Its operations, by file:
 //! - `users`: register, find, list, change, delete
-//! - `rooms`: groups and direct rooms: create, join, leave, change, delete, list
+//! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
+//!   `rooms` opens direct rooms and the lobby
 //! - `messages`: send, history
 //! - `receipts`: delivered and read, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
@@ -22,8 +23,10 @@ pub mod text;
 mod catch_up;
 mod connect;
 mod expiry;
+mod groups;
 mod hub;
 mod members;
+mod membership;
 mod messages;
 mod presence;
 mod receipts;
@@ -31,6 +34,7 @@ mod rooms;
 mod roster;
 mod rosters;
 mod users;
+mod watermark;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -39,8 +43,8 @@ use entity::{RoomId, UserId};
 use tokio_util::task::TaskTracker;
 
 pub use self::{
+    groups::{GroupChange, GroupRef, ListGroups, NewGroup},
     messages::{Draft, HistoryQuery, Place},
-    rooms::{GroupChange, GroupRef, ListGroups, NewGroup},
     roster::Reply,
     users::{ListUsers, NewUser, UserChange},
 };

@@ -23,7 +23,10 @@ use sea_orm::{
 };
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-use super::roster::{Entry, Marks, Peer, Roster};
+use super::{
+    roster::{Entry, Peer, Roster},
+    watermark::Marks,
+};
 use crate::error::Result;
 
 /// Locks shared by all rooms; a room uses the one its id falls on.

@@ -5,7 +5,6 @@ use std::{net::SocketAddr, ops::Deref, time::Duration};
 
 use parlor::{
     app::App,
-    auth::Auth,
     chat::{Chat, NewUser, text::Username},
     clock::Clock,
     config::Config,
@@ -50,7 +49,6 @@ pub struct Server {
 /// A server between start and stop.
 struct Running {
     chat: Chat,
-    auth: Auth,
     stop: oneshot::Sender<()>,
     served: JoinHandle<anyhow::Result<()>>,
 }
@@ -93,10 +91,6 @@ impl Server {
     /// The core itself, for what would take too long through the door.
     pub fn chat(&self) -> &Chat {
         &self.running().chat
-    }
-
-    pub fn auth(&self) -> &Auth {
-        &self.running().auth
     }
 
     /// Somebody who may do everything; there is no door to become one.
@@ -165,11 +159,11 @@ impl Running {
         let listener = TcpListener::bind(config.server.listen[0]).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let (chat, auth) = (app.chat.clone(), app.auth.clone());
+        let chat = app.chat.clone();
         let served = tokio::spawn(app.serve(vec![listener], async move {
             let _ = stopped.await;
         }));
-        (address, Self { chat, auth, stop, served })
+        (address, Self { chat, stop, served })
     }
 
     async fn stop(self) {

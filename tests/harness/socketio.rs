@@ -26,7 +26,6 @@ use super::{
 pub struct Connecting {
     person: Person,
     transport: Transport,
-    namespace: &'static str,
     auth: Json,
     query: String,
     headers: Vec<(String, String)>,
@@ -37,7 +36,6 @@ impl Connecting {
     pub fn of(person: &Person) -> Self {
         Self {
             transport: Transport::WebSocket,
-            namespace: "/chat",
             auth: json!({ "token": &*person.token }),
             query: String::new(),
             headers: Vec::new(),
@@ -48,11 +46,6 @@ impl Connecting {
 
     pub fn by(mut self, transport: Transport) -> Self {
         self.transport = transport;
-        self
-    }
-
-    pub fn to_namespace(mut self, namespace: &'static str) -> Self {
-        self.namespace = namespace;
         self
     }
 
@@ -94,7 +87,7 @@ impl Connecting {
     }
 
     /// The message of the `connect_error`.
-    pub async fn is_refused(self) -> String {
+    pub async fn fails(self) -> String {
         match self.attempt().await {
             Ok(_) => panic!("the connection was not refused"),
             Err(refusal) => refusal["message"].as_str().expect("a message").to_owned(),
@@ -106,7 +99,6 @@ impl Connecting {
         let engine = engine::open(address, self.transport, &self.query, &self.headers).await;
         let (connected, answer) = oneshot::channel();
         let shared = Arc::new(Shared {
-            namespace: self.namespace,
             username: self.person.username.clone(),
             commands: engine.commands.downgrade(),
             state: Mutex::new(State { acknowledges: self.acknowledges, ..State::default() }),
@@ -122,13 +114,16 @@ impl Connecting {
             next_id: AtomicU64::new(0),
         };
         let auth = if self.auth.is_null() { String::new() } else { self.auth.to_string() };
-        socket.send_packet(format!("40{}{auth}", socket.shared.prefix()));
+        socket.send_packet(format!("40{}{auth}", PREFIX));
         match in_time("an answer to CONNECT", answer).await {
             Ok(answer) => answer.map(|()| socket),
             Err(_) => panic!("the connection was closed instead of an answer to CONNECT"),
         }
     }
 }
+
+/// What stands before everything that belongs to the namespace.
+const PREFIX: &str = "/chat,";
 
 /// What an acknowledgement is called in [`Socket::story`].
 pub const ANSWER: &str = "(answer)";
@@ -143,7 +138,6 @@ pub enum Ended {
 }
 
 struct Shared {
-    namespace: &'static str,
     username: Arc<str>,
     commands: mpsc::WeakUnboundedSender<Command>,
     state: Mutex<State>,
@@ -168,10 +162,6 @@ struct Received {
 }
 
 impl Shared {
-    fn prefix(&self) -> String {
-        if self.namespace == "/" { String::new() } else { format!("{},", self.namespace) }
-    }
-
     fn send(&self, packet: String) {
         if let Some(commands) = self.commands.upgrade() {
             let _ = commands.send(Command::Send(packet));
@@ -180,7 +170,7 @@ impl Shared {
 
     fn answer(&self, id: &str) {
         let answer = json!([{ "success": true, "receiver": &*self.username }]);
-        self.send(format!("43{}{id}{answer}", self.prefix()));
+        self.send(format!("43{}{id}{answer}", PREFIX));
     }
 
     /// What came, for who waits in vain.
@@ -240,8 +230,7 @@ async fn read(
     while let Some(packet) = packets.recv().await {
         let (kind, rest) =
             packet.split_at_checked(2).unwrap_or_else(|| panic!("a strange packet: {packet:?}"));
-        let prefix = shared.prefix();
-        let body = rest.strip_prefix(&prefix).or_else(|| rest.strip_prefix(prefix.trim_end_matches(',')));
+        let body = rest.strip_prefix(PREFIX).or_else(|| rest.strip_prefix(PREFIX.trim_end_matches(',')));
         let body = body.unwrap_or_else(|| panic!("a packet of another namespace: {packet:?}"));
         match kind {
             "40" => {
@@ -349,7 +338,7 @@ impl Socket {
         }
         drop(state);
         let comma = if payload.is_empty() { "" } else { "," };
-        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", self.shared.prefix(), json!(event)));
+        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", PREFIX, json!(event)));
         answer
     }
 
@@ -361,7 +350,7 @@ impl Socket {
 
     /// Sends an event without asking for an acknowledgement.
     pub fn sends_only(&self, event: &str, payload: Json) {
-        self.send_packet(format!("42{}{}", self.shared.prefix(), json!([event, payload])));
+        self.send_packet(format!("42{}{}", PREFIX, json!([event, payload])));
     }
 
     /// The acknowledgement of an event, success or not.
@@ -526,11 +515,6 @@ impl Socket {
         for (_, id) in std::mem::take(&mut state.unanswered) {
             self.shared.answer(&id);
         }
-    }
-
-    /// How many messages came that were left unanswered.
-    pub fn unanswered(&self) -> usize {
-        self.shared.state.lock().unanswered.len()
     }
 
     /// Waits for the end.

@@ -18,7 +18,7 @@ use socketioxide::{
 use super::{
     Gateway,
     chat_ns::outlet::{ChatOutlet, Receipts},
-    dispatch::{ChatSocket, Dispatcher},
+    dispatch::{Dispatcher, Inbox},
     refusal::Refused,
     request::Handshake,
 };
@@ -85,16 +85,16 @@ async fn admit(
     let caller = gateway.auth.credential(Credential::Token(credential), handshake.address).await?;
     let outlet = ChatOutlet::new(gateway, socket, handshake.websocket.clone(), receipts);
     let connection = gateway.chat.connect(caller, Box::new(outlet), options).await?;
-    let state = ChatSocket::new(gateway.clone(), connection, handshake.address);
-    socket.on_fallback(Dispatcher::new(state.clone()));
-    socket.on_disconnect(Leaving(state.clone()));
-    socket.extensions.insert(state);
+    let inbox = Inbox::new(gateway.clone(), connection, handshake.address);
+    socket.on_fallback(Dispatcher::new(inbox.clone()));
+    socket.on_disconnect(Leaving(inbox.clone()));
+    socket.extensions.insert(inbox);
     Ok(())
 }
 
 /// Runs when a socket is gone. Not as a task, as the library would run a function: until it has run,
 /// a client that leaves the namespace and comes back at once would be overlooked.
-struct Leaving(Arc<ChatSocket>);
+struct Leaving(Arc<Inbox>);
 
 impl DisconnectHandler<LocalAdapter, ()> for Leaving {
     fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
@@ -105,8 +105,8 @@ impl DisconnectHandler<LocalAdapter, ()> for Leaving {
 
 /// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled.
 pub async fn open(socket: SocketRef) {
-    if let Some(state) = socket.extensions.get::<Arc<ChatSocket>>() {
-        state.open();
+    if let Some(inbox) = socket.extensions.get::<Arc<Inbox>>() {
+        inbox.open();
     }
 }
 

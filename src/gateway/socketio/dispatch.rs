@@ -8,8 +8,6 @@
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 use socketioxide::{
     adapter::LocalAdapter,
     extract::AckSender,
@@ -18,25 +16,27 @@ use socketioxide::{
 };
 use tracing::Instrument;
 
-use super::{Gateway, chat_ns, refusal::Failure};
+use super::{
+    Gateway,
+    call::{Ack, ChatSocket, Request},
+    chat_ns,
+};
 use crate::{
-    auth::Auth,
-    chat::{Chat, caller::Caller, connection::Connection},
+    chat::connection::Connection,
     error::{Busy, Error, Result, Why},
     limits::EventBudget,
 };
 
-/// One socket in `/chat`.
-pub struct ChatSocket {
-    pub connection: Arc<Connection>,
-    pub address: IpAddr,
+/// The events of one socket, from when they are read until they are handled.
+pub struct Inbox {
+    socket: ChatSocket,
     gateway: Gateway,
     budget: EventBudget,
-    inbox: Mutex<Inbox>,
+    queue: Mutex<Queue>,
 }
 
-/// Events that wait to be handled. While `held`, or while a task works on it, they gather.
-struct Inbox {
+/// Events that wait. While nobody has opened the inbox, or a task works on it, they gather.
+struct Queue {
     waiting: VecDeque<Incoming>,
     busy: bool,
 }
@@ -47,39 +47,27 @@ struct Incoming {
     ack: Ack,
 }
 
-impl ChatSocket {
-    /// Holds events back until [`ChatSocket::open`].
+impl Inbox {
+    /// Holds events back until [`Inbox::open`].
     pub fn new(gateway: Gateway, connection: Arc<Connection>, address: IpAddr) -> Arc<Self> {
         let settings = &gateway.settings;
+        let (chat, auth) = (gateway.chat.clone(), gateway.auth.clone());
         Arc::new(Self {
             budget: EventBudget::new(settings.events_per_second, settings.events_burst),
-            inbox: Mutex::new(Inbox { waiting: VecDeque::new(), busy: true }),
-            connection,
-            address,
+            queue: Mutex::new(Queue { waiting: VecDeque::new(), busy: true }),
+            socket: ChatSocket { connection, address, chat, auth },
             gateway,
         })
     }
 
     /// The CONNECT packet is answered: what was missed goes out, and events are handled.
     pub fn open(self: &Arc<Self>) {
-        self.gateway.chat.open(&self.connection);
+        self.socket.chat.open(&self.socket.connection);
         self.work();
     }
 
     pub fn leave(&self) {
-        self.gateway.chat.disconnect(&self.connection);
-    }
-
-    pub fn chat(&self) -> &Chat {
-        &self.gateway.chat
-    }
-
-    pub fn auth(&self) -> &Auth {
-        &self.gateway.auth
-    }
-
-    pub fn caller(&self) -> Arc<Caller> {
-        self.connection.caller()
+        self.socket.chat.disconnect(&self.socket.connection);
     }
 
     fn receive(self: &Arc<Self>, incoming: Incoming) {
@@ -88,14 +76,14 @@ impl ChatSocket {
             return;
         }
         let begin = {
-            let mut inbox = self.inbox.lock();
-            if inbox.waiting.len() >= self.gateway.settings.waiting_events {
-                drop(inbox);
+            let mut queue = self.queue.lock();
+            if queue.waiting.len() >= self.gateway.settings.waiting_events {
+                drop(queue);
                 incoming.ack.refuse(&Error::Unavailable(Busy::Inbox));
                 return;
             }
-            inbox.waiting.push_back(incoming);
-            !std::mem::replace(&mut inbox.busy, true)
+            queue.waiting.push_back(incoming);
+            !std::mem::replace(&mut queue.busy, true)
         };
         if begin {
             self.work();
@@ -112,31 +100,33 @@ impl ChatSocket {
 
     /// Handles what waits, in order, in a task that ends when nothing does.
     fn work(self: &Arc<Self>) {
-        let socket = self.clone();
-        let span = tracing::info_span!("socket", connection.id = %socket.connection.id, user.id = %socket.connection.user());
+        let inbox = self.clone();
+        let connection = &self.socket.connection;
+        let span =
+            tracing::info_span!("socket", connection.id = %connection.id, user.id = %connection.user());
         let work = async move {
-            while let Some(incoming) = socket.next() {
-                socket.handle(incoming).await;
+            while let Some(incoming) = inbox.next() {
+                inbox.handle(incoming).await;
             }
         };
         self.gateway.shutdown.spawn_command(work.instrument(span));
     }
 
     fn next(&self) -> Option<Incoming> {
-        let mut inbox = self.inbox.lock();
-        let next = inbox.waiting.pop_front();
-        inbox.busy = next.is_some();
+        let mut queue = self.queue.lock();
+        let next = queue.waiting.pop_front();
+        queue.busy = next.is_some();
         next
     }
 
-    async fn handle(self: &Arc<Self>, incoming: Incoming) {
+    async fn handle(&self, incoming: Incoming) {
         let Incoming { packet, ack } = incoming;
         // Asked at the time of the event: the login may have ended since it was read.
-        if !self.connection.is_live() {
+        if !self.socket.connection.is_live() {
             ack.refuse(&Error::Unauthenticated(Why::TokenRevoked));
             return;
         }
-        if self.connection.is_cut() {
+        if self.socket.connection.is_cut() {
             ack.refuse(&Error::Unavailable(Busy::Reconnecting));
             return;
         }
@@ -145,14 +135,14 @@ impl ChatSocket {
                 // Not its name: that is a client's to choose, and clients put anything there.
                 tracing::debug!("handling an event");
                 metrics::counter!("parlor_events_total").increment(1);
-                chat_ns::route(self, request, ack).await;
+                chat_ns::route(&self.socket, request, ack).await;
             }
             Err(err) => ack.refuse(&err),
         }
     }
 }
 
-impl Drop for ChatSocket {
+impl Drop for Inbox {
     // Also where the CONNECT packet could not be answered, which nobody is told about.
     fn drop(&mut self) {
         self.leave();
@@ -161,89 +151,19 @@ impl Drop for ChatSocket {
 
 /// Registered once per socket as its fallback: it hears every event, in the order of the wire.
 pub struct Dispatcher {
-    socket: Arc<ChatSocket>,
+    inbox: Arc<Inbox>,
 }
 
 impl Dispatcher {
-    pub fn new(socket: Arc<ChatSocket>) -> Self {
-        Self { socket }
+    pub fn new(inbox: Arc<Inbox>) -> Self {
+        Self { inbox }
     }
 }
 
 impl MessageHandler<LocalAdapter, ()> for Dispatcher {
     fn call(&self, socket: Arc<Socket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
-        let ack = Ack { sender, connection: self.socket.connection.clone() };
-        self.socket.receive(Incoming { packet, ack });
-    }
-}
-
-/// An event's name and its payload, undecoded.
-pub struct Request<'a> {
-    pub event: &'a str,
-    payload: Option<&'a RawValue>,
-}
-
-impl<'a> Request<'a> {
-    fn read(packet: &'a Value) -> Result<Self> {
-        let (Value::Str(text, attachments), true) = (packet, true) else {
-            return Err(Error::invalid("payload", "must be JSON"));
-        };
-        if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
-            return Err(Error::invalid("payload", "must be JSON without binary attachments"));
-        }
-        let parts: Vec<&RawValue> = serde_json::from_str(text.as_str())
-            .map_err(|err| Error::invalid("payload", format!("is not JSON: {err}")))?;
-        let name = parts.first().map(|name| name.get()).unwrap_or_default();
-        // A name with escapes in it is none of ours.
-        let event = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or_default();
-        Ok(Self { event, payload: parts.get(1).copied() })
-    }
-
-    /// The payload; a missing one and `null` count as `{}`.
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
-        let json = self.payload.map(RawValue::get).filter(|json| *json != "null").unwrap_or("{}");
-        if !json.starts_with('{') {
-            return Err(Error::invalid("payload", "must be an object"));
-        }
-        serde_json::from_str(json).map_err(|err| {
-            // Where in the text it was helps nobody: clients send objects, not text.
-            let reason = err.to_string();
-            let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-            Error::invalid("payload", reason)
-        })
-    }
-}
-
-/// The answer to one event. A queue too full for it cuts the connection: its client must not wait
-/// for an answer that never comes, and asks again when it is back.
-pub struct Ack {
-    sender: AckSender,
-    connection: Arc<Connection>,
-}
-
-#[derive(Serialize)]
-struct Success<T> {
-    success: bool,
-    response: T,
-}
-
-impl Ack {
-    pub fn succeed<T: Serialize>(self, response: T) {
-        self.send(&Success { success: true, response });
-    }
-
-    /// A connection that is about to go is not answered: a client that retries takes a refusal as
-    /// final, and silence as a reason to send again when it is back.
-    pub fn refuse(self, error: &Error) {
-        if !matches!(error, Error::Unavailable(Busy::Draining | Busy::Reconnecting)) {
-            self.send(&Failure::of(error));
-        }
-    }
-
-    fn send<T: Serialize>(self, answer: &T) {
-        if self.sender.send(answer).is_err() {
-            self.connection.cut("its queue is full");
-        }
+        let ack = Ack::new(sender, self.inbox.socket.connection.clone());
+        self.inbox.receive(Incoming { packet, ack });
     }
 }

@@ -1,6 +1,7 @@
 //! The Socket.IO gateway: builds the engine with every transport limit, mounts the namespaces, and
 //! knows how to cut a session off.
 
+mod call;
 mod chat_ns;
 mod connect;
 mod dispatch;

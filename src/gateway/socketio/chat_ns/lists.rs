@@ -1,8 +1,6 @@
 //! `listGroups`, `listUsers` and `listRooms`: whole lists in one array. Who has more than fits into
 //! a packet pages through them over HTTP.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
 use crate::{
@@ -13,7 +11,7 @@ use crate::{
     },
     error::Result,
     gateway::{
-        socketio::dispatch::{Ack, ChatSocket, Request},
+        socketio::call::{Ack, ChatSocket, Request},
         wire::{ConversationView, GroupView, UserView},
     },
 };
@@ -26,10 +24,10 @@ struct Search {
     search: Option<String>,
 }
 
-pub async fn groups(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn groups(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let groups = async {
         let Search { search } = request.decode()?;
-        all_groups(socket.chat(), &socket.caller(), search).await
+        all_groups(&socket.chat, &socket.caller(), search).await
     };
     match groups.await {
         Ok(groups) => ack.succeed(groups.iter().map(GroupView::of).collect::<Vec<_>>()),
@@ -51,11 +49,11 @@ async fn all_groups(chat: &Chat, caller: &Caller, search: Option<String>) -> Res
     }
 }
 
-pub async fn users(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn users(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let users = async {
         let Search { search } = request.decode()?;
-        all_users(socket.chat(), &caller, search).await
+        all_users(&socket.chat, &caller, search).await
     };
     match users.await {
         Ok(users) => {
@@ -79,8 +77,8 @@ async fn all_users(chat: &Chat, caller: &Caller, search: Option<String>) -> Resu
     }
 }
 
-pub async fn rooms(socket: &Arc<ChatSocket>, _: Request<'_>, ack: Ack) {
-    match socket.chat().conversations(&socket.caller()).await {
+pub async fn rooms(socket: &ChatSocket, _: Request<'_>, ack: Ack) {
+    match socket.chat.conversations(&socket.caller()).await {
         Ok(conversations) => ack.succeed(ConversationView::list(&conversations)),
         Err(err) => ack.refuse(&err),
     }

@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     gateway::{
-        socketio::dispatch::{Ack, ChatSocket, Request},
+        socketio::call::{Ack, ChatSocket, Request},
         wire::{HistoryView, MessageView},
     },
 };
@@ -39,24 +39,24 @@ fn decode(request: &Request<'_>) -> Result<(String, Content)> {
     Ok((receiver, request.decode()?))
 }
 
-pub async fn private(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn private(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let wanted = decode(&request).map(|(receiver, content)| (Place::User(receiver), content));
     send(socket, wanted, ack).await;
 }
 
-pub async fn group(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn group(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let wanted =
         decode(&request).and_then(|(receiver, content)| Ok((Place::Room(group_id(&receiver)?), content)));
     send(socket, wanted, ack).await;
 }
 
-pub async fn lobby(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn lobby(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let wanted = request.decode().map(|content| (Place::Lobby, content));
     send(socket, wanted, ack).await;
 }
 
-async fn send(socket: &Arc<ChatSocket>, wanted: Result<(Place, Content)>, ack: Ack) {
-    let limit = socket.chat().content_bytes();
+async fn send(socket: &ChatSocket, wanted: Result<(Place, Content)>, ack: Ack) {
+    let limit = socket.chat.content_bytes();
     let (place, draft) = match wanted.and_then(|(place, content)| Ok((place, draft(content, limit)?))) {
         Ok(wanted) => wanted,
         Err(err) => return ack.refuse(&err),
@@ -65,7 +65,7 @@ async fn send(socket: &Arc<ChatSocket>, wanted: Result<(Place, Content)>, ack: A
         Ok(message) => ack.succeed(MessageView::of(&message)),
         Err(err) => ack.refuse(&err),
     });
-    socket.chat().send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
+    socket.chat.send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
 }
 
 fn draft(content: Content, limit: usize) -> Result<Draft> {
@@ -91,13 +91,13 @@ struct Wanted {
     limit: Option<u32>,
 }
 
-pub async fn history(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn history(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let read = async {
         let Wanted { lobby, before, after, limit } = request.decode()?;
         let place = if lobby { Place::Lobby } else { request.decode::<Addressed>()?.place()? };
         let seq = |seq: Option<u32>| seq.map(|seq| Seq(seq.into()));
         let query = HistoryQuery { before: seq(before), after: seq(after), limit: limit.map(Into::into) };
-        socket.chat().history(&socket.caller(), place, query).await
+        socket.chat.history(&socket.caller(), place, query).await
     };
     match read.await {
         Ok(page) => ack.succeed(HistoryView::of(&page)),

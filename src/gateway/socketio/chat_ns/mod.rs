@@ -9,19 +9,17 @@ mod render;
 mod rooms;
 mod session;
 
-use std::sync::Arc;
-
 use entity::RoomId;
 use serde::Deserialize;
 
-use super::dispatch::{Ack, ChatSocket, Request};
+use super::call::{Ack, ChatSocket, Request};
 use crate::{
     chat::Place,
     error::{Error, Noun, Result},
 };
 
 /// Handles one event and answers it, at once or, for a message, when it is stored.
-pub async fn route(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn route(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     match request.event {
         "privateMessage" => messages::private(socket, request, ack).await,
         "groupMessage" => messages::group(socket, request, ack).await,

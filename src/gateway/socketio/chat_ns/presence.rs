@@ -1,22 +1,20 @@
 //! `typing`.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 
 use super::Addressed;
-use crate::gateway::socketio::dispatch::{Ack, ChatSocket, Request};
+use crate::gateway::socketio::call::{Ack, ChatSocket, Request};
 
 #[derive(Deserialize)]
 struct Typing {
     typing: bool,
 }
 
-pub async fn typing(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn typing(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let told = async {
         let Typing { typing } = request.decode()?;
         let place = request.decode::<Addressed>()?.place()?;
-        socket.chat().typing(&socket.caller(), Some(&socket.connection), place, typing).await
+        socket.chat.typing(&socket.caller(), Some(&socket.connection), place, typing).await
     };
     match told.await {
         Ok(()) => ack.succeed(()),

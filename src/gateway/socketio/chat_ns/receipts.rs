@@ -1,6 +1,6 @@
 //! `markRead` and `delivered`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use entity::{RoomId, Seq};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Addressed, group_id};
 use crate::{
     error::{Error, Noun, Result},
-    gateway::socketio::dispatch::{Ack, ChatSocket, Request},
+    gateway::socketio::call::{Ack, ChatSocket, Request},
 };
 
 /// A seq as clients send it: never negative, never broken.
@@ -34,11 +34,11 @@ struct Standing {
     seq: Seq,
 }
 
-pub async fn mark_read(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn mark_read(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let read = async {
         let UpTo { seq } = request.decode()?;
         let place = request.decode::<Addressed>()?.place()?;
-        socket.chat().mark_read(&socket.caller(), Some(&socket.connection), place, seq.0).await
+        socket.chat.mark_read(&socket.caller(), Some(&socket.connection), place, seq.0).await
     };
     match read.await {
         Ok(seq) => ack.succeed(Standing { seq }),
@@ -59,7 +59,7 @@ struct Standings {
     rooms: BTreeMap<RoomId, Seq>,
 }
 
-pub async fn delivered(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn delivered(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let delivered = match request.decode::<Delivered>() {
         Ok(delivered) => delivered,
         Err(err) => return ack.refuse(&err),
@@ -82,13 +82,13 @@ async fn many(socket: &ChatSocket, rooms: BTreeMap<String, Up>) -> Result<BTreeM
     for (room, Up(seq)) in rooms {
         wanted.push((group_id(&room).map_err(|_| Error::NotFound(Noun::Room))?, seq));
     }
-    let standings = socket.chat().delivered(&socket.caller(), Some(&socket.connection), wanted).await?;
+    let standings = socket.chat.delivered(&socket.caller(), Some(&socket.connection), wanted).await?;
     Ok(standings.into_iter().collect())
 }
 
 async fn one(socket: &ChatSocket, room: &str, seq: Seq) -> Result<Seq> {
     let room = room.parse().map_err(|_| Error::NotFound(Noun::Room))?;
     let standings =
-        socket.chat().delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;
+        socket.chat.delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;
     Ok(standings.first().map_or(Seq::ZERO, |(_, seq)| *seq))
 }

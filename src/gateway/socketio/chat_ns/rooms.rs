@@ -1,8 +1,6 @@
 //! `createGroup`, `joinGroup`, `leaveGroup`, `updateGroup`, `deleteGroup`, `addMembers` and
 //! `removeMember`.
 
-use std::sync::Arc;
-
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
@@ -11,7 +9,7 @@ use crate::{
     chat::{GroupChange, GroupRef, NewGroup, nouns::Group, text::GroupName},
     error::{Error, Result},
     gateway::{
-        socketio::dispatch::{Ack, ChatSocket, Request},
+        socketio::call::{Ack, ChatSocket, Request},
         wire::{GroupView, UserRef},
     },
 };
@@ -32,19 +30,19 @@ struct Create {
     group_id: Option<String>,
 }
 
-pub async fn create(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn create(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let create: Create = request.decode()?;
         let caller = socket.caller();
         match (create.group_id, create.group_name) {
-            (Some(id), _) => socket.chat().announce_group(&caller, group_id(&id)?).await,
+            (Some(id), _) => socket.chat.announce_group(&caller, group_id(&id)?).await,
             (None, Some(name)) => {
                 let new = NewGroup {
                     name: GroupName::parse(&name)?,
                     users: UserRef::usernames(create.users.unwrap_or_default()),
                     password: create.password,
                 };
-                socket.chat().create_group(&caller, new).await
+                socket.chat.create_group(&caller, new).await
             }
             (None, None) => Err(Error::invalid("groupName", "is missing")),
         }
@@ -60,7 +58,7 @@ struct Join {
     password: Option<SecretString>,
 }
 
-pub async fn join(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn join(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let join: Join = request.decode()?;
         let group = match (join.group_id, join.group_name) {
@@ -68,7 +66,7 @@ pub async fn join(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
             (None, Some(name)) => GroupRef::Name(name),
             (None, None) => return Err(Error::invalid("groupId", "is missing, and so is groupName")),
         };
-        socket.chat().join(&socket.caller(), group, join.password).await
+        socket.chat.join(&socket.caller(), group, join.password).await
     };
     answer(ack, group.await);
 }
@@ -79,18 +77,18 @@ struct Named {
     group_id: String,
 }
 
-pub async fn leave(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn leave(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let named: Named = request.decode()?;
-        socket.chat().leave(&socket.caller(), group_id(&named.group_id)?).await
+        socket.chat.leave(&socket.caller(), group_id(&named.group_id)?).await
     };
     answer(ack, group.await);
 }
 
-pub async fn delete(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn delete(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let named: Named = request.decode()?;
-        socket.chat().delete_group(&socket.caller(), group_id(&named.group_id)?).await
+        socket.chat.delete_group(&socket.caller(), group_id(&named.group_id)?).await
     };
     answer(ack, group.await);
 }
@@ -113,14 +111,14 @@ where
     Option::deserialize(input).map(Some)
 }
 
-pub async fn update(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn update(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let update: Update = request.decode()?;
         let change = GroupChange {
             name: update.group_name.as_deref().map(GroupName::parse).transpose()?,
             password: update.password,
         };
-        socket.chat().update_group(&socket.caller(), group_id(&update.group_id)?, change).await
+        socket.chat.update_group(&socket.caller(), group_id(&update.group_id)?, change).await
     };
     answer(ack, group.await);
 }
@@ -132,11 +130,11 @@ struct AddMembers {
     users: Vec<UserRef>,
 }
 
-pub async fn add_members(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn add_members(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let add: AddMembers = request.decode()?;
         let users = UserRef::usernames(add.users);
-        socket.chat().add_members(&socket.caller(), group_id(&add.group_id)?, users).await
+        socket.chat.add_members(&socket.caller(), group_id(&add.group_id)?, users).await
     };
     answer(ack, group.await);
 }
@@ -148,10 +146,10 @@ struct RemoveMember {
     username: String,
 }
 
-pub async fn remove_member(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn remove_member(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     let group = async {
         let remove: RemoveMember = request.decode()?;
-        socket.chat().remove_member(&socket.caller(), group_id(&remove.group_id)?, &remove.username).await
+        socket.chat.remove_member(&socket.caller(), group_id(&remove.group_id)?, &remove.username).await
     };
     answer(ack, group.await);
 }

@@ -1,7 +1,5 @@
 //! `refreshToken`: a newer token under a socket that lives on.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -10,7 +8,7 @@ use crate::{
     auth::Credential,
     error::Result,
     gateway::{
-        socketio::dispatch::{Ack, ChatSocket, Request},
+        socketio::call::{Ack, ChatSocket, Request},
         wire::Time,
     },
 };
@@ -26,7 +24,7 @@ struct Refreshed {
     expires_at: Time,
 }
 
-pub async fn refresh_token(socket: &Arc<ChatSocket>, request: Request<'_>, ack: Ack) {
+pub async fn refresh_token(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     match refresh(socket, request).await {
         Ok(expires_at) => ack.succeed(Refreshed { expires_at: Time(expires_at) }),
         Err(err) => ack.refuse(&err),
@@ -35,8 +33,8 @@ pub async fn refresh_token(socket: &Arc<ChatSocket>, request: Request<'_>, ack: 
 
 async fn refresh(socket: &ChatSocket, request: Request<'_>) -> Result<DateTime<Utc>> {
     let Refresh { token } = request.decode()?;
-    let newer = socket.auth().credential(Credential::Token(token), socket.address).await?;
+    let newer = socket.auth.credential(Credential::Token(token), socket.address).await?;
     let expires_at = newer.expires_at;
-    socket.chat().refresh(&socket.connection, newer)?;
+    socket.chat.refresh(&socket.connection, newer)?;
     Ok(expires_at)
 }

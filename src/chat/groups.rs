@@ -1,0 +1,432 @@
+//! Groups: create, join, leave, change, delete, list. Who is in them is changed in `membership`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use entity::{
+    RoomId, Seq, UserId,
+    member::{self, Role},
+    room, user,
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    sea_query::{Expr, ExprTrait, Func},
+};
+use secrecy::SecretString;
+
+use super::{
+    Chat, Core,
+    caller::Caller,
+    event::{Change, Event},
+    members::{Action, may},
+    membership::{insert_members, lock_members, next_version},
+    nouns::{Group, Member, Page},
+    rooms::new_room,
+    roster::Roster,
+    rosters::{Held, LISTED, names_of},
+    text::{self, GroupName},
+    users::{LIST_MOST, LIST_USUAL, containing},
+};
+use crate::{
+    error::{Clash, Denial, Error, Noun, OnUnique, Result},
+    password,
+};
+
+/// A group to be made; the caller owns it and is in it.
+#[derive(Debug)]
+pub struct NewGroup {
+    pub name: GroupName,
+    /// Usernames of further members.
+    pub users: Vec<String>,
+    /// What who joins must know; none for an open group.
+    pub password: Option<SecretString>,
+}
+
+/// What a group is found by.
+#[derive(Clone, Debug)]
+pub enum GroupRef {
+    Id(RoomId),
+    Name(String),
+}
+
+/// What to change of a group; `Some(None)` removes the password.
+#[derive(Debug, Default)]
+pub struct GroupChange {
+    pub name: Option<GroupName>,
+    pub password: Option<Option<SecretString>>,
+}
+
+/// Which part of the list of groups.
+#[derive(Debug, Default)]
+pub struct ListGroups {
+    /// Part of a name.
+    pub search: Option<String>,
+    pub limit: Option<u64>,
+    /// The `next` of the part before.
+    pub after: Option<String>,
+}
+
+impl Chat {
+    /// Makes a group and tells its members, and everyone that there is one more to join.
+    ///
+    /// # Errors
+    /// `conflict` where the name is taken; `not_found` where a user does not exist.
+    pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group> {
+        let core = &self.core;
+        let password_hash = core.room_hash(new.password).await?;
+        let users = core.users_named(&new.users).await?;
+        if users.len() >= core.settings.group_members {
+            return Err(Error::invalid("users", "are too many for one group"));
+        }
+        let now = core.clock.now();
+        let room = RoomId::new();
+        let tx = core.db.begin().await?;
+        let row = room::ActiveModel {
+            id: Set(room),
+            name: Set(Some(new.name.as_str().to_owned())),
+            name_key: Set(Some(new.name.as_str().to_owned())),
+            password_hash: Set(password_hash),
+            owner_id: Set(Some(caller.user)),
+            ..new_room(room::Kind::Group, now)
+        };
+        let row = row.insert(&tx).await.on_unique(Clash::GroupNameTaken)?;
+        let mut members = vec![(caller.user, Role::Owner)];
+        let others = users.iter().map(|user| user.id).filter(|user| *user != caller.user);
+        members.extend(others.map(|user| (user, Role::Member)));
+        insert_members(&tx, &row, &members, now).await?;
+        tx.commit().await?;
+
+        let roster = core.roster(room).await?;
+        for (user, _) in &members {
+            core.attach_user(*user, &roster, Seq::ZERO);
+        }
+        let group = core.group_as_stored(row, &roster).await;
+        core.announce(&group, members.iter().map(|(user, _)| *user));
+        core.rooms_changed(&group, Change::Created);
+        Ok(group)
+    }
+
+    /// Tells a group's members of it, once more.
+    pub async fn announce_group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
+        let core = &self.core;
+        let roster = core.group_roster(group).await?;
+        may(roster.role(caller.user), Action::Announce)?;
+        let group = core.group_noun(core.group_row(group).await?).await?;
+        core.announce(&group, roster.names().into_keys());
+        Ok(group)
+    }
+
+    /// Comes into a group. Who is in already stays in, whatever the password.
+    ///
+    /// # Errors
+    /// `wrong_password`, also where one is needed and none was given; `rate_limited` after too many
+    /// of these; `not_found`.
+    pub async fn join(
+        &self,
+        caller: &Caller,
+        group: GroupRef,
+        password: Option<SecretString>,
+    ) -> Result<Group> {
+        let core = &self.core;
+        let row = match group {
+            GroupRef::Id(id) => core.group_row(id).await?,
+            GroupRef::Name(name) => core.group_row_named(&name).await?,
+        };
+        let roster = core.group_roster(row.id).await?;
+        if roster.role(caller.user).is_none() {
+            core.check_room_password(caller, row.password_hash.clone(), password).await?;
+            core.put_in(row.id, &[(caller.user, caller.username.clone())], None).await?;
+        }
+        Ok(core.group_as_stored(row, &roster).await)
+    }
+
+    /// Goes out of a group. The owner's place passes to an admin or the member who has been in
+    /// longest; a group that nobody is left in is deleted. Answers how the group stood then.
+    pub async fn leave(&self, caller: &Caller, group: RoomId) -> Result<Group> {
+        let core = &self.core;
+        let roster = core.group_roster(group).await?;
+        if roster.role(caller.user).is_none() {
+            return Err(Error::Forbidden(Denial::NotAMember));
+        }
+        let row = core.take_out(group, caller.user, &caller.username).await?;
+        Ok(core.group_as_stored(row, &roster).await.public())
+    }
+
+    /// Renames a group, or changes or removes its password.
+    pub async fn update_group(&self, caller: &Caller, group: RoomId, change: GroupChange) -> Result<Group> {
+        let core = &self.core;
+        may(core.group_roster(group).await?.role(caller.user), Action::Update)?;
+        let password_hash = match change.password {
+            Some(password) => Some(core.room_hash(password).await?),
+            None => None,
+        };
+        // Hashing takes its time; what holds now is asked again.
+        let held = core.hold_group(group).await?;
+        may(held.roster.role(caller.user), Action::Update)?;
+        // Only what was named: the writer moves the other columns all the time.
+        let mut row = room::ActiveModel { id: Set(group), ..Default::default() };
+        if let Some(name) = change.name {
+            row.name = Set(Some(name.as_str().to_owned()));
+            row.name_key = Set(Some(name.as_str().to_owned()));
+        }
+        if let Some(password_hash) = password_hash {
+            row.password_hash = Set(password_hash);
+        }
+        if row.is_changed() {
+            let changed = room::Entity::update_many()
+                .set(row)
+                .filter(room::COLUMN.id.eq(group))
+                .filter(room::COLUMN.deleted_at.is_null())
+                .exec(core.db.writer())
+                .await
+                .on_unique(Clash::GroupNameTaken)?;
+            if changed.rows_affected == 0 {
+                return Err(Error::NotFound(Noun::Group));
+            }
+        }
+        let group = core.group_noun(core.group_row(group).await?).await?;
+        core.rooms_changed(&group, Change::Updated);
+        Ok(group)
+    }
+
+    /// Ends a group. What was said in it stays in the database; nobody is in it any more.
+    pub async fn delete_group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
+        let core = &self.core;
+        let held = core.hold_group(group).await?;
+        may(held.roster.role(caller.user), Action::Delete)?;
+        let noun = core.group_noun(core.group_row(group).await?).await?;
+        let tx = core.db.begin().await?;
+        next_version(&tx, group).await?;
+        lock_members(&tx, group).await?;
+        core.delete_row(&tx, group).await?;
+        core.commit_in(tx, group).await?;
+        let listeners = held.roster.delete();
+        core.detach(&listeners, &held.roster);
+        core.rooms_changed(&noun, Change::Deleted);
+        Ok(noun.public())
+    }
+
+    /// Puts users into a group, without its password.
+    pub async fn add_members(&self, caller: &Caller, group: RoomId, usernames: Vec<String>) -> Result<Group> {
+        let core = &self.core;
+        let roster = core.group_roster(group).await?;
+        may(roster.role(caller.user), Action::AddMembers)?;
+        let users = core.users_named(&usernames).await?;
+        let users: Vec<(UserId, Arc<str>)> =
+            users.into_iter().map(|row| (row.id, row.username.into())).collect();
+        let row = core.group_row(group).await?;
+        let added = core.put_in(group, &users, Some(caller.user)).await?;
+        let group = core.group_as_stored(row, &roster).await;
+        core.announce(&group, added.into_iter());
+        Ok(group)
+    }
+
+    /// Puts a user out of a group; their sockets stop hearing it at once.
+    pub async fn remove_member(&self, caller: &Caller, group: RoomId, username: &str) -> Result<Group> {
+        let core = &self.core;
+        let roster = core.group_roster(group).await?;
+        let own = roster.role(caller.user);
+        let target = core.user_named(username).await?;
+        let role = roster.role(target.id);
+        may(own, Action::Remove(role.unwrap_or(Role::Member)))?;
+        if role.is_none() {
+            return Err(Error::NotFound(Noun::User));
+        }
+        let row = core.take_out(group, target.id, &target.username).await?;
+        Ok(core.group_as_stored(row, &roster).await)
+    }
+
+    /// One group: its members see who is in it.
+    pub async fn group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
+        let core = &self.core;
+        let row = core.group_row(group).await?;
+        let roster = core.group_roster(group).await?;
+        let group = core.group_noun(row).await?;
+        Ok(if roster.role(caller.user).is_some() { group } else { group.public() })
+    }
+
+    /// The groups that can be joined, in order of their names, part by part.
+    pub async fn groups(&self, _caller: &Caller, list: ListGroups) -> Result<Page<Group>> {
+        let core = &self.core;
+        let limit = list.limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let mut query = room::live()
+            .filter(room::COLUMN.kind.eq(room::Kind::Group))
+            .order_by_asc(room::COLUMN.name_key)
+            .limit(limit + 1);
+        if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
+            query = query.filter(room::COLUMN.name_key.gt(after));
+        }
+        if let Some(search) = list.search.filter(|search| !search.is_empty()) {
+            if !text::is_storable(&search) {
+                return Ok(Page { items: Vec::new(), next: None });
+            }
+            let name = Func::lower(Expr::col((room::Entity, room::Column::Name)));
+            query = query.filter(Expr::expr(name).like(containing(&search)));
+        }
+        let mut rows = query.all(core.db.reader()).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).and_then(|row| row.name_key.clone());
+        Ok(Page { items: core.group_nouns(rows).await?, next })
+    }
+
+    /// Who is in a room, in order of their names, part by part; for its members.
+    pub async fn members(
+        &self,
+        caller: &Caller,
+        room: RoomId,
+        limit: Option<u64>,
+        after: Option<String>,
+    ) -> Result<Page<Member>> {
+        let core = &self.core;
+        core.roster_for(caller, room).await?;
+        let limit = limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let mut query = member::of_rooms([room])
+            .find_also_related(user::Entity)
+            .order_by_asc(user::COLUMN.username_key)
+            .limit(limit + 1);
+        if let Some(after) = after.filter(|after| text::is_storable(after)) {
+            query = query.filter(user::COLUMN.username_key.gt(after));
+        }
+        let mut rows = query.all(core.db.reader()).await?;
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let items: Vec<Member> = rows
+            .into_iter()
+            .filter_map(|(row, user)| Some(Member { user: core.user_noun(user?), row }))
+            .collect();
+        let next = items.last().filter(|_| more).map(|member| member.user.row.username_key.clone());
+        Ok(Page { items, next })
+    }
+}
+
+impl Core {
+    /// The roster of a group that exists.
+    async fn group_roster(&self, group: RoomId) -> Result<Arc<Roster>> {
+        let roster = self.rosters.get(self.db.reader(), group).await?;
+        roster
+            .filter(|roster| roster.kind == room::Kind::Group && !roster.is_deleted())
+            .ok_or(Error::NotFound(Noun::Group))
+    }
+
+    pub(super) async fn hold_group(&self, group: RoomId) -> Result<Held<'_>> {
+        let held = self.rosters.hold(self.db.reader(), group).await?;
+        held.filter(|held| held.roster.kind == room::Kind::Group).ok_or(Error::NotFound(Noun::Group))
+    }
+
+    pub(super) async fn group_row(&self, group: RoomId) -> Result<room::Model> {
+        let row = room::live()
+            .filter(room::COLUMN.id.eq(group))
+            .filter(room::COLUMN.kind.eq(room::Kind::Group))
+            .one(self.db.reader())
+            .await?;
+        row.ok_or(Error::NotFound(Noun::Group))
+    }
+
+    async fn group_row_named(&self, name: &str) -> Result<room::Model> {
+        if !text::is_storable(name) {
+            return Err(Error::NotFound(Noun::Group));
+        }
+        let row = room::live().filter(room::COLUMN.name_key.eq(name)).one(self.db.reader()).await?;
+        row.ok_or(Error::NotFound(Noun::Group))
+    }
+
+    async fn room_hash(&self, password: Option<SecretString>) -> Result<Option<String>> {
+        match password {
+            None => Ok(None),
+            Some(password) => {
+                password::check_room(&password)?;
+                Ok(Some(self.passwords.hash(password).await?))
+            }
+        }
+    }
+
+    async fn check_room_password(
+        &self,
+        caller: &Caller,
+        hash: Option<String>,
+        password: Option<SecretString>,
+    ) -> Result<()> {
+        let Some(hash) = hash else { return Ok(()) };
+        // No guess, so it does not count as one.
+        let Some(password) = password else { return Err(Error::Forbidden(Denial::WrongPassword)) };
+        let attempt = self.failures.attempt(&format!("room passwords of {}", caller.user), caller.address)?;
+        match self.passwords.verify(password, Some(hash)).await {
+            Ok(true) => {
+                attempt.succeeded();
+                Ok(())
+            }
+            Ok(false) => Err(Error::Forbidden(Denial::WrongPassword)),
+            Err(err) => {
+                // Not checked, so not wrong either.
+                attempt.withdraw();
+                Err(err)
+            }
+        }
+    }
+
+    fn announce(&self, group: &Group, users: impl Iterator<Item = UserId>) {
+        self.hub.tell_users(users, Event::NewGroup(group.clone()));
+    }
+
+    pub(super) fn rooms_changed(&self, group: &Group, change: Change) {
+        self.hub.tell_everyone(Event::RoomsChanged { group: group.public(), change }, None);
+    }
+
+    /// A group as its members see it.
+    pub(super) async fn group_noun(&self, row: room::Model) -> Result<Group> {
+        let users: Vec<user::Model> = user::live()
+            .join(JoinType::InnerJoin, user::Relation::Member.def())
+            .filter(member::COLUMN.room_id.eq(row.id))
+            .order_by_asc(member::COLUMN.joined_at)
+            .order_by_asc(user::COLUMN.username_key)
+            .limit(Group::USERS as u64)
+            .all(self.db.reader())
+            .await?;
+        let users = users.into_iter().map(|row| self.user_noun(row)).collect();
+        let group = self.group_nouns(vec![row]).await?.pop().ok_or(Error::NotFound(Noun::Group))?;
+        Ok(Group { users: Some(users), ..group })
+    }
+
+    /// A group after a change that is stored already: the answer must not be a failure any more, so
+    /// what cannot be read is left out.
+    async fn group_as_stored(&self, row: room::Model, roster: &Roster) -> Group {
+        match self.group_noun(row.clone()).await {
+            Ok(group) => group,
+            Err(err) => {
+                tracing::warn!(error = ?err, room.id = %row.id, "answered without the members");
+                let names = roster.names();
+                let owner = row.owner_id.and_then(|owner| names.get(&owner).cloned()).unwrap_or_default();
+                Group { owner, member_count: names.len() as u64, users: None, row }
+            }
+        }
+    }
+
+    /// Groups as everyone sees them.
+    pub(super) async fn group_nouns(&self, rows: Vec<room::Model>) -> Result<Vec<Group>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owners = names_of(self.db.reader(), rows.iter().filter_map(|row| row.owner_id).collect()).await?;
+        let mut counts: HashMap<RoomId, i64> = HashMap::with_capacity(rows.len());
+        for part in rows.chunks(LISTED) {
+            let part: Vec<(RoomId, i64)> = member::of_rooms(part.iter().map(|row| row.id))
+                .select_only()
+                .column(member::Column::RoomId)
+                .column_as(Expr::cust("COUNT(*)"), "count")
+                .group_by(member::Column::RoomId)
+                .into_tuple()
+                .all(self.db.reader())
+                .await?;
+            counts.extend(part);
+        }
+        let noun = |row: room::Model| Group {
+            owner: row.owner_id.and_then(|owner| owners.get(&owner).cloned()).unwrap_or_default(),
+            member_count: counts.get(&row.id).and_then(|count| u64::try_from(*count).ok()).unwrap_or(0),
+            users: None,
+            row,
+        };
+        Ok(rows.into_iter().map(noun).collect())
+    }
+}
