@@ -39,9 +39,10 @@ fn run_suite(postgres: Option<&str>) {
     let output = npm.stdin(Stdio::null()).output().expect("npm can be run");
     let text = String::from_utf8_lossy(&output.stdout);
     let failed = text.lines().any(|line| line.trim_start().starts_with("not ok"));
-    let tests = text.lines().find_map(|line| line.strip_prefix("# tests ")).map_or(0, |count| {
-        count.trim().parse::<u32>().unwrap_or(0)
-    });
+    let tests = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# tests "))
+        .map_or(0, |count| count.trim().parse::<u32>().unwrap_or(0));
     assert!(
         output.status.success() && !failed && tests > 0,
         "{tests} tests ran, and not all passed:\n{text}\n{}",

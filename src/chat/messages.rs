@@ -189,7 +189,7 @@ impl Core {
             None => match place {
                 Place::User(name) => {
                     let other = self.user_named(name).await?;
-                    self.open_direct(caller, connection, &other).await?
+                    self.open_direct(caller, &other).await?
                 }
                 _ => return Err(Error::NotFound(Noun::Room)),
             },

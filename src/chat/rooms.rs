@@ -6,10 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq, UserId, member::Role, room, user};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 
-use super::{
-    Core, caller::Caller, connection::Connection, membership::insert_members, roster::Roster,
-    rosters::Rosters,
-};
+use super::{Core, caller::Caller, membership::insert_members, roster::Roster, rosters::Rosters};
 use crate::{
     clock::Clock,
     db::Db,
@@ -40,7 +37,6 @@ impl Core {
     pub(super) async fn open_direct(
         self: &Arc<Self>,
         caller: &Caller,
-        connection: Option<&Arc<Connection>>,
         other: &user::Model,
     ) -> Result<Arc<Roster>> {
         let users = [caller.user, other.id];
@@ -51,9 +47,6 @@ impl Core {
         let roster = self.roster(room).await?;
         for user in users {
             self.attach_user(user, &roster, Seq::ZERO);
-        }
-        if let Some(connection) = connection {
-            self.attach(connection, &roster, Seq::ZERO);
         }
         Ok(roster)
     }
