@@ -1,6 +1,6 @@
 //! What must be impossible, tried.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
@@ -134,19 +134,17 @@ async fn a_wrong_password_takes_as_long_as_an_unknown_user() {
     })
     .await;
     server.person("ada").await;
-    let time = async |username: &str| {
-        let mut times = Vec::new();
-        for _ in 0..15 {
+    // The quickest of many, taken in turns: what else the machine does only makes them slower.
+    let (mut known, mut unknown) = (Duration::MAX, Duration::MAX);
+    for _ in 0..20 {
+        for (username, quickest) in [("ada", &mut known), ("nobody", &mut unknown)] {
             let began = Instant::now();
             Person::tries_to_log_in(&server, username, "wrong password").await.is(401);
-            times.push(began.elapsed());
+            *quickest = began.elapsed().min(*quickest);
         }
-        times.sort_unstable();
-        times[times.len() / 2]
-    };
-    let (known, unknown) = (time("ada").await, time("nobody").await);
+    }
     let ratio = known.as_secs_f64() / unknown.as_secs_f64();
-    assert!((0.4..2.5).contains(&ratio), "{known:?} and {unknown:?}");
+    assert!((0.5..2.0).contains(&ratio), "{known:?} and {unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! Who is connected here, by user. Tells events to users and to everyone; rooms tell their own
-//! listeners (roster.rs).
+//! listeners (roster).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -1,0 +1,227 @@
+//! Who listens to a room, and what it is offered: messages as they are published, pages of missed ones,
+//! and the answers to its own.
+
+use std::sync::Arc;
+
+use entity::{Seq, UserId, room};
+
+use super::{Held, Listener, Reply, Roster, Standing, State, TAIL};
+use crate::chat::{
+    connection::{Connection, ConnectionId},
+    event::{Envelope, Event},
+    nouns::Message,
+    watermark::Acked,
+};
+
+impl Roster {
+    /// Begins to listen after `sent`, not live yet. Refused to who is not a member, and to a
+    /// connection that is over; a second time changes nothing.
+    pub(in crate::chat) fn listen(&self, connection: &Arc<Connection>, sent: Seq) -> bool {
+        let mut state = self.state.lock();
+        let belongs = self.kind == room::Kind::Lobby || state.members.contains_key(&connection.user());
+        if !belongs || connection.is_over() || state.listeners.contains_key(&connection.id) {
+            return false;
+        }
+        let sent = sent.min(state.published);
+        state.listeners.insert(
+            connection.id,
+            Listener {
+                connection: connection.clone(),
+                sent,
+                live: false,
+                acked: Acked::after(sent),
+                held: Vec::new(),
+                answering: None,
+            },
+        );
+        true
+    }
+
+    pub(in crate::chat) fn unlisten(&self, connection: ConnectionId) {
+        // Dropped with the lock let go: what hangs on a listener may ask for this room again.
+        let gone = self.state.lock().listeners.remove(&connection);
+        drop(gone);
+    }
+
+    /// The connections that listen, but for those of one user.
+    pub(in crate::chat) fn listeners(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
+        let state = self.state.lock();
+        state
+            .listeners
+            .values()
+            .map(|listener| &listener.connection)
+            .filter(|connection| except != Some(connection.user()))
+            .cloned()
+            .collect()
+    }
+
+    /// Writes an event that stands by itself to everyone who listens, but for one user.
+    pub(in crate::chat) fn tell(&self, event: Event, except: Option<UserId>) {
+        let envelope = Envelope::new(event);
+        for connection in self.listeners(except) {
+            connection.tell(&envelope);
+        }
+    }
+
+    /// Offers a stored message to everyone who listens and then answers its sender. Returns the
+    /// connections that have to be brought up to date from the database.
+    pub(in crate::chat) fn publish(
+        &self,
+        message: Arc<Message>,
+        origin: Option<ConnectionId>,
+        reply: Reply,
+    ) -> Vec<Arc<Connection>> {
+        let seq = message.row.seq;
+        let mut behind = Vec::new();
+        let mut lagging = Vec::new();
+        let (answer, lagging) = {
+            let mut state = self.state.lock();
+            if seq > state.published.next() {
+                // One before it was stored and its commit's answer lost: the tail has a hole there.
+                state.tail.clear();
+                state.tail_after = Seq(seq.0 - 1);
+            }
+            state.published = state.published.max(seq);
+            state.remember(&message);
+            let envelope = Envelope::new(Event::Message(message.clone()));
+            for listener in state.listeners.values_mut().filter(|listener| listener.live) {
+                if seq == listener.sent.next() {
+                    match listener.connection.emit(&envelope) {
+                        Ok(()) => listener.sent = seq,
+                        Err(_) => lagging.push(listener.connection.id),
+                    }
+                } else if seq > listener.sent {
+                    listener.live = false;
+                    behind.push(listener.connection.clone());
+                }
+            }
+            let lagging: Vec<Listener> = lagging.iter().filter_map(|id| state.listeners.remove(id)).collect();
+            (state.hold(origin, message, reply), lagging)
+        };
+        if let Some(answer) = answer {
+            answer.give();
+        }
+        for connection in let_go(lagging) {
+            connection.cut("its queue is full");
+        }
+        behind
+    }
+
+    /// Answers the repeat of a stored message, not before its sender has seen the first come by.
+    pub(in crate::chat) fn answer_repeat(
+        &self,
+        message: Arc<Message>,
+        origin: Option<ConnectionId>,
+        reply: Reply,
+    ) {
+        let answer = self.state.lock().hold(origin, message, reply);
+        if let Some(answer) = answer {
+            answer.give();
+        }
+    }
+
+    /// Takes note of a seq that was stored but perhaps never published (the answer of a commit was
+    /// lost). Returns who has to be brought up to date.
+    pub(in crate::chat) fn stored_up_to(&self, seq: Seq) -> Vec<Arc<Connection>> {
+        let mut state = self.state.lock();
+        if seq <= state.published {
+            return Vec::new();
+        }
+        state.published = seq;
+        state.tail.clear();
+        state.tail_after = seq;
+        let late = state.listeners.values_mut().filter(|listener| listener.live);
+        late.map(|listener| {
+            listener.live = false;
+            listener.connection.clone()
+        })
+        .collect()
+    }
+
+    /// Sends a page of what a listener has missed, and lets it go live where that was all.
+    pub(in crate::chat) fn catch_up(&self, id: ConnectionId, page: &[Arc<Message>]) -> Standing {
+        let (standing, released, lagging) = {
+            let mut state = self.state.lock();
+            let published = state.published;
+            let Some(listener) = state.listeners.get_mut(&id) else { return Standing::Gone };
+            let mut lags = false;
+            for message in page {
+                if message.row.seq == listener.sent.next() {
+                    if listener.connection.emit(&Envelope::new(Event::Message(message.clone()))).is_err() {
+                        lags = true;
+                        break;
+                    }
+                    listener.sent = message.row.seq;
+                }
+            }
+            let sent = listener.sent;
+            let (released, waiting): (Vec<Held>, _) =
+                std::mem::take(&mut listener.held).into_iter().partition(|held| held.message.row.seq <= sent);
+            listener.held = waiting;
+            listener.answering = released.first().map(|held| held.message.row.seq);
+            listener.live = !lags && sent >= published;
+            let standing = match (lags, listener.live) {
+                (true, _) => Standing::Gone,
+                (_, true) => Standing::Live,
+                (_, false) => Standing::Behind(sent),
+            };
+            (standing, released, if lags { state.listeners.remove(&id) } else { None })
+        };
+        if !released.is_empty() {
+            for held in released {
+                held.give();
+            }
+            if let Some(listener) = self.state.lock().listeners.get_mut(&id) {
+                listener.answering = None;
+            }
+        }
+        for connection in let_go(lagging) {
+            connection.cut("its queue is full");
+        }
+        standing
+    }
+}
+
+impl State {
+    fn remember(&mut self, message: &Arc<Message>) {
+        // The lobby keeps no receipts, so nobody is ever told about its messages.
+        if self.members.is_empty() {
+            self.tail_after = message.row.seq;
+            return;
+        }
+        self.tail.push_back(message.clone());
+        if self.tail.len() > TAIL {
+            self.drop_oldest();
+        }
+    }
+
+    pub(super) fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.tail.pop_front() {
+            self.tail_after = oldest.row.seq;
+        }
+    }
+
+    /// Keeps the answer while its sender's connection has not been sent the message itself; gives
+    /// it back where nothing stands in its way.
+    fn hold(&mut self, origin: Option<ConnectionId>, message: Arc<Message>, reply: Reply) -> Option<Held> {
+        let answer = Held { message, reply };
+        let listener = origin.and_then(|id| self.listeners.get_mut(&id));
+        match listener {
+            Some(listener) if !listener.live && listener.sent < answer.message.row.seq => {
+                listener.held.push(answer);
+                None
+            }
+            _ => Some(answer),
+        }
+    }
+}
+
+/// Gives the answers that listeners who have gone were still waiting for: their messages are stored.
+/// Call it without the lock; answers may ask for this room again.
+pub(super) fn let_go(listeners: impl IntoIterator<Item = Listener>) -> Vec<Arc<Connection>> {
+    let gone = listeners.into_iter().map(|listener| {
+        listener.held.into_iter().for_each(Held::give);
+        listener.connection
+    });
+    gone.collect()
+}

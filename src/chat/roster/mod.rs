@@ -1,0 +1,298 @@
+//! A room as it lives in memory while any of its members is connected: who is in it, how far each
+//! has got, and who listens.
+//!
+//! Everything that decides *order* happens under one lock here: publishing a message, sending a
+//! page of missed ones and going live. So a listener sees each seq once, ascending, whatever else
+//! is going on. Nothing under the lock waits.
+
+mod listening;
+mod receipts;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use entity::{RoomId, Seq, UserId, member::Role, message, room};
+use parking_lot::Mutex;
+
+use super::{
+    connection::{Connection, ConnectionId},
+    nouns::{Message, Receiver},
+    watermark::{Acked, Floor, Floors, Marks},
+};
+use crate::error::Result;
+
+use self::listening::let_go;
+
+/// Answers whoever sent a message; runs in the task that published it, right behind its delivery.
+pub type Reply = Box<dyn FnOnce(Result<Arc<Message>>) + Send + Sync>;
+
+/// Messages kept until their senders were told of the delivery. Further back the database is asked.
+const TAIL: usize = 256;
+
+/// See the module.
+pub struct Roster {
+    pub id: RoomId,
+    pub kind: room::Kind,
+    /// A direct room's two users; the same one twice in the room with oneself.
+    pub pair: Option<[Peer; 2]>,
+    state: Mutex<State>,
+}
+
+/// One of a direct room's two users, by every name they go by.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub id: UserId,
+    pub username: Arc<str>,
+    pub key: Box<str>,
+}
+
+struct State {
+    version: i64,
+    deleted: bool,
+    /// The newest seq that listeners were offered.
+    published: Seq,
+    members: HashMap<UserId, Entry>,
+    listeners: HashMap<ConnectionId, Listener>,
+    tail: VecDeque<Arc<Message>>,
+    /// The tail holds every message after this one.
+    tail_after: Seq,
+}
+
+/// A member in memory. Receipts never move back.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub username: Arc<str>,
+    pub role: Role,
+    pub marks: Marks,
+    /// The marks as the database has them.
+    saved: Marks,
+}
+
+impl Entry {
+    pub fn new(username: Arc<str>, role: Role, marks: Marks) -> Self {
+        Self { username, role, marks, saved: marks }
+    }
+}
+
+struct Listener {
+    connection: Arc<Connection>,
+    /// The newest seq written to it.
+    sent: Seq,
+    /// Whether it gets messages as they are published; else a catch-up task feeds it.
+    live: bool,
+    acked: Acked,
+    /// Answers to its own messages that wait until it has seen them come by.
+    held: Vec<Held>,
+    /// The first of its own messages that it has seen and whose answer is just being given.
+    answering: Option<Seq>,
+}
+
+/// An answer, and the stored message it is about.
+struct Held {
+    message: Arc<Message>,
+    reply: Reply,
+}
+
+impl Held {
+    fn give(self) {
+        (self.reply)(Ok(self.message));
+    }
+}
+
+/// How a listener stands after an attempt to bring it up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It gets messages as they come.
+    Live,
+    /// More is to be read from the database, after this seq.
+    Behind(Seq),
+    /// It is not listening any more.
+    Gone,
+}
+
+/// A sender who has to hear that messages in `(after, upto]` have reached everyone.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    pub sender: UserId,
+    pub after: Seq,
+    pub upto: Seq,
+}
+
+/// A member's receipts that the database does not have yet.
+#[derive(Clone, Debug)]
+pub struct Unsaved {
+    pub user: UserId,
+    pub username: Arc<str>,
+    pub marks: Marks,
+    pub read_moved: bool,
+}
+
+impl Roster {
+    pub(super) fn new(room: &room::Model, pair: Option<[Peer; 2]>, members: HashMap<UserId, Entry>) -> Self {
+        Self {
+            id: room.id,
+            kind: room.kind,
+            pair,
+            state: Mutex::new(State {
+                version: room.roster_version,
+                deleted: room.deleted_at.is_some(),
+                published: room.last_seq,
+                members,
+                listeners: HashMap::new(),
+                tail: VecDeque::new(),
+                tail_after: room.last_seq,
+            }),
+        }
+    }
+
+    /// Whom a message or a sign of this user's is addressed to.
+    pub fn receiver_from(&self, sender: UserId) -> Receiver {
+        match (self.kind, &self.pair) {
+            (room::Kind::Direct, Some([low, high])) => {
+                let other = if low.id == sender { high } else { low };
+                Receiver::User(other.username.clone())
+            }
+            (room::Kind::Lobby, _) => Receiver::Lobby(self.id),
+            _ => Receiver::Group(self.id),
+        }
+    }
+
+    /// Whether this is the direct room of a user with the one looked up by `key`.
+    pub fn is_between(&self, user: UserId, key: &str) -> bool {
+        self.pair.as_ref().is_some_and(|[low, high]| {
+            (low.id == user && &*high.key == key) || (high.id == user && &*low.key == key)
+        })
+    }
+
+    /// The version of the roster in which a user is a member; none for who is not. The lobby has
+    /// everyone.
+    pub(super) fn version_with(&self, user: UserId) -> Option<i64> {
+        let state = self.state.lock();
+        let belongs = self.kind == room::Kind::Lobby || state.members.contains_key(&user);
+        belongs.then_some(state.version)
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.state.lock().deleted
+    }
+
+    pub fn published(&self) -> Seq {
+        self.state.lock().published
+    }
+
+    pub fn member(&self, user: UserId) -> Option<Entry> {
+        self.state.lock().members.get(&user).cloned()
+    }
+
+    /// A member's role, or none for who is outside.
+    pub fn role(&self, user: UserId) -> Option<Role> {
+        self.state.lock().members.get(&user).map(|entry| entry.role)
+    }
+
+    /// The names of all members.
+    pub fn names(&self) -> HashMap<UserId, Arc<str>> {
+        let state = self.state.lock();
+        state.members.iter().map(|(id, entry)| (*id, entry.username.clone())).collect()
+    }
+
+    pub fn floors(&self) -> Floors {
+        self.state.lock().floors()
+    }
+
+    /// A user has come in; `version` is the room's after that.
+    pub(super) fn add_member(&self, user: UserId, entry: Entry, version: i64) {
+        let mut state = self.state.lock();
+        state.version = state.version.max(version);
+        state.members.entry(user).or_insert(entry);
+    }
+
+    pub(super) fn set_role(&self, user: UserId, role: Role) {
+        if let Some(entry) = self.state.lock().members.get_mut(&user) {
+            entry.role = role;
+        }
+    }
+
+    /// A user has gone; all their connections stop listening with that. Returns these.
+    pub(super) fn remove_member(&self, user: UserId, version: i64) -> Vec<Arc<Connection>> {
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            state.version = state.version.max(version);
+            state.members.remove(&user);
+            let theirs = |_: &_, listener: &mut Listener| listener.connection.user() == user;
+            state.listeners.extract_if(theirs).map(|(_, listener)| listener).collect()
+        };
+        let_go(gone)
+    }
+
+    /// Takes over who is in the room from a newer version than this knows: the change was made by
+    /// another process. Returns the connections of those who have gone, and who has come in.
+    pub(super) fn reconcile(
+        &self,
+        version: i64,
+        members: HashMap<UserId, Entry>,
+    ) -> (Vec<Arc<Connection>>, Vec<UserId>) {
+        let mut come = Vec::new();
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            if version <= state.version {
+                return (Vec::new(), Vec::new());
+            }
+            state.version = version;
+            state.members.retain(|user, _| members.contains_key(user));
+            for (user, entry) in members {
+                match state.members.get_mut(&user) {
+                    Some(known) => known.role = entry.role,
+                    None => {
+                        come.push(user);
+                        state.members.insert(user, entry);
+                    }
+                }
+            }
+            let State { listeners, members, .. } = &mut *state;
+            let outside = |_: &_, listener: &mut Listener| !members.contains_key(&listener.connection.user());
+            listeners.extract_if(outside).map(|(_, listener)| listener).collect()
+        };
+        (let_go(gone), come)
+    }
+
+    /// The room is no more. Returns who listened.
+    pub(super) fn delete(&self) -> Vec<Arc<Connection>> {
+        let gone: Vec<Listener> = {
+            let mut state = self.state.lock();
+            state.deleted = true;
+            state.members.clear();
+            state.listeners.drain().map(|(_, listener)| listener).collect()
+        };
+        let_go(gone)
+    }
+}
+
+impl State {
+    fn floors(&self) -> Floors {
+        let mut floors = Floors::default();
+        for (user, entry) in &self.members {
+            floors.delivered.add(*user, entry.marks.arrived());
+            floors.read.add(*user, entry.marks.read);
+        }
+        floors
+    }
+}
+
+/// A stored row as a noun, with the names of this room.
+pub(super) fn message_noun(
+    roster: &Roster,
+    row: message::Model,
+    sender: Arc<str>,
+    floors: Option<Floors>,
+) -> Message {
+    let reached = |floor: Option<Floor>| floor.is_some_and(|floor| floor.of(row.sender_id) >= row.seq);
+    Message {
+        receiver: roster.receiver_from(row.sender_id),
+        delivered_to_all: reached(floors.map(|floors| floors.delivered)),
+        read_by_all: reached(floors.map(|floors| floors.read)),
+        sender,
+        row,
+    }
+}
