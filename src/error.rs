@@ -24,7 +24,7 @@ pub enum Error {
     Conflict(Clash),
     #[error("{what} may have at most {limit} bytes")]
     TooLarge { what: &'static str, limit: usize },
-    #[error("too many attempts; try again in {} s", retry_after.as_secs().max(1))]
+    #[error("too many for now; try again in {} s", retry_after.as_secs_f64().ceil().max(1.0))]
     RateLimited { retry_after: Duration },
     /// The server cannot do it now; the same request may work later.
     #[error("{0}")]

@@ -766,7 +766,7 @@ mod tests {
         );
         assert_eq!(
             refusal(Error::RateLimited { retry_after: Duration::from_micros(1_500_001) }),
-            r#"{"code":"rate_limited","message":"too many attempts; try again in 1 s","retryAfterMs":1501}"#
+            r#"{"code":"rate_limited","message":"too many for now; try again in 2 s","retryAfterMs":1501}"#
         );
         let fault = Refusal::of(&Error::internal("the password is hunter2"));
         assert_eq!(fault.message, "something went wrong on the server");

@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(
             body(response).await,
-            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many attempts; try again in 1 s","code":"rate_limited","retryAfterMs":1500}"#
+            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many for now; try again in 2 s","code":"rate_limited","retryAfterMs":1500}"#
         );
     }
 
