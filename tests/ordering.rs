@@ -156,3 +156,19 @@ async fn what_is_sent_before_leaving_is_stored_before_leaving() {
         ada.sees_message("goodbye").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_before_deleting_a_group_is_stored_before_it_is_deleted() {
+    let server = Server::with(quick).await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    for round in 0..10 {
+        let group = ada.makes_group(&format!("group {round}"), &["bob"]).await;
+        let last =
+            ada.sends("groupMessage", json!({ "receiver": group, "content": format!("last {round}") }));
+        let delete = ada.sends("deleteGroup", json!({ "groupId": group }));
+        succeeded(last.await);
+        succeeded(delete.await);
+        bob.sees_message(&format!("last {round}")).await;
+    }
+}

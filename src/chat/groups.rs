@@ -195,6 +195,7 @@ impl Chat {
         let core = &self.core;
         let held = core.hold_group(group).await?;
         may(held.roster.role(caller.user), Action::Delete)?;
+        core.writer.caught_up(group).await;
         let noun = core.group_noun(core.group_row(group).await?).await?;
         let tx = core.db.begin().await?;
         next_version(&tx, group).await?;

@@ -77,6 +77,7 @@ impl Core {
         let held = self.rosters.hold(self.db.reader(), room).await?.ok_or(Error::NotFound(Noun::Room))?;
         let roster = &held.roster;
         let is_group = roster.kind == room::Kind::Group;
+        self.writer.caught_up(room).await;
         // For the last word on a group that goes with its last member.
         let before = if is_group { Some(self.group_noun(self.group_row(room).await?).await?) } else { None };
         let tx = self.db.begin().await?;

@@ -17,7 +17,7 @@ use sea_orm::{
     Iterable, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Alias, CaseStatement, Expr, Query},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Core,
@@ -44,12 +44,19 @@ pub(super) struct Draft {
 
 /// The way into the shards.
 pub(super) struct Writer {
-    shards: Vec<mpsc::Sender<Draft>>,
+    shards: Vec<mpsc::Sender<Job>>,
+}
+
+/// What waits in a shard's queue.
+enum Job {
+    Store(Draft),
+    /// Somebody waits until everything before this is stored.
+    Tell(oneshot::Sender<()>),
 }
 
 /// The other end of one shard's queue; [`run`] it in a task of its own.
 pub(super) struct Shard {
-    queue: mpsc::Receiver<Draft>,
+    queue: mpsc::Receiver<Job>,
     batch: usize,
 }
 
@@ -67,14 +74,29 @@ impl Writer {
 
     /// Queues a draft, or answers it at once that there is no room.
     pub fn queue(&self, draft: Draft) {
-        let shard = usize::try_from(draft.roster.id.0.as_u128() % self.shards.len() as u128).unwrap_or(0);
-        if let Err(refused) = self.shards[shard].try_send(draft) {
-            let (draft, busy) = match refused {
-                mpsc::error::TrySendError::Full(draft) => (draft, Busy::WriterFull),
-                mpsc::error::TrySendError::Closed(draft) => (draft, Busy::Draining),
-            };
+        let (job, busy) = match self.shard_of(draft.roster.id).try_send(Job::Store(draft)) {
+            Ok(()) => return,
+            Err(mpsc::error::TrySendError::Full(job)) => (job, Busy::WriterFull),
+            Err(mpsc::error::TrySendError::Closed(job)) => (job, Busy::Draining),
+        };
+        if let Job::Store(draft) = job {
             (draft.reply)(Err(Error::Unavailable(busy)));
         }
+    }
+
+    /// Waits until what was queued for a room up to now is stored or refused: who writes to a group
+    /// and then leaves it means it in this order.
+    pub async fn caught_up(&self, room: RoomId) {
+        let (tell, told) = oneshot::channel();
+        if self.shard_of(room).send(Job::Tell(tell)).await.is_ok() {
+            // Nobody tells only where the shard has stopped, and then nothing waits in it.
+            drop(told.await);
+        }
+    }
+
+    fn shard_of(&self, room: RoomId) -> &mpsc::Sender<Job> {
+        let shard = usize::try_from(room.0.as_u128() % self.shards.len() as u128).unwrap_or(0);
+        &self.shards[shard]
     }
 
     /// Drafts that wait.
@@ -101,10 +123,22 @@ pub(super) async fn run(core: Arc<Core>, mut shard: Shard) {
                 continue;
             }
         }
-        let drafts = std::mem::take(&mut batch);
-        metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
-        store(&core, drafts).await;
-        batch.reserve(shard.batch);
+        let mut drafts = Vec::with_capacity(batch.len());
+        let mut waiting = Vec::new();
+        for job in batch.drain(..) {
+            match job {
+                Job::Store(draft) => drafts.push(draft),
+                Job::Tell(tell) => waiting.push(tell),
+            }
+        }
+        if !drafts.is_empty() {
+            metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
+            store(&core, drafts).await;
+        }
+        for tell in waiting {
+            // Who does not wait any more need not know.
+            let _ = tell.send(());
+        }
     }
 }
 
