@@ -80,10 +80,8 @@ impl Chat {
             return Err(Error::invalid("users", "are too many for one group"));
         }
         let now = core.clock.now();
-        let room = RoomId::new();
         let tx = core.db.begin().await?;
         let row = room::ActiveModel {
-            id: Set(room),
             name: Set(Some(new.name.as_str().to_owned())),
             name_key: Set(Some(new.name.as_str().to_owned())),
             password_hash: Set(password_hash),
@@ -97,7 +95,7 @@ impl Chat {
         insert_members(&tx, &row, &members, now).await?;
         tx.commit().await?;
 
-        let roster = core.roster(room).await?;
+        let roster = core.roster(row.id).await?;
         for (user, _) in &members {
             core.attach_user(*user, &roster, Seq::ZERO);
         }
@@ -238,15 +236,6 @@ impl Chat {
         Ok(core.group_as_stored(row, &roster).await)
     }
 
-    /// One group: its members see who is in it.
-    pub async fn group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
-        let core = &self.core;
-        let row = core.group_row(group).await?;
-        let roster = core.group_roster(group).await?;
-        let group = core.group_noun(row).await?;
-        Ok(if roster.role(caller.user).is_some() { group } else { group.public() })
-    }
-
     /// The groups that can be joined, in order of their names, part by part.
     pub async fn groups(&self, _caller: &Caller, list: ListGroups) -> Result<Page<Group>> {
         let core = &self.core;
@@ -265,11 +254,9 @@ impl Chat {
             let name = Func::lower(Expr::col((room::Entity, room::Column::Name)));
             query = query.filter(Expr::expr(name).like(containing(&search)));
         }
-        let mut rows = query.all(core.db.reader()).await?;
-        let more = rows.len() as u64 > limit;
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next = rows.last().filter(|_| more).and_then(|row| row.name_key.clone());
-        Ok(Page { items: core.group_nouns(rows).await?, next })
+        let rows = query.all(core.db.reader()).await?;
+        let Page { items, next } = Page::of(rows, limit, |row| row.name_key.clone());
+        Ok(Page { items: core.group_nouns(items).await?, next })
     }
 
     /// Who is in a room, in order of their names, part by part; for its members.
@@ -290,15 +277,11 @@ impl Chat {
         if let Some(after) = after.filter(|after| text::is_storable(after)) {
             query = query.filter(user::COLUMN.username_key.gt(after));
         }
-        let mut rows = query.all(core.db.reader()).await?;
-        let more = rows.len() as u64 > limit;
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let items: Vec<Member> = rows
-            .into_iter()
-            .filter_map(|(row, user)| Some(Member { user: core.user_noun(user?), row }))
-            .collect();
-        let next = items.last().filter(|_| more).map(|member| member.user.row.username_key.clone());
-        Ok(Page { items, next })
+        let rows = query.all(core.db.reader()).await?;
+        let Page { items, next } =
+            Page::of(rows, limit, |(_, user)| user.as_ref().map(|user| user.username_key.clone()));
+        let member = |(row, user): (_, Option<_>)| Some(Member { user: core.user_noun(user?), row });
+        Ok(Page { items: items.into_iter().filter_map(member).collect(), next })
     }
 }
 

@@ -39,7 +39,6 @@ mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use entity::{RoomId, UserId};
 use tokio_util::task::TaskTracker;
 
 pub use self::{
@@ -170,18 +169,9 @@ impl Chat {
         self.core.hub.sessions()
     }
 
-    /// The lobby's id, the same for ever.
-    pub fn lobby(&self) -> RoomId {
-        self.core.lobby.id
-    }
-
     /// The most bytes of a message's content, for gateways that parse one.
     pub fn content_bytes(&self) -> usize {
         self.core.settings.content_bytes
-    }
-
-    pub fn is_online(&self, user: UserId) -> bool {
-        self.core.hub.is_online(user)
     }
 
     /// Waits until the writer has stored what was queued, and saves the last things: receipts, and

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq, member, message, room, user};
 
+use crate::error::Result;
+
 /// A user, and whether a socket of theirs is open.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -82,6 +84,34 @@ pub enum ConversationKind {
 pub struct Page<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` of the rows; one more was asked for, to know whether any follow. `key` is
+    /// what the part after a row is asked for by.
+    pub(super) fn of(mut rows: Vec<T>, limit: u64, key: impl Fn(&T) -> Option<String>) -> Self {
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).and_then(key);
+        Self { items: rows, next }
+    }
+
+    /// The whole list, part by part, until there are `most` of it.
+    pub async fn gather<F>(most: usize, mut part: impl FnMut(Option<String>) -> F) -> Result<Vec<T>>
+    where
+        F: Future<Output = Result<Self>>,
+    {
+        let mut items = Vec::new();
+        let mut after = None;
+        loop {
+            let page = part(after).await?;
+            items.extend(page.items);
+            after = page.next;
+            if after.is_none() || items.len() >= most {
+                return Ok(items);
+            }
+        }
+    }
 }
 
 /// Messages of a room, oldest first.

@@ -124,11 +124,14 @@ impl Chat {
                     .add(has(user::Column::LastName)),
             );
         }
-        let mut rows = query.all(self.core.db.reader()).await?;
-        let more = rows.len() as u64 > limit;
-        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let next = rows.last().filter(|_| more).map(|row| row.username_key.clone());
-        Ok(Page { items: rows.into_iter().map(|row| self.core.user_noun(row)).collect(), next })
+        let rows = query.all(self.core.db.reader()).await?;
+        let Page { items, next } = Page::of(rows, limit, |row| Some(row.username_key.clone()));
+        Ok(Page { items: items.into_iter().map(|row| self.core.user_noun(row)).collect(), next })
+    }
+
+    /// A row with what the core knows beyond it, for who has read it already.
+    pub fn known(&self, row: user::Model) -> User {
+        self.core.user_noun(row)
     }
 
     /// Changes an account: one's own, or any for an admin.

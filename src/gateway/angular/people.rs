@@ -3,7 +3,11 @@
 use entity::user::username_key;
 
 use crate::{
-    chat::{Chat, ListUsers, caller::Caller, nouns::User},
+    chat::{
+        Chat, ListUsers,
+        caller::Caller,
+        nouns::{Page, User},
+    },
     error::Result,
 };
 
@@ -12,16 +16,8 @@ use crate::{
 const MOST: usize = 2_000;
 
 pub async fn everyone(chat: &Chat, caller: &Caller) -> Result<Vec<User>> {
-    let mut users = Vec::new();
-    let mut after = None;
-    loop {
-        let page = chat.users(caller, ListUsers { search: None, limit: Some(200), after }).await?;
-        users.extend(page.items);
-        after = page.next;
-        if after.is_none() || users.len() >= MOST {
-            return Ok(users);
-        }
-    }
+    let part = |after| chat.users(caller, ListUsers { search: None, limit: Some(200), after });
+    Page::gather(MOST, part).await
 }
 
 /// Usernames are the same in whatever capitals.

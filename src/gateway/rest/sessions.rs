@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     auth::SignIn,
-    chat::{caller::Caller, nouns::User},
+    chat::caller::Caller,
     error::{Error, Result},
     gateway::wire::{Time, UserView},
 };
@@ -113,7 +113,7 @@ pub async fn show(State(rest): State<Rest>, caller: Caller) -> Result<Response> 
 
 fn signed_in(rest: &Rest, client: Client, sign_in: SignIn) -> Result<Response> {
     let SignIn { token, expires_at, user: row, .. } = sign_in;
-    let user = User { online: rest.chat.is_online(row.id), row };
+    let user = rest.chat.known(row);
     let response = answer::ok(SignInView {
         token: token.expose_secret(),
         jwt_token: token.expose_secret(),
