@@ -1,25 +1,30 @@
 //! Puts the parts together, serves, and takes them apart again in the right order. The only file
 //! that names all of them.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use axum::Router;
+use axum::{Router, middleware};
+use jsonwebtoken::Algorithm;
 use socketioxide::SocketIo;
 use tokio::net::TcpListener;
 
 use crate::{
-    auth::{Auth, AuthSettings, Keys},
+    auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, Signers},
     chat::{self, Chat},
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, IssuerAlgorithm, Mode},
+    counts::Counts,
     db::{Db, DbSettings},
     gateway::{
-        angular,
+        angular, client_script,
+        events::Pace,
         http::{self, CorsSettings, Guard, Http},
-        line::{Line, LineListener},
+        line::LineListener,
+        lobby::{self, Lobby, Page},
         rest::{self, Rest},
         socketio,
+        websocket::{self, WebSockets},
     },
     jobs,
     limits::Failures,
@@ -41,6 +46,7 @@ pub struct App {
     router: Router,
     metrics: Option<rest::RenderMetrics>,
     metrics_listener: Option<std::net::SocketAddr>,
+    head_timeout: Duration,
     drain_timeout: Duration,
 }
 
@@ -64,6 +70,7 @@ impl App {
             shutdown.clone(),
             passwords.clone(),
             failures.clone(),
+            Counts::default(),
             core_settings(config),
         )
         .await?;
@@ -72,13 +79,13 @@ impl App {
             clock.clone(),
             passwords,
             failures,
-            keys(config),
+            Signers { keys: keys(config), issuers: issuers(config, &clock, &shutdown)? },
             AuthSettings { token_ttl: config.auth.token_ttl },
-            Arc::new(chat.clone()),
+            auth::Core { watch: Arc::new(chat.clone()), newcomers: Arc::new(chat.clone()) },
         );
-        let (sockets, io) =
+        let (sockets, io, sessions) =
             socketio::routes(chat.clone(), auth.clone(), shutdown.clone(), socketio_settings(config));
-        let metrics = render_metrics(&chat);
+        let metrics = render_metrics(&chat, sessions);
         let (same, metrics_listener) = match config.telemetry.metrics {
             config::Metrics::Same => (metrics.clone(), None),
             config::Metrics::Off => (None, None),
@@ -87,11 +94,30 @@ impl App {
         let settings = Arc::new(http_settings(config));
         let guard = Guard::new(&settings.cors);
         let http = Http { chat: chat.clone(), auth: auth.clone(), settings: settings.clone() };
-        let mut routes = rest::router(Rest { http: http.clone(), signup: config.auth.signup }, same);
+        let mut routes = rest::router(Rest { http: http.clone(), signup: config.auth.signup }, same)
+            .merge(client_script::routes(config.server.client_folder.as_path()));
         if config.dialects.angular {
-            routes = routes.merge(angular::routes(http).layer(guard.clone()));
+            routes = routes.merge(angular::routes(http.clone()).layer(guard.clone()));
         }
-        let sockets = sockets.layer(guard).layer(http::cors(&settings.cors));
+        if config.dialects.lobby {
+            let page = Page::of(config.dialects.lobby_page.clone());
+            let lobby = Lobby { http: http.clone(), clock: clock.clone(), page };
+            routes = routes.merge(lobby::routes(lobby).layer(guard.clone()));
+        }
+        let plain =
+            WebSockets { http, shutdown: shutdown.clone(), settings: Arc::new(websocket_settings(config)) };
+        if config.dialects.websocket {
+            routes = routes.merge(websocket::plain::routes(plain.clone()).layer(guard.clone()));
+        }
+        if config.dialects.encrypted {
+            let is_open = config.dialects.encrypted_is_open();
+            routes = routes.merge(websocket::encrypted::routes(plain, is_open).layer(guard.clone()));
+        }
+        let sockets = sockets
+            .layer(guard)
+            .layer(http::cors(&settings.cors))
+            // What people say stands in the answers to polls.
+            .layer(middleware::from_fn(http::headers::add));
         let router = http::wrap(routes, &settings).merge(sockets);
         jobs::start(&shutdown, &db, &clock, &chat, &auth);
         Ok(Self {
@@ -103,6 +129,7 @@ impl App {
             router,
             metrics,
             metrics_listener,
+            head_timeout: config.server.head_timeout,
             drain_timeout: config.server.drain_timeout,
         })
     }
@@ -128,15 +155,12 @@ impl App {
     }
 
     fn spawn_server(&self, listener: TcpListener, router: Router) {
-        let shutdown = self.shutdown.clone();
-        self.shutdown.spawn(async move {
-            let service = router.into_make_service_with_connect_info::<Line>();
-            let server = axum::serve(LineListener(listener), service)
-                .with_graceful_shutdown(async move { shutdown.begun().await });
-            if let Err(err) = server.await {
-                tracing::error!(error = %err, "a listener ended");
-            }
-        });
+        self.shutdown.spawn(http::serve(
+            LineListener { listener, open: self.chat.counts().lines.clone() },
+            router,
+            self.head_timeout,
+            self.shutdown.clone(),
+        ));
     }
 
     /// The order of the end: no new connections and commands; running commands finish; the writer
@@ -158,6 +182,7 @@ impl App {
         }
         let close = async {
             self.chat.disconnect_all();
+            self.shutdown.close();
             self.io.close().await;
             self.shutdown.finished().await;
         };
@@ -192,6 +217,34 @@ fn keys(config: &Config) -> Keys {
     Keys::new(auth.issuer.clone(), auth.jwt_secret.clone(), previous, auth.leeway)
 }
 
+fn issuers(config: &Config, clock: &Clock, shutdown: &Shutdown) -> anyhow::Result<Issuers> {
+    let settings = config.auth.issuers.iter().map(|issuer| {
+        let read =
+            |file: &PathBuf| std::fs::read(file).with_context(|| format!("cannot read {}", file.display()));
+        Ok(IssuerSettings {
+            issuer: issuer.issuer.clone(),
+            audience: issuer.audience.clone(),
+            jwks_uri: issuer.jwks_uri.clone(),
+            ca: issuer.ca_file.as_ref().map(read).transpose()?,
+            algorithms: issuer.algorithms.iter().map(|algorithm| algorithm_of(*algorithm)).collect(),
+            username_claim: issuer.username_claim.clone(),
+            name_claim: issuer.name_claim.clone(),
+            email_claim: issuer.email_claim.clone(),
+            allow_http: config.mode == Mode::Development,
+        })
+    });
+    let settings = settings.collect::<anyhow::Result<_>>()?;
+    Issuers::new(settings, config.auth.leeway, clock, shutdown).context("auth.issuers cannot be used")
+}
+
+fn algorithm_of(configured: IssuerAlgorithm) -> Algorithm {
+    match configured {
+        IssuerAlgorithm::RS256 => Algorithm::RS256,
+        IssuerAlgorithm::ES256 => Algorithm::ES256,
+        IssuerAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
 fn core_settings(config: &Config) -> chat::Settings {
     chat::Settings {
         content_bytes: config.limits.content_bytes,
@@ -214,12 +267,32 @@ fn socketio_settings(config: &Config) -> socketio::Settings {
         packet_bytes: limits.packet_bytes,
         outgoing_packets: limits.outgoing_packets,
         unacknowledged: limits.unacknowledged,
-        waiting_events: limits.waiting_events,
-        events_per_second: limits.events_per_second,
-        events_burst: limits.events_burst,
+        pace: pace(config),
+        root: socketio::Dialects { rooms: config.dialects.rooms, lobby: config.dialects.lobby },
+        request_timeout: config.server.request_timeout,
         connect_timeout: limits.connect_timeout,
         ack_timeout: limits.ack_timeout,
         trusted_proxies: config.server.trusted_proxies.clone(),
+    }
+}
+
+fn websocket_settings(config: &Config) -> websocket::Settings {
+    let limits = &config.limits;
+    websocket::Settings {
+        packet_bytes: limits.packet_bytes,
+        outgoing_packets: limits.outgoing_packets,
+        unacknowledged: limits.unacknowledged,
+        ack_timeout: limits.ack_timeout,
+        pace: pace(config),
+    }
+}
+
+fn pace(config: &Config) -> Pace {
+    Pace {
+        events_per_second: config.limits.events_per_second,
+        events_burst: config.limits.events_burst,
+        waiting_events: config.limits.waiting_events,
+        waiting_bytes: config.limits.packet_bytes.saturating_mul(2),
     }
 }
 
@@ -240,7 +313,7 @@ fn http_settings(config: &Config) -> http::Settings {
 }
 
 /// Renders the metrics; what is counted in the core is asked at that moment.
-fn render_metrics(chat: &Chat) -> Option<rest::RenderMetrics> {
+fn render_metrics(chat: &Chat, sessions: socketio::Sessions) -> Option<rest::RenderMetrics> {
     let handle = telemetry::metrics()?;
     let chat = chat.clone();
     Some(Arc::new(move || {
@@ -250,6 +323,17 @@ fn render_metrics(chat: &Chat) -> Option<rest::RenderMetrics> {
         metrics::gauge!("parlor_rooms_resident").set(gauges.rooms_resident as f64);
         metrics::gauge!("parlor_drafts_waiting").set(gauges.drafts_waiting as f64);
         metrics::gauge!("parlor_tasks").set(gauges.tasks as f64);
+        metrics::gauge!("parlor_listeners").set(gauges.listeners as f64);
+        metrics::gauge!("parlor_catch_ups").set(gauges.catch_ups as f64);
+        metrics::gauge!("parlor_acknowledgements_awaited").set(gauges.acknowledgements as f64);
+        let counts = chat.counts();
+        for (gateway, count) in counts.connections() {
+            metrics::gauge!("parlor_gateway_connections", "gateway" => gateway).set(count as f64);
+        }
+        metrics::gauge!("parlor_lines").set(counts.lines.now() as f64);
+        metrics::gauge!("parlor_engine_sessions").set(counts.engine_sessions.now() as f64);
+        metrics::gauge!("parlor_engine_sessions_upgraded").set(sessions.upgraded() as f64);
+        metrics::gauge!("parlor_last_joined").set(counts.last_joined.now() as f64);
         handle.run_upkeep();
         handle.render()
     }))

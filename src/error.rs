@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -49,6 +50,8 @@ pub enum Why {
     TokenRevoked,
     #[error("the ticket is used up or expired")]
     TicketUsed,
+    #[error("a ticket opens a connection and nothing else; a token is needed here")]
+    TicketMisplaced,
 }
 
 /// What is not allowed, to a caller who is known.
@@ -62,6 +65,11 @@ pub enum Denial {
     NotAMember,
     #[error("wrong password for this room")]
     WrongPassword,
+    /// Where nobody is to learn which of the two it was.
+    #[error("there is no room of this name and password")]
+    WrongRoomOrPassword,
+    #[error("this login was made elsewhere and is renewed there")]
+    NotOurLogin,
     #[error("sign-up is switched off")]
     SignupOff,
     #[error("this origin is not allowed")]
@@ -103,6 +111,8 @@ pub enum Busy {
     WriterFull,
     #[error("too many passwords are waiting to be checked")]
     Hashing,
+    #[error("the issuer of this token cannot be asked for its keys")]
+    Issuer,
     #[error("too many events of this connection are waiting")]
     Inbox,
     #[error("this connection has fallen behind and is being closed; come back")]
@@ -119,15 +129,19 @@ impl Error {
             Self::Unauthenticated(why) => match why {
                 Why::WrongLogin => "unauthorized",
                 Why::TokenMissing => "token_missing",
-                Why::TokenInvalid => "token_invalid",
+                Why::TokenInvalid | Why::TicketMisplaced => "token_invalid",
                 Why::TokenExpired(_) => "token_expired",
                 Why::TokenRevoked => "token_revoked",
                 Why::TicketUsed => "ticket_used",
             },
             Self::Forbidden(denial) => match denial {
                 Denial::NotAMember => "not_a_member",
-                Denial::WrongPassword => "wrong_password",
-                Denial::Role | Denial::NotYours | Denial::SignupOff | Denial::Origin => "forbidden",
+                Denial::WrongPassword | Denial::WrongRoomOrPassword => "wrong_password",
+                Denial::Role
+                | Denial::NotYours
+                | Denial::NotOurLogin
+                | Denial::SignupOff
+                | Denial::Origin => "forbidden",
             },
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
@@ -150,6 +164,11 @@ impl Error {
     /// A request that cannot mean anything, by the field that is to blame.
     pub fn invalid(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { field, reason: reason.into() }
+    }
+
+    /// A token whose end has come.
+    pub fn expired(at: DateTime<Utc>) -> Self {
+        Self::Unauthenticated(Why::TokenExpired(at.to_rfc3339_opts(SecondsFormat::Millis, true)))
     }
 
     /// A fault whose cause is a plain sentence.

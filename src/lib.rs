@@ -9,10 +9,10 @@
 //! - [`auth`]: turns a credential into a [`chat::caller::Caller`]
 //! - [`chat`]: the core: decides, orders, stores, and tells everyone
 //! - [`jobs`]: background work
-//! - [`config`], [`db`], [`error`], [`clock`], [`limits`], [`password`], [`shutdown`],
+//! - [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`password`], [`shutdown`],
 //!   [`telemetry`]: what the others stand on, each knowing none of them
 //!
-//! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `chat_ns`
+//! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `native`
 //! turns it into a draft; `chat::messages` asks the room's roster whether the sender is in it and
 //! queues it; `chat::writer` gives it a seq and commits it with whatever else has gathered; the
 //! roster offers it to all who listen, in seq order; `chat_ns::outlet` emits it, rendered once; and
@@ -24,6 +24,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod counts;
 pub mod db;
 pub mod error;
 pub mod gateway;

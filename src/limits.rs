@@ -92,6 +92,8 @@ impl Failures {
         if let Some(oldest) = by_pair.max(by_address) {
             // A clock set back must not lock anybody out for longer than the window.
             let wait = (oldest - stale).clamp(TimeDelta::milliseconds(1), limits.window);
+            // Not at what: people type their passwords into the wrong field.
+            tracing::info!(client = %address, "refused to look at another guess");
             return Err(Error::RateLimited { retry_after: wait.to_std().unwrap_or_default() });
         }
         count(&mut counted.pairs, pair, at, stale);

@@ -4,9 +4,13 @@
 use std::sync::Arc;
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{Error as HashError, PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{
+        Error as HashError,
+        phc::{Output, ParamsString, PasswordHash, Salt},
+    },
 };
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -24,18 +28,27 @@ pub struct Passwords {
     places: Arc<Semaphore>,
     /// One for each hashing that may run: about 20 MB of memory and a processor each.
     turns: Arc<Semaphore>,
+    /// The memory of those hashings, handed on from one to the next. Given back to the allocator each time,
+    /// some of it would stay with every thread that ever hashed: 20 to 60 MB each, and there are many.
+    memory: Arc<Mutex<Vec<Memory>>>,
 }
+
+type Memory = Vec<Block>;
 
 impl Passwords {
     pub fn new(hashing_at_once: usize, hashing_queue: usize) -> Self {
         let turns = hashing_at_once.clamp(1, Semaphore::MAX_PERMITS);
         let places = turns.saturating_add(hashing_queue).min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), turns: Arc::new(Semaphore::new(turns)) }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            turns: Arc::new(Semaphore::new(turns)),
+            memory: Arc::default(),
+        }
     }
 
     /// A PHC string with a fresh salt. Checks no length: that is [`check_new`]'s and [`check_room`]'s.
     pub async fn hash(&self, password: SecretString) -> Result<String> {
-        let hashed = self.run(move || argon2().hash_password(password.expose_secret().as_bytes()));
+        let hashed = self.run(move |memory| hash(password.expose_secret().as_bytes(), memory));
         let hash: PasswordHash = hashed.await?.map_err(Error::internal)?;
         Ok(hash.to_string())
     }
@@ -44,9 +57,8 @@ impl Passwords {
     /// time.
     pub async fn verify(&self, password: SecretString, phc: Option<String>) -> Result<bool> {
         let known = phc.is_some();
-        let checked = self.run(move || {
-            let phc = phc.as_deref().unwrap_or(NOBODY);
-            argon2().verify_password(password.expose_secret().as_bytes(), phc)
+        let checked = self.run(move |memory| {
+            verify(password.expose_secret().as_bytes(), phc.as_deref().unwrap_or(NOBODY), memory)
         });
         match checked.await? {
             Ok(()) => Ok(known),
@@ -55,16 +67,67 @@ impl Passwords {
         }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Unavailable(Busy::Hashing))?;
         let turn = self.turns.clone().acquire_owned().await.map_err(Error::internal)?;
+        let memory = self.memory.clone();
         let working = tokio::task::spawn_blocking(move || {
             // Held by the work and not by who waits for it: work whose asker has gone still counts.
             let _held = (place, turn);
-            work()
+            let mut own = memory.lock().pop().unwrap_or_default();
+            let done = work(&mut own);
+            memory.lock().push(own);
+            done
         });
         working.await.map_err(Error::internal)
     }
+}
+
+fn hash(password: &[u8], memory: &mut Memory) -> Result<PasswordHash, HashError> {
+    let argon2 = argon2();
+    let salt = Salt::generate();
+    let output = compute(&argon2, password, &salt, memory)?;
+    Ok(PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params())?,
+        salt: Some(salt),
+        hash: Some(output),
+    })
+}
+
+/// By the parameters that the hash was made with.
+fn verify(password: &[u8], phc: &str, memory: &mut Memory) -> Result<(), HashError> {
+    let stored = PasswordHash::new(phc)?;
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
+        return Err(HashError::PasswordInvalid);
+    };
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
+    let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored)?);
+    // Compared in constant time.
+    if *expected == compute(&argon2, password, salt, memory)? {
+        Ok(())
+    } else {
+        Err(HashError::PasswordInvalid)
+    }
+}
+
+fn compute(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+    memory: &mut Memory,
+) -> Result<Output, HashError> {
+    memory.resize(argon2.params().block_count(), Block::default());
+    let mut output = [0; Output::MAX_LENGTH];
+    let length = argon2.params().output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+    let output = output.get_mut(..length).ok_or(HashError::OutputSize)?;
+    argon2.hash_password_into_with_memory(password, salt, output, memory.as_mut_slice())?;
+    Ok(Output::new(output)?)
 }
 
 /// Whether a stored hash was made with other parameters than a new one would be: hash the password anew
@@ -115,6 +178,35 @@ mod tests {
 
     fn secret(text: &str) -> SecretString {
         text.into()
+    }
+
+    #[test]
+    fn memory_that_was_used_before_makes_no_difference() {
+        use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+        let mut memory = Memory::new();
+        for password in ["one", "another", "one"] {
+            let ours = hash(password.as_bytes(), &mut memory).unwrap();
+            argon2().verify_password(password.as_bytes(), &ours).unwrap();
+            let theirs = argon2().hash_password(password.as_bytes()).unwrap().to_string();
+            verify(password.as_bytes(), &theirs, &mut memory).unwrap();
+            assert_eq!(verify(b"neither", &theirs, &mut memory), Err(HashError::PasswordInvalid));
+        }
+        // One of other parameters in between.
+        let small = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 3, 2, None).unwrap());
+        let small = small.hash_password(b"one").unwrap().to_string();
+        verify(b"one", &small, &mut memory).unwrap();
+        let ours = hash(b"one", &mut memory).unwrap();
+        argon2().verify_password(b"one", &ours).unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_of_many_shares_the_memory_of_few() {
+        let passwords = Passwords::new(2, 64);
+        let all = (0..20).map(|_| passwords.hash(secret("correct horse")));
+        for hashed in futures_util::future::join_all(all).await {
+            hashed.unwrap();
+        }
+        assert!(passwords.memory.lock().len() <= 2);
     }
 
     #[tokio::test]
@@ -178,7 +270,7 @@ mod tests {
     async fn work_that_nobody_waits_for_still_holds_its_place() {
         let passwords = Passwords::new(1, 0);
         let (go, wait) = std::sync::mpsc::channel::<()>();
-        let working = passwords.run(move || wait.recv().ok());
+        let working = passwords.run(move |_| wait.recv().ok());
         let gone = tokio::time::timeout(std::time::Duration::from_millis(50), working).await;
         assert!(gone.is_err());
         let refused = passwords.verify(secret("anything"), None).await;

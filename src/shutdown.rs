@@ -11,6 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct Shutdown {
     begun: CancellationToken,
     settling: CancellationToken,
+    closing: CancellationToken,
     tasks: TaskTracker,
     commands: TaskTracker,
 }
@@ -51,6 +52,17 @@ impl Shutdown {
     /// Waits for [`Shutdown::settle`].
     pub async fn settling(&self) {
         self.settling.cancelled().await;
+    }
+
+    /// Everything that was to be told has been queued: connections are closed, in a way that their
+    /// clients come back.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Waits for [`Shutdown::close`].
+    pub async fn closing(&self) {
+        self.closing.cancelled().await;
     }
 
     /// From here on new commands are refused.

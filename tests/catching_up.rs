@@ -347,3 +347,26 @@ async fn who_was_added_while_away_gets_what_was_said_since() {
     assert_eq!(socket.sees_any("response").await["response"]["content"], "after");
     socket.sees_no_message().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn since_counts_whoever_else_uses_the_room_while_a_device_comes_in() {
+    let server = Server::with(quick).await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await;
+    let laptop = bob.connecting().without_acknowledging().open().await;
+    for last in 1..=30 {
+        let message = ada.posts_to("bob", "again").await;
+        // Each of these finds all of Bob's connections and has them listen, those that are just coming in too.
+        let asked: Vec<_> =
+            (0..40).map(|_| laptop.sends("history", json!({ "receiver": "ada", "group": false }))).collect();
+        let room = message["roomId"].as_str().unwrap().to_owned();
+        let phone = bob.connecting().with(json!({ "since": { room.clone(): last } }));
+        let phone = phone.without_acknowledging().open().await;
+        for answer in asked {
+            succeeded(answer.await);
+        }
+        phone.is_alive().await;
+        assert_eq!(phone.seqs(&json!(room)), Vec::<i64>::new(), "it said that it has {last}");
+        phone.leaves();
+    }
+}

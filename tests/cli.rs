@@ -9,6 +9,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::harness::{AUDIENCE, Issuer};
+
 const PASSWORD: &str = "correct horse battery";
 
 #[test]
@@ -21,7 +23,7 @@ fn every_command_has_a_help_to_work_from() {
         ("migrate up", ["Apply", "PostgreSQL", "SQLite"]),
         ("migrate down", ["Undo", "--steps", "LOSE"]),
         ("migrate status", ["--check", "pending", "Exit with 1"]),
-        ("seed", ["ada", "Tea room", "--yes-in-production"]),
+        ("seed", ["ada", "Library", "--yes-in-production"]),
         ("user", ["create", "passwd", "Examples:"]),
         ("user create", ["<NAME>", "--admin", "--password-stdin"]),
         ("user passwd", ["<NAME>", "--password-stdin", "logins"]),
@@ -70,8 +72,14 @@ fn migrations_go_up_and_down_and_tell_how_they_stand() {
 fn seeding_twice_makes_everything_once() {
     let folder = Folder::new();
     let first = folder.parlor("seed").succeeds().out;
-    for made in ["user ada (", "user bob (", "user cyd (", "group \"Tea room\", password "] {
-        assert!(line_of(&first, made).ends_with(": made"), "{first}");
+    for made in ["user ada (", "user bob (", "user cyd (", "group \"Tea room\", ", "group \"Library\", "] {
+        let line = line_of(&first, made);
+        assert!(line.contains(", password ") && line.ends_with(": made"), "{first}");
+    }
+    for place in
+        ["  lobby      http://127.0.0.1:8087/?jwt=", "  rooms app  join the room \"Library\"", "  Angular "]
+    {
+        line_of(&first, place);
     }
     let messages = line_of(&first, "messages:");
     let count: u32 = messages.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a count");
@@ -82,6 +90,76 @@ fn seeding_twice_makes_everything_once() {
         .replace(": made", ": was there already")
         .replace(messages, &format!("messages: 0 made, {count} were there already"));
     assert_eq!(second, expected);
+}
+
+#[test]
+fn what_is_seeded_is_what_front_ends_expect_to_find() {
+    let folder = Folder::new();
+    folder.parlor("seed").succeeds();
+    let server = Server::start(&folder);
+    let token = folder.token("cyd", "10m");
+    let get = |path: &str| server.json("GET", path, &token, "");
+
+    let users = get("/api/users")["users"].clone();
+    let users = users.as_array().expect("users");
+    assert_eq!(users.len(), 3);
+    for user in users {
+        for name in ["firstName", "lastName"] {
+            assert!(user[name].as_str().is_some_and(|name| !name.is_empty()), "{user}");
+        }
+        let img = user["profile"]["img"].as_str().expect("a picture");
+        assert!(img.starts_with("data:image/png;base64,"), "{img}");
+    }
+    // Whoever is asked for everyone but one role still finds somebody.
+    let mut roles: Vec<_> = users.iter().filter_map(|user| user["profile"]["role"].as_str()).collect();
+    assert_eq!(roles.len(), 3);
+    roles.sort_unstable();
+    roles.dedup();
+    assert!(roles.len() >= 2, "{roles:?}");
+
+    let rooms = get("/api/rooms")["groups"].clone();
+    let rooms = rooms.as_array().expect("rooms");
+    let library = rooms.iter().find(|room| room["groupName"] == "Library").expect("the library");
+    assert_eq!((&library["hasPassword"], &library["owner"]), (&true.into(), &"bob".into()));
+    let join = format!("/api/rooms/{}/join", library["groupId"].as_str().expect("an id"));
+    assert_eq!(server.status("POST", &join, &token, "{\"password\":\"wrong\"}"), 403);
+    assert_eq!(server.status("POST", &join, &token, "{\"password\":\"whisper\"}"), 200);
+
+    let mine = get("/api/rooms/mine").to_string();
+    for said in ["Bring biscuits", "keep your voice down", "why is everyone whispering"] {
+        assert!(mine.contains(said), "{said:?} is not in {mine}");
+    }
+}
+
+#[test]
+fn seeding_again_repairs_what_is_missing_and_leaves_what_was_changed() {
+    let folder = Folder::new();
+    folder.parlor("seed").succeeds();
+    let server = Server::start(&folder);
+    let token = folder.token("ada", "10m");
+    let changed = "{\"firstName\":\"Countess\",\"profile\":{\"role\":\"poet\",\"colour\":\"green\"}}";
+    assert_eq!(server.status("PATCH", "/api/users/ada", &token, changed), 200);
+    let rooms = server.json("GET", "/api/rooms/mine", &token, "");
+    let rooms = rooms.as_array().expect("rooms");
+    let tea = rooms.iter().find(|room| room["kind"] == "group").expect("the tea room");
+    let leave = format!("/api/rooms/{}/leave", tea["roomId"].as_str().expect("an id"));
+    assert_eq!(server.status("POST", &leave, &token, ""), 200);
+
+    let again = folder.parlor("seed").succeeds().out;
+    assert!(line_of(&again, "user ada (").ends_with(": completed"), "{again}");
+    assert!(line_of(&again, "user bob (").ends_with(": was there already"), "{again}");
+    assert!(line_of(&again, "messages: ").starts_with("messages: 0 made, "), "{again}");
+    let ada = server.json("GET", "/api/users/ada", &token, "");
+    assert_eq!(ada["firstName"], "Countess");
+    assert_eq!((&ada["profile"]["role"], &ada["profile"]["colour"]), (&"poet".into(), &"green".into()));
+    assert!(ada["profile"]["img"].as_str().is_some_and(|img| img.starts_with("data:image/")), "{ada}");
+    let rooms = server.json("GET", "/api/rooms/mine", &token, "");
+    assert!(
+        rooms.as_array().is_some_and(|rooms| rooms.iter().any(|room| room["kind"] == "group")),
+        "{rooms}"
+    );
+    let third = folder.parlor("seed").succeeds().out;
+    assert!(line_of(&third, "user ada (").ends_with(": was there already"), "{third}");
 }
 
 #[test]
@@ -155,6 +233,27 @@ fn passwords_come_from_a_terminal_or_standard_input_and_from_nowhere_else() {
     }
     let argument = folder.parlor("user create ada --password hunter2hunter2").output();
     assert_eq!(argument.status.code(), Some(2));
+    assert!(folder.usernames().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_an_issuer_is_looked_into_without_making_its_user() {
+    let issuer = Issuer::start().await;
+    let folder = Folder::new();
+    let issuers = format!("[{{ issuer = \"{}\", audience = \"{AUDIENCE}\" }}]", issuer.url);
+    let inspect =
+        |token: &str| folder.parlor("token inspect").env("PARLOR__AUTH__ISSUERS", &issuers).input(token);
+
+    let inspected = inspect(&issuer.token("ada")).succeeds();
+    assert!(inspected.out.contains("valid    yes, for its issuer"), "{}", inspected.out);
+    let refusal = inspect(&issuer.token_saying("aud", "another".into())).refuses();
+    assert!(refusal.contains("not what that signs for us"), "{refusal}");
+    let refusal = inspect(&issuer.token_saying("exp", 1.into())).refuses();
+    assert!(refusal.contains("expired at 1970-01-01"), "{refusal}");
+    issuer.goes_down();
+    let unasked = inspect(&issuer.token("ada")).output();
+    let told = text(unasked.stderr);
+    assert!(unasked.status.code() == Some(1) && told.contains("cannot be asked for its keys"), "{told}");
     assert!(folder.usernames().is_empty());
 }
 
@@ -434,6 +533,21 @@ impl Server {
 
     /// The status of the answer to one HTTP request.
     fn status(&self, method: &str, path: &str, token: &str, body: &str) -> u16 {
+        let answer = self.answer(method, path, token, body);
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    }
+
+    /// The body of a good answer.
+    #[track_caller]
+    fn json(&self, method: &str, path: &str, token: &str, body: &str) -> serde_json::Value {
+        let answer = self.answer(method, path, token, body);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{method} {path}: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// The whole answer to one HTTP request.
+    fn answer(&self, method: &str, path: &str, token: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         let authorization =
             if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
@@ -446,7 +560,7 @@ impl Server {
         stream.write_all(request.as_bytes()).expect("asked");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+        answer
     }
 }
 

@@ -1,8 +1,10 @@
 //! The first request of a session, to the letter.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::harness::{Answer, Raw, Server, handshake_of};
+use crate::harness::{Answer, Raw, Server, Transport, handshake_of};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const ORIGIN: &str = "http://localhost:4200";
@@ -171,4 +173,45 @@ async fn a_missing_origin_is_let_in_unless_the_setting_says_no() {
     // What is asked by machines is not asked by pages.
     server.http.get("/healthz").await.is(200);
     assert_eq!(server.http.get("/readyz").await.json(), json!({ "status": "ok" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_head_has_a_size_and_a_time() {
+    let server = Server::with(|config| config.server.head_timeout = Duration::from_millis(300)).await;
+    let mut long = Raw::connect(server.address).await;
+    let head = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(400_000));
+    long.send(head.as_bytes()).await;
+    let refused = long.head().await;
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+
+    // One that says nothing, one that stops half-way, one that has been answered and is idle.
+    let mut silent = Raw::connect(server.address).await;
+    let mut stuck = Raw::connect(server.address).await;
+    stuck.send(b"GET /healthz HTTP/1.1\r\nHo").await;
+    let mut idle = Raw::connect(server.address).await;
+    idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(idle.head().await.starts_with("HTTP/1.1 200"));
+    for line in [&mut silent, &mut stuck, &mut idle] {
+        line.closes().await;
+    }
+    // A websocket is no request any more.
+    let ada = server.online("ada").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    ada.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_polling_client_says_has_to_be_there_in_time() {
+    let server = Server::with(|config| config.server.request_timeout = Duration::from_millis(300)).await;
+    let opened = server.http.get(POLLING).await;
+    let sid = handshake_of(&opened.text)["sid"].as_str().unwrap().to_owned();
+    let mut slow = Raw::connect(server.address).await;
+    let head = format!("POST {POLLING}&sid={sid} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n40/");
+    slow.send(head.as_bytes()).await;
+    let refused = slow.head().await;
+    assert!(refused.starts_with("HTTP/1.1 408"), "{refused}");
+    // Who only waits for what is said may wait for longer.
+    let ada = server.person("ada").await.connect_by(Transport::Polling).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    ada.is_alive().await;
 }

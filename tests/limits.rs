@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, Person, Server, Transport, succeeded};
+use crate::harness::{A_WHILE, PATIENCE, Person, Server, Transport, succeeded, until};
 
 const LIMIT: usize = 16 * 1024;
 
@@ -208,6 +208,35 @@ async fn more_events_than_may_wait_are_refused_and_may_come_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_that_wait_are_bounded_in_bytes_too() {
+    let server = Server::with(|config| {
+        config.limits.waiting_events = 10_000;
+        config.limits.events_burst = 1000;
+        config.limits.events_per_second = 1000;
+    })
+    .await;
+    let ada = server.online("ada").await;
+    // Far fewer than may wait, and far more than two packets' worth of bytes. Each takes a hash, so that
+    // they come faster than they are handled.
+    let pad = "x".repeat(400_000);
+    let group = |number| json!({ "groupName": format!("group {number}"), "password": "secret", "pad": pad });
+    let answers: Vec<_> = (0..40).map(|number| ada.sends("createGroup", group(number))).collect();
+    let mut refused = 0;
+    for answer in answers {
+        let answer = answer.await;
+        if answer["success"] == false {
+            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    assert!(refused < 40);
+    // One packet of the largest size is always taken where nothing waits.
+    ada.asks("listUsers", json!({ "pad": "x".repeat(900_000) })).await;
+    ada.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_writer_refuses_and_loses_nothing_it_has_taken() {
     let server = Server::with(|config| {
         config.writer.queue = 8;
@@ -246,14 +275,45 @@ async fn a_client_that_never_acknowledges_gets_everything_and_its_receipt_stays(
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     let deaf = bob.connecting().without_acknowledging().open().await;
-    for number in 1..=60 {
+    for number in 1..=25 {
         ada.posts_to("bob", &number.to_string()).await;
     }
-    let room = deaf.sees_message("60").await["roomId"].clone();
+    // Half of the limit comes at once; the rest waits, for a while, for the first to be acknowledged.
+    let message = deaf.sees_within(PATIENCE * 4, "response", |told| told["response"]["seq"] == 25).await;
+    let room = message["response"]["roomId"].clone();
+    // Whoever has not acknowledged anything by now is not waited for any more.
+    for number in 26..=60 {
+        ada.posts_to("bob", &number.to_string()).await;
+    }
+    deaf.sees_message("60").await;
     assert_eq!(deaf.seqs(&room), (1..=60).collect::<Vec<i64>>());
     ada.sees_nothing("updateDeliveryStatusOnConnection", A_WHILE).await;
     deaf.is_alive().await;
     let back = bob.connect().await;
     assert_eq!(back.sees_seqs(&room, 60).await, (1..=60).collect::<Vec<i64>>());
     ada.sees("updateDeliveryStatusOnConnection", |told| told["response"]["seq"] == 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_beyond_what_may_be_unacknowledged_leaves_no_hole_in_the_receipt() {
+    let server = Server::with(|config| {
+        config.limits.unacknowledged = 40;
+        config.limits.events_per_second = 1_000_000;
+        config.limits.events_burst = 1_000_000;
+        config.limits.waiting_events = 10_000;
+    })
+    .await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await;
+    let far_away = bob.connecting().without_acknowledging().open().await;
+    ada.posts_many_to("bob", 1..=300).await;
+    // No answer has come back yet: a round trip is long.
+    let room = far_away.sees_message("20").await["roomId"].clone();
+    let owes = || async { server.chat().gauges().acknowledgements == 40 };
+    until("the page to be there that may be under way, and no more", owes).await;
+    assert_eq!(far_away.seqs(&room), (1..=40).collect::<Vec<i64>>());
+    far_away.acknowledges_all();
+    assert_eq!(far_away.sees_seqs(&room, 300).await, (1..=300).collect::<Vec<i64>>());
+    ada.sees("updateDeliveryStatusOnConnection", |told| told["response"]["seq"] == 300).await;
+    assert_eq!(bob.conversation(room.as_str().unwrap()).await["delivered"], 300);
 }

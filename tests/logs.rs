@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Database, Person, Process, Transport};
+use crate::harness::{AUDIENCE, Answer, Database, Frames, Issuer, Person, Process, Transport};
 
 const ROOM_PASSWORD: &str = "open sesame 8675309";
 const CONTENT: &str = "meet me at the fountain 8675309";
 const NEW_PASSWORD: &str = "a changed secret 8675309";
 const WRONG: &str = "a wrong guess 8675309";
 
-async fn lives_a_life(process: &Process) -> Vec<String> {
+async fn lives_a_life(process: &Process, issuer: &Issuer) -> Vec<String> {
     let ada = process.person("ada").await;
     let bob = process.person("bob").await;
     let mut secrets = vec![
@@ -31,7 +31,24 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
         bare().header("authorization", &format!("Bearer {}", ada.token)).by(Transport::Polling).open().await;
     let upgraded = bare().query("token", &ada.token).by(Transport::Upgraded).open().await;
     let bobs = bob.connect().await;
+    let plain = ada.connect_plain().await;
+    plain.posts_to("bob", CONTENT).await;
+    plain.frames.says(format!("{{\"event\":\"{CONTENT}"));
+    plain.frames.sees_frame("an error", |frame| frame["event"] == "error").await;
+    let app = Frames::open(process.http.address, &format!("/chat/{}?token={}", ada.id(), ada.token)).await;
+    app.says(json!({ "receiverid": bob.id(), "message": { "body": CONTENT } }).to_string());
+    app.sees_frame("the own frame", |frame| frame["messageId"].is_string()).await;
     process.http.get(&format!("/api/auth/session?token={}", ada.token)).await.is(200);
+    assert_eq!(process.http.get(&format!("/?jwt={}", ada.token)).await.status, 200);
+    assert_eq!(process.http.get(&format!("/?jwt={}x", ada.token)).await.status, 401);
+    let wrong = json!({ "userID": "ada", "password": WRONG });
+    process.http.post("/auth/login", wrong).await.is(401);
+    let page = bare().at_root().header("cookie", &format!("chatToken={}", ada.token)).open().await;
+    page.emit("chat message", json!(CONTENT)).await;
+    let rooms = ada.connecting().at_root().open().await;
+    let room = rooms.emit("create:room", json!({ "roomName": "tea", "roomPwd": ROOM_PASSWORD })).await;
+    rooms.emit("create:message", json!({ "roomId": room["id"], "content": CONTENT })).await;
+    rooms.emit("joinIfExists:room", json!({ "roomName": "tea", "roomPwd": WRONG })).await;
     for socket in [&by_query, &by_cookie, &by_header, &upgraded] {
         socket.posts_to("bob", CONTENT).await;
         bobs.sees_message(CONTENT).await;
@@ -71,8 +88,18 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
     .await
     .is(400);
     process.http.get(&format!("/api/nowhere?token={}", ada.token)).await.is(404);
+    let carol = Person::shows(process, &issuer.token("carol")).await;
+    for _ in 0..2 {
+        let (spent, unspent) = (carol.buys_a_ticket().await, carol.buys_a_ticket().await);
+        bare().query("ticket", &spent).open().await.is_alive().await;
+        bare().with(json!({ "ticket": spent })).fails().await;
+        process.http.get(&format!("/api/auth/session?ticket={unspent}")).await.is(401);
+        bare().with(json!({ "ticket": unspent })).by(Transport::Polling).open().await.is_alive().await;
+        secrets.extend([spent, unspent]);
+    }
+    process.http.get(&format!("/api/auth/session?token={}x", carol.token)).await.is(401);
     ada.logs_out().await;
-    secrets.extend([&ada, &bob, &newer].into_iter().flat_map(|person| {
+    secrets.extend([&ada, &bob, &newer, &carol].into_iter().flat_map(|person| {
         // Nor any part by which the rest could be guessed.
         let parts: Vec<String> = person.token.split('.').skip(1).map(str::to_owned).collect();
         parts
@@ -84,7 +111,10 @@ async fn lives_a_life(process: &Process) -> Vec<String> {
 
 async fn says_no_secrets(format: &str, level: &str) {
     let database = Database::fresh().await;
+    let issuer = Issuer::start().await;
+    let issuers = format!("[{{ issuer = \"{}\", audience = \"{AUDIENCE}\" }}]", issuer.url);
     let env = [
+        ("PARLOR__AUTH__ISSUERS", issuers.as_str()),
         ("RUST_LOG", level),
         ("PARLOR__TELEMETRY__FORMAT", format),
         ("PARLOR__AUTH__JWT_SECRET", crate::harness::SECRET),
@@ -92,7 +122,7 @@ async fn says_no_secrets(format: &str, level: &str) {
         ("PARLOR__LIMITS__EVENTS_BURST", "1000"),
     ];
     let mut process = Process::with(&database, &env).await;
-    let secrets = lives_a_life(&process).await;
+    let secrets = lives_a_life(&process, &issuer).await;
     process.signal("TERM").await;
     process.exits().await;
     let written = process.written();
@@ -128,4 +158,35 @@ async fn nobody_can_talk_the_libraries_into_telling() {
         "trace,socketioxide=trace,engineioxide=trace,sqlx=trace,tungstenite=trace,hyper=trace",
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_in_and_who_is_refused_is_written_down() {
+    let database = Database::fresh().await;
+    let mut process = Process::with(&database, &[]).await;
+    let ada = process.person("ada").await;
+    ada.connect().await.is_alive().await;
+    ada.connecting().with(json!({ "token": "bad" })).fails().await;
+    for _ in 0..6 {
+        Person::tries_to_log_in(&process, "ada", WRONG).await;
+    }
+    let strange = format!("http://evil.example/\u{e9}{}", "x".repeat(5_000));
+    let request = process.http.request(http::Method::GET, "/socket.io/?EIO=4&transport=polling");
+    let request = request.header("origin", http::HeaderValue::from_bytes(strange.as_bytes()).unwrap());
+    assert_eq!(Answer::to(request).await.status, 403);
+    process.signal("TERM").await;
+    process.exits().await;
+    let written = process.written();
+    let line = |says: &str| {
+        let mut lines = written.lines().filter(|line| line.contains(says));
+        lines.next().unwrap_or_else(|| panic!("no line says {says:?}:\n{written}")).to_owned()
+    };
+    let connected = line("connected");
+    assert!(connected.contains(ada.id()) && connected.contains("127.0.0.1"), "{connected}");
+    let refused = line("refused a connection");
+    assert!(refused.contains("token_invalid") && refused.contains("127.0.0.1"), "{refused}");
+    assert!(line("refused to look at another guess").contains("127.0.0.1"));
+    let page = line("refused a page");
+    assert!(page.contains("http://evil.example/") && page.len() < 1_000, "{page}");
+    database.remove().await;
 }

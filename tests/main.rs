@@ -9,37 +9,57 @@
 mod harness;
 
 // The door: Engine.IO, Socket.IO and HTTP to the letter.
+mod client_script;
 mod engine_conduct;
 mod handshake;
 mod socket_conduct;
 
 // Accounts, logins, and the words of refusal.
+mod issuers;
 mod refusals;
 mod rest;
 mod sessions;
 mod sign_up_and_login;
+mod tickets;
+
+// Other wire forms than Socket.IO.
+mod encrypted_dialect;
+mod plain_websocket;
 
 // What must not happen.
 mod architecture;
 mod bad_input;
+mod documents;
+mod floods;
+mod http_conduct;
 mod impossible;
 mod limits;
 mod logs;
+mod lost_rights;
+mod origins;
+mod properties;
 mod restart;
 mod slow_reader;
+mod storage_faults;
 
 // What people do.
 mod catching_up;
 mod groups;
 mod idempotency;
 mod lobby;
+mod lobby_page;
 mod messaging;
 mod ordering;
 mod permissions;
 mod presence;
 mod receipts;
 
-// The command line, the stock client, and everything once more on the other database.
+// The front ends of the seeds.
+mod lobby_dialect;
+mod rooms_dialect;
+
+// The command line, the stock client, a browser, and everything once more on the other database.
+mod browser;
 mod cli;
 mod on_postgres;
 mod stock_client;

@@ -17,7 +17,16 @@ fn everything_holds_on_postgresql_too() {
     );
     let this = std::env::current_exe().expect("a test knows where it is");
     let output = Command::new(this)
-        .args(["--skip", "stock_client::", "--skip", "on_postgres::"])
+        .args([
+            "--skip",
+            "stock_client::",
+            "--skip",
+            "browser::",
+            "--skip",
+            "on_postgres::",
+            "--skip",
+            "storage_faults::",
+        ])
         .env(DATABASE, "postgres")
         .stdin(Stdio::null())
         .output()

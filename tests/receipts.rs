@@ -72,6 +72,24 @@ async fn a_receipt_waits_for_the_hole_to_be_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_fills_the_hole_moves_the_receipt_over_what_lies_behind_it() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await.connecting().without_acknowledging().open().await;
+    ada.posts_many_to("bob", 1..=5).await;
+    let room = bob.sees_message("5").await["roomId"].clone();
+    bob.acknowledges("4").await;
+    bob.acknowledges("5").await;
+    // Answers arrive before what is sent after them, but move receipts in tasks of their own.
+    tokio::time::sleep(A_WHILE).await;
+    let stands = bob.asks("delivered", json!({ "roomId": room, "seq": 2 })).await;
+    assert_eq!(stands["seq"], 2, "3 is still a hole");
+    let stands = bob.asks("delivered", json!({ "roomId": room, "seq": 3 })).await;
+    assert_eq!(stands["seq"], 5);
+    is_delivered_up_to(&bob, &room, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_answer_to_response_counts_but_a_failure() {
     let server = Server::start().await;
     let ada = server.online("ada").await;

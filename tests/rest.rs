@@ -53,7 +53,8 @@ async fn users_are_listed_found_and_searched() {
         let found = ada.get(&format!("/api/users?search={search}")).await.is(200);
         assert_eq!(names(&found["users"], "username"), ["bob"], "{search}");
     }
-    for search in ["%", "_", "*", "zzz", "'", "\\"] {
+    let long = "x".repeat(60_000);
+    for search in ["%", "_", "*", "zzz", "'", "\\", &long] {
         let search = if search.contains('%') && search.len() > 1 { search.to_owned() } else { url(search) };
         assert_eq!(
             ada.get(&format!("/api/users?search={search}")).await.is(200)["users"],
@@ -351,7 +352,7 @@ async fn the_description_names_every_route() {
 async fn what_is_not_there_is_told_as_a_problem() {
     let server = Server::start().await;
     let ada = server.person("ada").await;
-    for path in ["/", "/nowhere", "/api", "/api/nowhere", "/api/users/a/b/c", "/API/users", "/chat"] {
+    for path in ["/nowhere", "/api", "/api/nowhere", "/api/users/a/b/c", "/API/users", "/chat"] {
         ada.get(path).await.is_refused(404, "not_found");
     }
     for (method, path, allowed) in [

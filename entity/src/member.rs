@@ -31,6 +31,9 @@ pub struct Model {
     pub read_seq: Seq,
     /// This user has been told of the delivery of its own messages up to here.
     pub told_seq: Seq,
+    /// The user's socket had joined this room when it was last heard of, on a wire where a socket hears
+    /// only the rooms that it joins.
+    pub listening: bool,
     #[sea_orm(belongs_to, from = "room_id", to = "id")]
     pub room: BelongsTo<super::room::Entity>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]

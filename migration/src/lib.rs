@@ -4,12 +4,16 @@
 use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_create_the_tables;
+mod m20261121_000002_remember_joined_rooms;
 
 pub struct Migrator;
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261121_000001_create_the_tables::Migration)]
+        vec![
+            Box::new(m20261121_000001_create_the_tables::Migration),
+            Box::new(m20261121_000002_remember_joined_rooms::Migration),
+        ]
     }
 }

@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 
 const ALGORITHM: Algorithm = Algorithm::HS256;
 const TYPE: &str = "at+jwt";
-/// The longest text that is looked at; ours have some 500 bytes.
-const LONGEST: usize = 8 * 1024;
+/// The longest text that is looked at; ours have some 500 bytes, those of other issuers some 2,000.
+pub(super) const LONGEST: usize = 8 * 1024;
 
 /// The keys that tokens are signed and verified with.
 #[derive(Clone)]
@@ -186,7 +186,7 @@ impl Key {
 }
 
 /// Nothing here would follow it; a token that says so is still none of ours.
-fn brings_its_own_key(header: &Header) -> bool {
+pub(super) fn brings_its_own_key(header: &Header) -> bool {
     header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some()
 }
 
@@ -415,5 +415,28 @@ mod tests {
     fn keys_do_not_show_themselves() {
         let shown = format!("{:?}", keys_of(CURRENT, Some((PREVIOUS, now()))));
         assert!(!shown.contains(CURRENT) && !shown.contains(PREVIOUS), "{shown}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_and_any_change_of_a_token_is_no_token(
+            text in ".{0,60}",
+            parts in "[A-Za-z0-9_=-]{0,40}\\.[A-Za-z0-9_=-]{0,40}\\.[A-Za-z0-9_=-]{0,40}",
+            at: proptest::sample::Index,
+            other in "[ -~]",
+        ) {
+            for text in [&text, &parts] {
+                assert!(matches!(keys().verify(text, now()), Verdict::Invalid), "{text}");
+            }
+            let token = issue(&keys());
+            assert!(matches!(keys().verify(&token, now()), Verdict::Valid(_)));
+            let mut changed = token.clone().into_bytes();
+            let at = at.index(changed.len());
+            changed[at] = other.as_bytes()[0];
+            let changed = String::from_utf8(changed).unwrap();
+            if changed != token {
+                assert!(matches!(keys().verify(&changed, now()), Verdict::Invalid), "{changed}");
+            }
+        }
     }
 }

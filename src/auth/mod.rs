@@ -1,30 +1,44 @@
 //! Who somebody is: credentials in, a [`Caller`] out. A login opens a session in the database, every
-//! access token belongs to one, and ending the session ends its tokens at once. What a caller may do is
-//! left to `chat`, where a credential stands in a request to the gateways.
+//! access token belongs to one, and ending the session ends its tokens at once. So it is with tokens of
+//! other issuers, whose session is opened when they are first shown, and with tickets, which belong to
+//! the session of the token that bought them. What a caller may do is left to `chat`, where a credential
+//! stands in a request to the gateways.
 
 mod access_token;
+mod fetch;
+mod first_sight;
 mod inspect;
+mod issuer;
+mod jwks;
+mod key_set;
+mod open;
 mod session;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use entity::{SessionId, UserId, user};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use secrecy::{ExposeSecret, SecretString};
 
-use self::access_token::{Claims, Verdict};
 pub use self::{
     access_token::Keys,
     inspect::{Inspection, Signature},
+    issuer::{IssuerSettings, Issuers},
+    ticket::NewTicket,
+};
+use self::{
+    access_token::{Claims, Verdict},
+    issuer::Issuer,
 };
 use crate::{
-    chat::caller::{Caller, Ended, SessionWatch},
+    chat::caller::{Caller, Ended, Newcomers, SessionWatch},
     clock::Clock,
     db::Db,
-    error::{Error, Result, Why},
+    error::{Denial, Error, Result, Why},
     limits::Failures,
     password::{Passwords, needs_rehash},
 };
@@ -39,8 +53,24 @@ struct Inner {
     passwords: Passwords,
     failures: Failures,
     keys: Keys,
+    issuers: Issuers,
     settings: AuthSettings,
-    watch: Arc<dyn SessionWatch>,
+    core: Core,
+}
+
+/// Whose tokens are believed.
+#[derive(Debug)]
+pub struct Signers {
+    pub keys: Keys,
+    pub issuers: Issuers,
+}
+
+/// What `auth` asks of the core and tells it.
+#[derive(Clone)]
+pub struct Core {
+    /// Hears of every session that ends before its time.
+    pub watch: Arc<dyn SessionWatch>,
+    pub newcomers: Arc<dyn Newcomers>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,8 +82,10 @@ pub struct AuthSettings {
 /// What a client may show to say who it is.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// An access token of ours.
+    /// An access token: ours, or that of an issuer we believe.
     Token(SecretString),
+    /// Bought with a token, for one connection.
+    Ticket(SecretString),
 }
 
 /// A session and a token of it.
@@ -78,17 +110,17 @@ impl fmt::Debug for SignIn {
 }
 
 impl Auth {
-    /// `watch` hears of every session that ends before its time.
     pub fn new(
         db: Db,
         clock: Clock,
         passwords: Passwords,
         failures: Failures,
-        keys: Keys,
+        signers: Signers,
         settings: AuthSettings,
-        watch: Arc<dyn SessionWatch>,
+        core: Core,
     ) -> Self {
-        Self(Arc::new(Inner { db, clock, passwords, failures, keys, settings, watch }))
+        let Signers { keys, issuers } = signers;
+        Self(Arc::new(Inner { db, clock, passwords, failures, keys, issuers, settings, core }))
     }
 
     /// A new session for whoever knows the password. A wrong password, an unknown user and a deleted
@@ -120,7 +152,13 @@ impl Auth {
     }
 
     /// A new token in the caller's session, so that one logout ends the old token and the new one.
+    ///
+    /// # Errors
+    /// `forbidden` to who came with an issuer's token: how long that login lasts is the issuer's to say.
     pub async fn refresh(&self, caller: &Caller) -> Result<SignIn> {
+        if caller.by_issuer {
+            return Err(Error::Forbidden(Denial::NotOurLogin));
+        }
         let (now, expires_at) = self.new_life();
         let (row, user) = self.live_session(caller.session, caller.user).await?;
         // Never earlier than it was: an older token may end later, if the setting was shortened.
@@ -140,44 +178,68 @@ impl Auth {
     /// ended one is no error.
     pub async fn revoke(&self, session: SessionId, reason: &'static str) -> Result<()> {
         session::revoke(&self.0.db, session, self.0.clock.now()).await?;
-        self.0.watch.ended(Ended::Session(session), reason);
+        self.0.core.watch.ended(Ended::Session(session), reason);
         Ok(())
     }
 
     /// Ends all sessions of a user, but for `spare`.
     pub async fn end_all(&self, user: UserId, spare: Option<SessionId>, reason: &'static str) -> Result<()> {
         session::revoke_all(&self.0.db, user, spare, self.0.clock.now()).await?;
-        self.0.watch.ended(Ended::User { user, spare }, reason);
+        self.0.core.watch.ended(Ended::User { user, spare }, reason);
         Ok(())
     }
 
-    /// Who shows this.
+    /// Who shows this. A ticket is used up by it.
     pub async fn credential(&self, found: Credential, address: IpAddr) -> Result<Caller> {
         match found {
             Credential::Token(token) => self.authenticate(token.expose_secret(), address).await,
+            Credential::Ticket(ticket) => self.use_ticket(ticket.expose_secret(), address).await,
         }
     }
 
-    /// Whose access token this is, if its session lives. One query.
+    /// Whose access token this is, if its session lives. One query, unless it is an issuer's and was never
+    /// seen before: then its user is made, if need be, and its session opened.
+    ///
+    /// # Errors
+    /// `token_invalid`, `token_expired`, `token_revoked`; `unavailable` where the issuer of the token has to
+    /// be asked for its keys and does not answer.
     pub async fn authenticate(&self, token: &str, address: IpAddr) -> Result<Caller> {
+        match self.0.issuers.named_by(token) {
+            None => self.authenticate_ours(token, address).await,
+            Some(issuer) => self.authenticate_theirs(issuer, token, address).await,
+        }
+    }
+
+    async fn authenticate_ours(&self, token: &str, address: IpAddr) -> Result<Caller> {
         let claims = match self.0.keys.verify(token, self.0.clock.now()) {
             Verdict::Valid(claims) => claims,
-            Verdict::Expired(at) => {
-                let at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
-                return Err(Error::Unauthenticated(Why::TokenExpired(at)));
-            }
+            Verdict::Expired(at) => return Err(Error::expired(at)),
             Verdict::Invalid => return Err(Error::Unauthenticated(Why::TokenInvalid)),
         };
         let expires_at = claims.expires_at().ok_or(Error::Unauthenticated(Why::TokenInvalid))?;
         let (row, user) = self.live_session(claims.sid, claims.uid).await?;
-        Ok(Caller {
-            user: user.id,
-            username: user.username.into(),
-            is_admin: user.is_admin,
-            session: row.id,
-            expires_at,
-            address,
-        })
+        Ok(Caller::signed_in(user, row.id, expires_at, address))
+    }
+
+    async fn authenticate_theirs(&self, issuer: &Issuer, token: &str, address: IpAddr) -> Result<Caller> {
+        let Inner { db, clock, core, .. } = &*self.0;
+        let vouched = issuer.verify(token, clock.now()).await?;
+        let found = match first_sight::seen(db, vouched.session).await? {
+            Some(found) => Some(found),
+            None => {
+                first_sight::welcome(db, &core.newcomers, &vouched, clock.now()).await?;
+                first_sight::seen(db, vouched.session).await?
+            }
+        };
+        let (row, user) = found
+            .filter(|(row, user)| row.revoked_at.is_none() && user.deleted_at.is_none())
+            .ok_or(Error::Unauthenticated(Why::TokenRevoked))?;
+        Ok(Caller { by_issuer: true, ..Caller::signed_in(user, row.id, vouched.expires_at, address) })
+    }
+
+    /// Asks every issuer for its keys, so that those which it withdrew stop counting.
+    pub async fn refresh_keys(&self) {
+        self.0.issuers.refresh().await;
     }
 
     /// Which of these sessions have ended, wherever that was done, or belong to a deleted user.

@@ -26,6 +26,15 @@ impl SessionWatch for Heard {
     }
 }
 
+/// No issuer has anybody to introduce.
+struct Nobody;
+
+impl Newcomers for Nobody {
+    fn account(&self, introduction: &crate::chat::caller::Introduction, _: u32) -> user::Model {
+        unreachable!("{introduction:?}")
+    }
+}
+
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -47,8 +56,9 @@ impl House {
         let keys = Keys::new("parlor".into(), secret, None, Duration::from_secs(5));
         let settings = AuthSettings { token_ttl: Duration::from_secs(3600) };
         let heard = Arc::new(Heard::default());
-        let auth =
-            Auth::new(db.clone(), clock.clone(), passwords.clone(), failures, keys, settings, heard.clone());
+        let signers = Signers { keys, issuers: Issuers::default() };
+        let core = Core { watch: heard.clone(), newcomers: Arc::new(Nobody) };
+        let auth = Auth::new(db.clone(), clock.clone(), passwords.clone(), failures, signers, settings, core);
         Self { auth, db, clock, passwords, heard, _folder: folder }
     }
 

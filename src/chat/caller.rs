@@ -6,18 +6,24 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use entity::{SessionId, UserId};
+use entity::{SessionId, UserId, user};
 use uuid::Uuid;
+
+use super::nouns::Person;
 
 /// A user whose credential was checked. Made by `auth` alone, but for the two below.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub user: UserId,
     pub username: Arc<str>,
+    /// What people are shown: the username where no first name was given.
+    pub first_name: Arc<str>,
     /// May see and change other users' accounts.
     pub is_admin: bool,
     /// The login that the credential belongs to.
     pub session: SessionId,
+    /// It came with another issuer's token, which only that issuer renews.
+    pub by_issuer: bool,
     /// When the credential ends.
     pub expires_at: DateTime<Utc>,
     /// Where the caller comes from; wrong passwords are counted by it.
@@ -25,9 +31,33 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A user who came in by this login, until its credential ends.
+    pub fn signed_in(
+        user: user::Model,
+        session: SessionId,
+        expires_at: DateTime<Utc>,
+        address: IpAddr,
+    ) -> Self {
+        let Person { username, first_name } = Person::new(user.username, user.first_name);
+        Self {
+            user: user.id,
+            username,
+            first_name,
+            is_admin: user.is_admin,
+            session,
+            by_issuer: false,
+            expires_at,
+            address,
+        }
+    }
+
+    pub fn person(&self) -> Person {
+        Person { username: self.username.clone(), first_name: self.first_name.clone() }
+    }
+
     /// Somebody who has not signed in: nobody's ids and no rights, to be shown what anyone may see.
     pub fn visitor(address: IpAddr) -> Self {
-        Self { username: "".into(), is_admin: false, address, ..Self::operator() }
+        Self { username: "".into(), first_name: "".into(), is_admin: false, address, ..Self::operator() }
     }
 
     /// Whoever runs the `parlor` program with the database at hand: they could change the rows
@@ -38,8 +68,10 @@ impl Caller {
         Self {
             user: UserId(Uuid::nil()),
             username: "operator".into(),
+            first_name: "operator".into(),
             is_admin: true,
             session: SessionId(Uuid::nil()),
+            by_issuer: false,
             expires_at: DateTime::<Utc>::MAX_UTC,
             address: Ipv4Addr::LOCALHOST.into(),
         }
@@ -59,4 +91,20 @@ pub enum Ended {
 /// Told by `auth` when logins end, so that live connections end with them.
 pub trait SessionWatch: Send + Sync {
     fn ended(&self, ended: Ended, reason: &'static str);
+}
+
+/// What an issuer says of somebody who was never here. None of it was looked at.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    pub username: String,
+    pub first_name: Option<String>,
+    pub email: Option<String>,
+}
+
+/// Asked by `auth` what the account of somebody new is to be; `auth` stores it, together with the
+/// issuer's subject that it belongs to.
+pub trait Newcomers: Send + Sync {
+    /// A new account that may do nothing special and has no password. Its name is valid, and may be taken:
+    /// each further `attempt`, counted from 0, has another.
+    fn account(&self, introduction: &Introduction, attempt: u32) -> user::Model;
 }

@@ -35,7 +35,9 @@ impl Core {
             return;
         }
         let (core, connection, roster) = (self.clone(), connection.clone(), roster.clone());
+        let counted = self.counts.catch_ups.one();
         self.shutdown.spawn(async move {
+            let _counted = counted;
             tokio::select! {
                 () = catch_up(&core, &connection, &roster) => {}
                 () = connection.over() => {}

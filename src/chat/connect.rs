@@ -33,8 +33,18 @@ impl Chat {
         if self.core.shutdown.has_begun() {
             return Err(Error::Unavailable(crate::error::Busy::Draining));
         }
-        let connection = Connection::new(caller, outlet, self.core.settings.under_way);
-        self.core.hub.enter(&connection)?;
+        let under_way = self.core.settings.under_way;
+        let connection = Connection::new(
+            caller,
+            outlet,
+            under_way,
+            options.gives_way,
+            self.core.clock.clone(),
+            &self.core.counts,
+        );
+        if let Some(replaced) = self.core.hub.enter(&connection)? {
+            replaced.give_way();
+        }
         if let Err(err) = self.core.listen_to_rooms(&connection, &options).await {
             self.disconnect(&connection);
             return Err(err);
@@ -46,7 +56,7 @@ impl Chat {
     pub fn open(&self, connection: &Arc<Connection>) {
         let core = &self.core;
         connection.open.store(true, Ordering::SeqCst);
-        if !connection.is_live() {
+        if connection.is_ended() {
             // Its login ended while it came in.
             connection.end_late();
             return;
@@ -59,6 +69,8 @@ impl Chat {
         core.expiry.watch(connection, core.settings.expiring_notice);
         core.came_online(connection);
         metrics::counter!("parlor_connections_opened_total").increment(1);
+        let client = connection.caller().address;
+        tracing::info!(connection.id = %connection.id, user.id = %connection.user(), %client, "connected");
     }
 
     /// The connection is gone, by whichever side.
@@ -132,6 +144,9 @@ impl Core {
                 _ => roster.published(),
             };
             self.attach(connection, &roster, start);
+            // Somebody who writes to this room at the moment may have come upon the connection first, and
+            // does not know where its client asked to begin.
+            roster.begin_after(connection.id, start);
         }
         let start = since(options, &self.lobby).unwrap_or_else(|| self.lobby.published());
         self.attach(connection, &self.lobby.clone(), start);

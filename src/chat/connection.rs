@@ -20,6 +20,11 @@ use super::{
     event::{Envelope, Event},
     roster::Roster,
 };
+use crate::{
+    clock::Clock,
+    counts::{Counted, Counts},
+    error::{Error, Result, Why},
+};
 
 /// Names a connection inside this process. A Socket.IO id is also the engine's session id, which
 /// must never reach another user, so the core has its own.
@@ -46,11 +51,26 @@ pub struct Lagging;
 
 /// A connection's way out, made by its gateway. Nothing here waits.
 pub trait Outlet: Send + Sync + 'static {
+    /// What its gateway is called where connections are counted.
+    fn gateway(&self) -> &'static str;
+
     /// Writes one event behind all earlier ones, or fails for good.
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging>;
 
+    /// Whether so many acknowledgements are waited for that the next messages had better wait for some
+    /// of them: what is written now might go out without asking for one, and leave a hole in the receipt.
+    fn is_pressed(&self) -> bool {
+        false
+    }
+
     /// Ends the connection by the server's decision: its client does not come back by itself.
     fn end(&self);
+
+    /// Ends the connection because its login is over, after the event that says so. A wire whose
+    /// clients only show that when they come back, and are refused, has them come back.
+    fn log_out(&self) {
+        self.end();
+    }
 
     /// Cuts the connection so that its client comes back by itself and catches up.
     fn cut(&self);
@@ -63,20 +83,33 @@ pub struct ConnectOptions {
     pub since: Vec<(RoomId, entity::Seq)>,
     /// Whether what was missed is sent first.
     pub catch_up: bool,
+    /// Whether, beyond the connections a user may have, the oldest that was let in like this is
+    /// closed instead of this one being refused.
+    pub gives_way: bool,
+}
+
+impl ConnectOptions {
+    /// For wires on which nothing is replayed.
+    pub fn live_only() -> Self {
+        Self { catch_up: false, ..Self::default() }
+    }
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { since: Vec::new(), catch_up: true }
+        Self { since: Vec::new(), catch_up: true, gives_way: false }
     }
 }
 
 /// See the module. Made by [`super::Chat::connect`], ended by [`super::Chat::disconnect`].
 pub struct Connection {
     pub id: ConnectionId,
+    clock: Clock,
     /// Changes when the token is refreshed; the user never does.
     caller: RwLock<Arc<Caller>>,
     outlet: Box<dyn Outlet>,
+    /// It may be closed for a newer one of its user.
+    pub(super) gives_way: bool,
     /// The rooms it listens to; keeps their rosters resident.
     pub(super) rosters: Mutex<Vec<Arc<Roster>>>,
     /// Rooms in which it is behind, each with a catch-up task.
@@ -94,14 +127,25 @@ pub struct Connection {
     /// It has missed something and is on its way out: its client comes back.
     cut: AtomicBool,
     closed: AtomicBool,
+    _counted: Counted,
 }
 
 impl Connection {
-    pub(super) fn new(caller: Caller, outlet: Box<dyn Outlet>, under_way: usize) -> Arc<Self> {
+    pub(super) fn new(
+        caller: Caller,
+        outlet: Box<dyn Outlet>,
+        under_way: usize,
+        gives_way: bool,
+        clock: Clock,
+        counts: &Counts,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: ConnectionId::next(),
+            clock,
             caller: RwLock::new(Arc::new(caller)),
+            _counted: counts.connection(outlet.gateway()),
             outlet,
+            gives_way,
             rosters: Mutex::default(),
             behind: Mutex::default(),
             under_way: Semaphore::new(under_way),
@@ -127,9 +171,36 @@ impl Connection {
         *self.caller.write() = Arc::new(caller);
     }
 
-    /// Whether its login still stands; asked before every event is handled.
-    pub fn is_live(&self) -> bool {
-        !self.ended.load(Ordering::SeqCst)
+    /// Its user is shown under another first name from now on.
+    pub(super) fn rename(&self, first_name: Arc<str>) {
+        let mut caller = self.caller.write();
+        let renamed = Caller { first_name, ..Caller::clone(&caller) };
+        *caller = Arc::new(renamed);
+    }
+
+    /// Whether its login still stands; asked before every event is handled or written. The token's end is
+    /// looked at here, too: until it is noticed that it has come ([`super::expiry`]), some time passes.
+    ///
+    /// # Errors
+    /// `token_revoked` or `token_expired`.
+    pub fn check_login(&self) -> Result<()> {
+        let expires_at = self.caller.read().expires_at;
+        if self.ended.load(Ordering::SeqCst) {
+            Err(Error::Unauthenticated(Why::TokenRevoked))
+        } else if expires_at <= self.clock.now() {
+            Err(Error::expired(expires_at))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.check_login().is_ok()
+    }
+
+    /// Whether its login was ended, by whatever but the time.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// Waits for its end.
@@ -158,6 +229,11 @@ impl Connection {
         if self.hears() { self.outlet.emit(self, envelope) } else { Err(Lagging) }
     }
 
+    /// See [`Outlet::is_pressed`].
+    pub(super) fn is_pressed(&self) -> bool {
+        self.outlet.is_pressed()
+    }
+
     /// Writes an event that stands by itself (not a room's message). Before the connection is open
     /// there is nobody to hear it; a full queue cuts the connection. Answers whether it was written.
     pub(super) fn tell(self: &Arc<Self>, envelope: &Envelope) -> bool {
@@ -176,8 +252,14 @@ impl Connection {
         self.open.load(Ordering::SeqCst) && self.is_live() && !self.is_cut() && !self.is_over()
     }
 
-    /// Cuts it off, so that its client comes back and catches up.
-    pub fn cut(&self, reason: &'static str) {
+    /// Cuts it off, so that its client comes back and catches up. One whose login is over goes with a
+    /// goodbye instead: it would come back in vain.
+    pub fn cut(self: &Arc<Self>, reason: &'static str) {
+        match self.check_login() {
+            Err(Error::Unauthenticated(Why::TokenExpired(_))) => return self.end("the token expired"),
+            Err(_) => return,
+            Ok(()) => {}
+        }
         if self.cut.swap(true, Ordering::SeqCst) || self.is_over() {
             return;
         }
@@ -194,6 +276,14 @@ impl Connection {
         }
     }
 
+    /// Closes it for a newer one of its user, without a word; its client does not come back.
+    pub(super) fn give_way(&self) {
+        if !self.ended.swap(true, Ordering::SeqCst) {
+            tracing::info!(connection.id = %self.id, user.id = %self.user(), "closed a connection for a newer one");
+            self.outlet.end();
+        }
+    }
+
     /// Ends one whose login ended while it came in.
     pub(super) fn end_late(self: &Arc<Self>) {
         self.say_goodbye("the login of this token has ended");
@@ -202,7 +292,7 @@ impl Connection {
     fn say_goodbye(self: &Arc<Self>, reason: &str) {
         let last_word = Event::TokenExpired { reason: reason.to_owned() };
         if self.outlet.emit(self, &Envelope::new(last_word)).is_ok() {
-            self.outlet.end();
+            self.outlet.log_out();
         } else {
             self.outlet.cut();
         }

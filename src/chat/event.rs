@@ -9,7 +9,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq};
 
-use super::nouns::{Group, Message, Presence, Receiver};
+use super::{
+    connection::ConnectionId,
+    nouns::{Group, Message, Presence, Receiver},
+};
 
 /// What happened (protocol.md part 3, server to client).
 #[derive(Clone, Debug)]
@@ -66,27 +69,51 @@ pub enum Change {
 /// The wire forms that render events, each into its own slot of an [`Envelope`].
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
-    /// Native Socket.IO and plain WebSocket: the JSON of protocol.md part 3.
+    /// The JSON of protocol.md part 3.
     Native,
+    /// The same as a whole frame of a plain WebSocket.
+    Frame,
+    /// The frames of the end-to-end encrypted app of part 4.4.
+    Encrypted,
+    /// The events of part 4.2.
+    Rooms,
+    /// The events of part 4.3.
+    Lobby,
+}
+
+/// The connection that an event came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub connection: ConnectionId,
+    /// A message as its sender's wire had it, for listeners on the same wire. It goes to those who
+    /// listen at that moment and is stored nowhere.
+    pub written: Option<Arc<str>>,
 }
 
 /// One event on its way to many connections.
 pub struct Envelope {
     pub event: Event,
-    native: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// For wires that tell the connection an event came from apart from the others.
+    pub origin: Option<Origin>,
+    rendered: [OnceLock<Box<dyn Any + Send + Sync>>; 5],
 }
 
 impl Envelope {
     pub fn new(event: Event) -> Self {
-        Self { event, native: OnceLock::new() }
+        Self::from(event, None)
+    }
+
+    pub fn from(event: Event, origin: Option<Origin>) -> Self {
+        Self { event, origin, rendered: Default::default() }
+    }
+
+    pub fn is_from(&self, connection: ConnectionId) -> bool {
+        self.origin.as_ref().is_some_and(|origin| origin.connection == connection)
     }
 
     /// The event in a wire form, rendered by the first who asks. All who ask for one form must ask
     /// for the same type; a stranger's type gets nothing.
     pub fn rendered<T: Any + Send + Sync>(&self, form: Form, render: impl FnOnce(&Event) -> T) -> Option<&T> {
-        let slot = match form {
-            Form::Native => &self.native,
-        };
-        slot.get_or_init(|| Box::new(render(&self.event))).downcast_ref()
+        self.rendered[form as usize].get_or_init(|| Box::new(render(&self.event))).downcast_ref()
     }
 }

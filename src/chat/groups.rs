@@ -18,13 +18,14 @@ use secrecy::SecretString;
 use super::{
     Chat, Core,
     caller::Caller,
-    event::{Change, Event},
+    connection::Connection,
+    event::{Change, Envelope, Event, Origin},
     members::{Action, may},
     membership::{insert_members, lock_members, next_version},
-    nouns::{Group, Member, Page},
+    nouns::{Group, Member, Page, Person},
     rooms::new_room,
     roster::Roster,
-    rosters::{Held, LISTED, names_of},
+    rosters::{Held, LISTED, people},
     text::{self, GroupName},
     users::{LIST_MOST, LIST_USUAL, containing},
 };
@@ -72,7 +73,12 @@ impl Chat {
     ///
     /// # Errors
     /// `conflict` where the name is taken; `not_found` where a user does not exist.
-    pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Group> {
+    pub async fn create_group(
+        &self,
+        caller: &Caller,
+        connection: Option<&Arc<Connection>>,
+        new: NewGroup,
+    ) -> Result<Group> {
         let core = &self.core;
         let password_hash = core.room_hash(new.password).await?;
         let users = core.users_named(&new.users).await?;
@@ -101,7 +107,7 @@ impl Chat {
         }
         let group = core.group_as_stored(row, &roster).await;
         core.announce(&group, members.iter().map(|(user, _)| *user));
-        core.rooms_changed(&group, Change::Created);
+        core.rooms_changed(&group, Change::Created, connection);
         Ok(group)
     }
 
@@ -111,7 +117,7 @@ impl Chat {
         let roster = core.group_roster(group).await?;
         may(roster.role(caller.user), Action::Announce)?;
         let group = core.group_noun(core.group_row(group).await?).await?;
-        core.announce(&group, roster.names().into_keys());
+        core.announce(&group, roster.people().into_keys());
         Ok(group)
     }
 
@@ -134,7 +140,33 @@ impl Chat {
         let roster = core.group_roster(row.id).await?;
         if roster.role(caller.user).is_none() {
             core.check_room_password(caller, row.password_hash.clone(), password).await?;
-            core.put_in(row.id, &[(caller.user, caller.username.clone())], None).await?;
+            core.put_in(row.id, &[(caller.user, caller.person())], None).await?;
+        }
+        Ok(core.group_as_stored(row, &roster).await)
+    }
+
+    /// Comes into a group by its name and password, on a wire that asks everybody for both: who is in
+    /// already has to know the password, too.
+    ///
+    /// # Errors
+    /// `wrong_password` alike where there is no such group and where the password is wrong, after the
+    /// same time; `rate_limited` after too many of these.
+    pub async fn enter(&self, caller: &Caller, name: &str, password: SecretString) -> Result<Group> {
+        let core = &self.core;
+        let row = match core.group_row_named(name).await {
+            Ok(row) => Some(row),
+            Err(Error::NotFound(_)) => None,
+            Err(err) => return Err(err),
+        };
+        let is_open = row.as_ref().is_some_and(|row| row.password_hash.is_none());
+        let hash = row.as_ref().and_then(|row| row.password_hash.clone());
+        let is_right = is_open || core.is_room_password(caller, hash, password).await?;
+        let Some(row) = row.filter(|_| is_right) else {
+            return Err(Error::Forbidden(Denial::WrongRoomOrPassword));
+        };
+        let roster = core.group_roster(row.id).await?;
+        if roster.role(caller.user).is_none() {
+            core.put_in(row.id, &[(caller.user, caller.person())], None).await?;
         }
         Ok(core.group_as_stored(row, &roster).await)
     }
@@ -184,7 +216,7 @@ impl Chat {
             }
         }
         let group = core.group_noun(core.group_row(group).await?).await?;
-        core.rooms_changed(&group, Change::Updated);
+        core.rooms_changed(&group, Change::Updated, None);
         Ok(group)
     }
 
@@ -202,7 +234,7 @@ impl Chat {
         core.commit_in(tx, group).await?;
         let listeners = held.roster.delete();
         core.detach(&listeners, &held.roster);
-        core.rooms_changed(&noun, Change::Deleted);
+        core.rooms_changed(&noun, Change::Deleted, None);
         Ok(noun.public())
     }
 
@@ -212,8 +244,8 @@ impl Chat {
         let roster = core.group_roster(group).await?;
         may(roster.role(caller.user), Action::AddMembers)?;
         let users = core.users_named(&usernames).await?;
-        let users: Vec<(UserId, Arc<str>)> =
-            users.into_iter().map(|row| (row.id, row.username.into())).collect();
+        let person = |row: user::Model| (row.id, Person::new(row.username, row.first_name));
+        let users: Vec<(UserId, Person)> = users.into_iter().map(person).collect();
         let row = core.group_row(group).await?;
         let added = core.put_in(group, &users, Some(caller.user)).await?;
         let group = core.group_as_stored(row, &roster).await;
@@ -248,7 +280,7 @@ impl Chat {
             query = query.filter(room::COLUMN.name_key.gt(after));
         }
         if let Some(search) = list.search.filter(|search| !search.is_empty()) {
-            if !text::is_storable(&search) {
+            if !text::may_be_part_of_a_name(&search) {
                 return Ok(Page { items: Vec::new(), next: None });
             }
             let name = Func::lower(Expr::col((room::Entity, room::Column::Name)));
@@ -335,13 +367,28 @@ impl Core {
         let Some(hash) = hash else { return Ok(()) };
         // No guess, so it does not count as one.
         let Some(password) = password else { return Err(Error::Forbidden(Denial::WrongPassword)) };
+        if self.is_room_password(caller, Some(hash), password).await? {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(Denial::WrongPassword))
+        }
+    }
+
+    /// Whether a guess is right; without a hash it is not, after the same time. Too many wrong ones
+    /// are refused without a look.
+    async fn is_room_password(
+        &self,
+        caller: &Caller,
+        hash: Option<String>,
+        password: SecretString,
+    ) -> Result<bool> {
         let attempt = self.failures.attempt(&format!("room passwords of {}", caller.user), caller.address)?;
-        match self.passwords.verify(password, Some(hash)).await {
+        match self.passwords.verify(password, hash).await {
             Ok(true) => {
                 attempt.succeeded();
-                Ok(())
+                Ok(true)
             }
-            Ok(false) => Err(Error::Forbidden(Denial::WrongPassword)),
+            Ok(false) => Ok(false),
             Err(err) => {
                 // Not checked, so not wrong either.
                 attempt.withdraw();
@@ -354,8 +401,10 @@ impl Core {
         self.hub.tell_users(users, Event::NewGroup(group.clone()));
     }
 
-    pub(super) fn rooms_changed(&self, group: &Group, change: Change) {
-        self.hub.tell_everyone(Event::RoomsChanged { group: group.public(), change }, None);
+    pub(super) fn rooms_changed(&self, group: &Group, change: Change, by: Option<&Arc<Connection>>) {
+        let origin = by.map(|connection| Origin { connection: connection.id, written: None });
+        let changed = Event::RoomsChanged { group: group.public(), change };
+        self.hub.tell_everyone(&Envelope::from(changed, origin), None);
     }
 
     /// A group as its members see it.
@@ -380,9 +429,10 @@ impl Core {
             Ok(group) => group,
             Err(err) => {
                 tracing::warn!(error = ?err, room.id = %row.id, "answered without the members");
-                let names = roster.names();
-                let owner = row.owner_id.and_then(|owner| names.get(&owner).cloned()).unwrap_or_default();
-                Group { owner, member_count: names.len() as u64, users: None, row }
+                let people = roster.people();
+                let owner = row.owner_id.and_then(|owner| people.get(&owner).cloned());
+                let owner = owner.unwrap_or_else(Person::nobody);
+                Group { owner, member_count: people.len() as u64, users: None, row }
             }
         }
     }
@@ -392,7 +442,7 @@ impl Core {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let owners = names_of(self.db.reader(), rows.iter().filter_map(|row| row.owner_id).collect()).await?;
+        let owners = people(self.db.reader(), rows.iter().filter_map(|row| row.owner_id).collect()).await?;
         let mut counts: HashMap<RoomId, i64> = HashMap::with_capacity(rows.len());
         for part in rows.chunks(LISTED) {
             let part: Vec<(RoomId, i64)> = member::of_rooms(part.iter().map(|row| row.id))
@@ -406,7 +456,7 @@ impl Core {
             counts.extend(part);
         }
         let noun = |row: room::Model| Group {
-            owner: row.owner_id.and_then(|owner| owners.get(&owner).cloned()).unwrap_or_default(),
+            owner: row.owner_id.and_then(|owner| owners.get(&owner).cloned()).unwrap_or_else(Person::nobody),
             member_count: counts.get(&row.id).and_then(|count| u64::try_from(*count).ok()).unwrap_or(0),
             users: None,
             row,

@@ -76,8 +76,9 @@ impl Hub {
         Self { clock, connections_per_user, state: RwLock::default() }
     }
 
-    /// Enters a connection, refusing one too many and one whose login ended on its way in.
-    pub fn enter(&self, connection: &Arc<Connection>) -> Result<()> {
+    /// Enters a connection, refusing one whose login ended on its way in. One too many is refused,
+    /// too, or takes the place of the oldest that gives way, which is then to be closed.
+    pub fn enter(&self, connection: &Arc<Connection>) -> Result<Option<Arc<Connection>>> {
         let caller = connection.caller();
         let mut state = self.state.write();
         state.check(&caller)?;
@@ -87,11 +88,16 @@ impl Hub {
             announced: false,
             departures: 0,
         });
+        let mut replaced = None;
         if here.connections.len() >= self.connections_per_user {
-            return Err(Error::RateLimited { retry_after: Duration::from_secs(5) });
+            let oldest = here.connections.iter().position(|other| connection.gives_way && other.gives_way);
+            let Some(oldest) = oldest else {
+                return Err(Error::RateLimited { retry_after: Duration::from_secs(5) });
+            };
+            replaced = Some(here.connections.remove(oldest));
         }
         here.connections.push(connection.clone());
-        Ok(())
+        Ok(replaced)
     }
 
     /// Refuses a login that ended a moment ago: whoever checked it against the database before that
@@ -190,10 +196,9 @@ impl Hub {
         heard
     }
 
-    pub fn tell_everyone(&self, event: Event, except: Option<UserId>) {
-        let envelope = Envelope::new(event);
+    pub fn tell_everyone(&self, envelope: &Envelope, except: Option<UserId>) {
         for connection in self.all(except) {
-            connection.tell(&envelope);
+            connection.tell(envelope);
         }
     }
 

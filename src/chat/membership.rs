@@ -22,6 +22,7 @@ use super::{
     Core,
     event::{Change, Event},
     members::{Action, may},
+    nouns::Person,
     roster::Entry,
     watermark::Marks,
 };
@@ -33,7 +34,7 @@ impl Core {
     pub(super) async fn put_in(
         self: &Arc<Self>,
         room: RoomId,
-        users: &[(UserId, Arc<str>)],
+        users: &[(UserId, Person)],
         by: Option<UserId>,
     ) -> Result<Vec<UserId>> {
         let held = self.hold_group(room).await?;
@@ -41,7 +42,7 @@ impl Core {
         if let Some(by) = by {
             may(roster.role(by), Action::AddMembers)?;
         }
-        let new: Vec<&(UserId, Arc<str>)> =
+        let new: Vec<&(UserId, Person)> =
             users.iter().filter(|(user, _)| roster.role(*user).is_none()).collect();
         if new.is_empty() {
             return Ok(Vec::new());
@@ -57,11 +58,11 @@ impl Core {
         let members: Vec<(UserId, Role)> = new.iter().map(|(user, _)| (*user, Role::Member)).collect();
         insert_members(&tx, &row, &members, self.clock.now()).await?;
         self.commit_in(tx, room).await?;
-        for (user, username) in &new {
-            let entry = Entry::new(username.clone(), Role::Member, Marks::at(row.last_seq));
+        for (user, person) in &new {
+            let entry = Entry::new(person.clone(), Role::Member, Marks::at(row.last_seq));
             roster.add_member(*user, entry, version);
             self.attach_user(*user, roster, row.last_seq);
-            roster.tell(Event::MemberJoined { group: room, username: username.clone() }, None);
+            roster.tell(Event::MemberJoined { group: room, username: person.username.clone() }, None);
         }
         Ok(new.iter().map(|(user, _)| *user).collect())
     }
@@ -105,7 +106,7 @@ impl Core {
             (Heir::Nobody, Some(group)) => {
                 let listeners = roster.delete();
                 self.detach(&listeners, roster);
-                self.rooms_changed(&group, Change::Deleted);
+                self.rooms_changed(&group, Change::Deleted, None);
             }
             _ => {}
         }
@@ -253,6 +254,7 @@ pub(super) async fn insert_members(
             delivered_seq: Set(room.last_seq),
             read_seq: Set(room.last_seq),
             told_seq: Set(room.last_seq),
+            listening: Set(false),
         });
         // Who is in already, because the answer of an earlier commit was lost, stays in.
         member::Entity::insert_many(rows).on_conflict_do_nothing().exec_without_returning(tx).await?;

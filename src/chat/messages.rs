@@ -20,9 +20,10 @@ use super::{
     Chat, Core,
     caller::Caller,
     connection::Connection,
-    nouns::{Conversation, ConversationKind, HistoryPage, Message},
+    event::Origin,
+    nouns::{Conversation, ConversationKind, HistoryPage, Message, Person},
     roster::{Reply, Roster, message_noun},
-    rosters::{LISTED, names_of},
+    rosters::{LISTED, people},
     text::{Body, ClientMessageId, is_storable},
     writer,
 };
@@ -43,6 +44,8 @@ pub struct Draft {
     pub body: Body,
     pub client_message_id: Option<ClientMessageId>,
     pub reply_to: Option<MessageId>,
+    /// See [`super::event::Origin`].
+    pub written: Option<Arc<str>>,
 }
 
 /// Which part of a room's history: what follows `after`, or what lies before `before`, or both, or
@@ -61,6 +64,11 @@ struct Unread {
     unread: i64,
 }
 
+/// The most messages that are read in one go for front ends that do not page.
+const NEWEST_MOST: usize = 2_000;
+/// Bytes of content after which no further page of older messages is read for them, so that one answer
+/// stays within what a server can hold many times over.
+const NEWEST_ENOUGH: usize = 4_000_000;
 const HISTORY_MOST: u64 = 200;
 const HISTORY_USUAL: u64 = 50;
 
@@ -110,6 +118,25 @@ impl Chat {
         let messages = core.nouns(&roster, rows).await?;
         let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();
         Ok(HistoryPage { messages, has_more })
+    }
+
+    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 of them, and fewer
+    /// where these are long. What is older is behind [`Chat::history`].
+    pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
+        let mut newest_first = Vec::new();
+        let mut bytes = 0;
+        let mut before = None;
+        loop {
+            let query = HistoryQuery { before, after: None, limit: Some(HISTORY_MOST) };
+            let page = self.history(caller, place.clone(), query).await?;
+            before = page.messages.first().map(|message| message.row.seq);
+            bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
+            newest_first.extend(page.messages.into_iter().rev());
+            if !page.has_more || newest_first.len() >= NEWEST_MOST || bytes >= NEWEST_ENOUGH {
+                newest_first.reverse();
+                return Ok(newest_first);
+            }
+        }
     }
 
     /// The caller's rooms, most recent first.
@@ -168,11 +195,11 @@ impl Core {
             roster_version,
             roster,
             sender: caller.user,
-            sender_name: caller.username.clone(),
+            person: caller.person(),
             body: draft.body,
             client_message_id: draft.client_message_id,
             reply_to: draft.reply_to,
-            origin: origin.map(|connection| connection.id),
+            origin: origin.map(|connection| Origin { connection: connection.id, written: draft.written }),
             reply,
         });
     }
@@ -275,31 +302,27 @@ impl Core {
         rows: Vec<message::Model>,
     ) -> Result<Vec<Arc<Message>>> {
         let floors = roster.floors();
-        let names = self.sender_names(roster, &rows).await?;
+        let people = self.senders(roster, &rows).await?;
         let noun = |row: message::Model| {
-            let sender = names.get(&row.sender_id).cloned().unwrap_or_default();
+            let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
             Arc::new(message_noun(roster, row, sender, Some(floors)))
         };
         Ok(rows.into_iter().map(noun).collect())
     }
 
     /// Who wrote these: from the roster, and from the database for those who have left.
-    async fn sender_names(
-        &self,
-        roster: &Roster,
-        rows: &[message::Model],
-    ) -> Result<HashMap<UserId, Arc<str>>> {
+    async fn senders(&self, roster: &Roster, rows: &[message::Model]) -> Result<HashMap<UserId, Person>> {
         let senders: HashSet<UserId> = rows.iter().map(|row| row.sender_id).collect();
-        let mut names = HashMap::with_capacity(senders.len());
+        let mut found = HashMap::with_capacity(senders.len());
         let mut unknown = HashSet::new();
         for sender in senders {
             match roster.member(sender) {
-                Some(entry) => drop(names.insert(sender, entry.username)),
+                Some(entry) => drop(found.insert(sender, entry.person)),
                 None => drop(unknown.insert(sender)),
             }
         }
-        names.extend(names_of(self.db.reader(), unknown).await?);
-        Ok(names)
+        found.extend(people(self.db.reader(), unknown).await?);
+        Ok(found)
     }
 
     /// The newest message of each room that has one.

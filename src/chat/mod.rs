@@ -2,12 +2,14 @@
 //! shape and no token.
 //!
 //! [`Chat`] is the one handle. Its operations, by file:
-//! - `users`: register, find, list, change, delete
+//! - `users`: register, find, list, change, delete; `newcomers`: accounts of people whom an issuer vouches for
 //! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
 //!   `rooms` opens direct rooms and the lobby
 //! - `messages`: send, history
 //! - `receipts`: delivered and read, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
+//! - `joined`: which rooms a socket had joined, for wires where it hears only those
+//! - `readiness`: whether the database reads and writes
 //! - `connect`: a connection's life, from its first moment until everyone was told it has gone
 //!
 //! One message: `messages` finds the room and asks its [`roster`] whether the caller is in it, the
@@ -25,10 +27,13 @@ mod connect;
 mod expiry;
 mod groups;
 mod hub;
+mod joined;
 mod members;
 mod membership;
 mod messages;
+mod newcomers;
 mod presence;
+mod readiness;
 mod receipts;
 mod rooms;
 mod roster;
@@ -47,7 +52,10 @@ pub use self::{
     roster::Reply,
     users::{ListUsers, NewUser, UserChange},
 };
-use crate::{clock::Clock, db::Db, error::Result, limits::Failures, password::Passwords, shutdown::Shutdown};
+use crate::{
+    clock::Clock, counts::Counts, db::Db, error::Result, limits::Failures, password::Passwords,
+    shutdown::Shutdown,
+};
 
 /// The limits and paces of the core; where they come from is not its business.
 #[derive(Clone, Debug)]
@@ -87,6 +95,8 @@ struct Core {
     db: Db,
     clock: Clock,
     shutdown: Shutdown,
+    counts: Counts,
+    readiness: readiness::Readiness,
     passwords: Passwords,
     failures: Failures,
     settings: Settings,
@@ -107,7 +117,13 @@ pub struct Gauges {
     pub users_online: usize,
     pub connections: usize,
     pub rooms_resident: usize,
+    /// Connections listening to rooms, each counted once a room.
+    pub listeners: usize,
     pub drafts_waiting: usize,
+    /// Tasks sending a connection what it missed of one room.
+    pub catch_ups: usize,
+    /// `response` events whose acknowledgement is waited for.
+    pub acknowledgements: usize,
     pub tasks: usize,
 }
 
@@ -119,6 +135,7 @@ impl Chat {
         shutdown: Shutdown,
         passwords: Passwords,
         failures: Failures,
+        counts: Counts,
         settings: Settings,
     ) -> Result<Self> {
         let rosters = rosters::Rosters::new();
@@ -137,6 +154,8 @@ impl Chat {
             failures,
             settings,
             rosters,
+            counts,
+            readiness: readiness::Readiness::new(),
             writer,
             writers: TaskTracker::new(),
             lobby,
@@ -149,19 +168,23 @@ impl Chat {
         Ok(Self { core })
     }
 
-    /// Whether the database answers.
-    pub async fn is_ready(&self) -> Result<()> {
-        Ok(self.core.db.ping().await?)
-    }
-
     pub fn gauges(&self) -> Gauges {
+        let rosters = self.core.rosters.all();
         Gauges {
             users_online: self.core.hub.online_count(),
             connections: self.core.hub.connection_count(),
-            rooms_resident: self.core.rosters.count(),
+            rooms_resident: rosters.len(),
+            listeners: rosters.iter().map(|roster| roster.listener_count()).sum(),
             drafts_waiting: self.core.writer.waiting(),
+            catch_ups: self.core.counts.catch_ups.now(),
+            acknowledgements: self.core.counts.acknowledgements.now(),
             tasks: self.core.shutdown.running(),
         }
+    }
+
+    /// What is alive, for those who bear it.
+    pub fn counts(&self) -> &Counts {
+        &self.core.counts
     }
 
     /// The logins that connections here belong to.

@@ -4,9 +4,30 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq, member, message, room, user};
+use entity::{RoomId, Seq, UserId, member, message, room, user};
 
 use crate::error::Result;
+
+/// What a user is called: by the unique username, and by the first name that people are shown, which
+/// is the username where none was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub username: Arc<str>,
+    pub first_name: Arc<str>,
+}
+
+impl Person {
+    pub fn new(username: String, first_name: Option<String>) -> Self {
+        let username: Arc<str> = username.into();
+        let first_name = first_name.map_or_else(|| username.clone(), Arc::from);
+        Self { username, first_name }
+    }
+
+    /// Somebody whose row is gone.
+    pub(super) fn nobody() -> Self {
+        Self::new(String::new(), None)
+    }
+}
 
 /// A user, and whether a socket of theirs is open.
 #[derive(Clone, Debug)]
@@ -19,7 +40,7 @@ pub struct User {
 #[derive(Clone, Debug)]
 pub struct Group {
     pub row: room::Model,
-    pub owner: Arc<str>,
+    pub owner: Person,
     pub member_count: u64,
     /// At most [`Group::USERS`] of the members; none for those outside.
     pub users: Option<Vec<User>>,
@@ -46,8 +67,10 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Message {
     pub row: message::Model,
-    pub sender: Arc<str>,
+    pub sender: Person,
     pub receiver: Receiver,
+    /// The id of the user that `receiver` names, if it names one.
+    pub receiver_id: Option<UserId>,
     pub delivered_to_all: bool,
     pub read_by_all: bool,
 }

@@ -71,12 +71,11 @@ impl Core {
 
     /// To everyone while few are online, else to those who share a room.
     fn tell_presence(&self, user: entity::UserId, presence: Presence, rosters: &[Arc<Roster>]) {
-        let event = Event::Presence(presence);
+        let envelope = Envelope::new(Event::Presence(presence));
         if self.hub.online_count() <= self.settings.everyone_up_to {
-            self.hub.tell_everyone(event, Some(user));
+            self.hub.tell_everyone(&envelope, Some(user));
             return;
         }
-        let envelope = Envelope::new(event);
         let mut told = HashSet::new();
         for roster in rosters.iter().filter(|roster| roster.id != self.lobby.id) {
             for connection in roster.listeners(Some(user)) {

@@ -24,6 +24,7 @@ use sea_orm::{
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::{
+    nouns::Person,
     roster::{Entry, Peer, Roster},
     watermark::Marks,
 };
@@ -69,9 +70,9 @@ impl Rosters {
         self.resident.lock().rosters.get(&room)?.upgrade()
     }
 
-    /// How many are in memory.
-    pub fn count(&self) -> usize {
-        self.resident.lock().rosters.values().filter(|roster| roster.strong_count() > 0).count()
+    /// All that are in memory.
+    pub fn all(&self) -> Vec<Arc<Roster>> {
+        self.resident.lock().rosters.values().filter_map(Weak::upgrade).collect()
     }
 
     /// The roster of a room that exists, from memory or from the database.
@@ -147,12 +148,13 @@ impl Rosters {
         }
         let rows = room::live().filter(room::COLUMN.id.is_in(missing.iter().copied())).all(db).await?;
         let mut members = members_of(db, rows.iter().map(|row| row.id)).await?;
-        let names = pair_names(db, &rows).await?;
+        let people = pair_people(db, &rows).await?;
         let mut resident = self.resident.lock();
         for row in rows {
             let pair = match (row.pair_low, row.pair_high) {
                 (Some(low), Some(high)) => Some([low, high].map(|id| {
-                    let username: Arc<str> = names.get(&id).cloned().unwrap_or_default();
+                    let username: Arc<str> =
+                        people.get(&id).map(|person| person.username.clone()).unwrap_or_default();
                     Peer { id, key: username_key(&username).into(), username }
                 })),
                 _ => None,
@@ -178,6 +180,7 @@ struct MemberRow {
     read_seq: Seq,
     told_seq: Seq,
     username: String,
+    first_name: Option<String>,
 }
 
 async fn members_of(
@@ -195,44 +198,44 @@ async fn members_of(
             member::Column::ReadSeq,
             member::Column::ToldSeq,
         ])
-        .column(user::Column::Username)
+        .columns([user::Column::Username, user::Column::FirstName])
         .into_model()
         .all(db)
         .await?;
     let mut members: HashMap<RoomId, HashMap<UserId, Entry>> = HashMap::new();
     for row in rows {
         let marks = Marks { delivered: row.delivered_seq, read: row.read_seq, told: row.told_seq };
-        let entry = Entry::new(row.username.into(), row.role, marks);
+        let entry = Entry::new(Person::new(row.username, row.first_name), row.role, marks);
         members.entry(row.room_id).or_default().insert(row.user_id, entry);
     }
     Ok(members)
 }
 
 /// The names of direct rooms' users, deleted ones too: they keep their place in what was said.
-async fn pair_names(db: &impl ConnectionTrait, rows: &[room::Model]) -> Result<HashMap<UserId, Arc<str>>> {
+async fn pair_people(db: &impl ConnectionTrait, rows: &[room::Model]) -> Result<HashMap<UserId, Person>> {
     let ids: HashSet<UserId> = rows.iter().flat_map(|row| [row.pair_low, row.pair_high]).flatten().collect();
-    names_of(db, ids).await
+    people(db, ids).await
 }
 
-/// The usernames of these users, deleted ones too.
-pub(super) async fn names_of(
+/// What these users are called, deleted ones too.
+pub(super) async fn people(
     db: &impl ConnectionTrait,
     users: HashSet<UserId>,
-) -> Result<HashMap<UserId, Arc<str>>> {
+) -> Result<HashMap<UserId, Person>> {
     if users.is_empty() {
         return Ok(HashMap::new());
     }
     let users: Vec<UserId> = users.into_iter().collect();
-    let mut names = HashMap::with_capacity(users.len());
+    let mut found = HashMap::with_capacity(users.len());
     for part in users.chunks(LISTED) {
-        let rows: Vec<(UserId, String)> = user::Entity::find()
+        let rows: Vec<(UserId, String, Option<String>)> = user::Entity::find()
             .filter(user::COLUMN.id.is_in(part.iter().copied()))
             .select_only()
-            .columns([user::Column::Id, user::Column::Username])
+            .columns([user::Column::Id, user::Column::Username, user::Column::FirstName])
             .into_tuple()
             .all(db)
             .await?;
-        names.extend(rows.into_iter().map(|(id, name)| (id, name.into())));
+        found.extend(rows.into_iter().map(|(id, username, first)| (id, Person::new(username, first))));
     }
-    Ok(names)
+    Ok(found)
 }

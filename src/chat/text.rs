@@ -50,13 +50,16 @@ impl GroupName {
     }
 }
 
+/// Most characters of a personal detail, the longest thing that people are searched by.
+const DETAIL: usize = 200;
+
 /// A personal detail (a first name, an e-mail address, a telephone number): at most 200
 /// characters, printable; an empty one is none.
 pub fn detail(field: &'static str, text: Option<String>) -> Result<Option<String>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    if text.chars().count() > 200 {
+    if text.chars().count() > DETAIL {
         return Err(Error::invalid(field, "must have at most 200 characters"));
     }
     printable(field, &text)?;
@@ -149,6 +152,11 @@ pub fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
 
+/// Whether a text can be found in any name or detail: databases refuse long patterns, too.
+pub fn may_be_part_of_a_name(text: &str) -> bool {
+    is_storable(text) && text.chars().count() <= DETAIL
+}
+
 /// Refuses control characters (PostgreSQL cannot store U+0000) and space at the ends (two names
 /// must not look alike).
 fn printable(field: &'static str, text: &str) -> Result<()> {
@@ -193,5 +201,53 @@ mod tests {
         assert!(Body::parse(message::Kind::Text, "5", 100).is_err());
         assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 100).is_ok());
         assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 8).is_err());
+    }
+
+    /// A JSON string, each character as itself or escaped, in pairs where need be.
+    fn written(text: &str, escaped: &[bool]) -> String {
+        let characters = text.chars().zip(escaped.iter().cycle().chain(std::iter::repeat(&false)));
+        let inner: String = characters
+            .map(|(character, escaped)| {
+                let mut units = [0; 2];
+                if *escaped {
+                    character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+                } else {
+                    let quoted = serde_json::to_string(&character).unwrap();
+                    quoted[1..quoted.len() - 1].to_owned()
+                }
+            })
+            .collect();
+        format!("\"{inner}\"")
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_measured_as_it_will_be_read(
+            text in proptest::collection::vec(proptest::prelude::any::<char>(), 0..40),
+            escaped in proptest::collection::vec(proptest::prelude::any::<bool>(), 0..8),
+        ) {
+            let text = String::from_iter(text);
+            let json = written(&text, &escaped);
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            assert_eq!(string_bytes(&json), text.len(), "{json}");
+            let taken = |limit| Body::parse(message::Kind::Text, &json, limit).is_ok();
+            assert!(taken(text.len()));
+            assert!(text.is_empty() || !taken(text.len() - 1), "{json}");
+        }
+
+        #[test]
+        fn any_name_is_taken_as_it_is_or_not_at_all(text: String) {
+            string_bytes(&text);
+            if let Ok(name) = Username::parse(&text) {
+                assert_eq!(name.as_str(), text);
+                assert!(text.trim() == text && !text.chars().any(char::is_control));
+            }
+            if let Ok(name) = GroupName::parse(&text) {
+                assert!(name.as_str() == text && (1..=100).contains(&text.chars().count()));
+            }
+            if let Ok(Some(kept)) = detail("email", Some(text.clone())) {
+                assert_eq!(kept, text);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts: register, find, list, change, delete.
 
-use entity::{UserId, member, user};
+use entity::{RoomId, UserId, member, user};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::{
     Chat, Core,
     caller::Caller,
-    nouns::{Page, User},
+    nouns::{Page, Person, User},
     text::{self, Username},
 };
 use crate::{
@@ -110,7 +110,7 @@ impl Chat {
             query = query.filter(user::COLUMN.username_key.gt(after));
         }
         if let Some(search) = list.search.filter(|search| !search.is_empty()) {
-            if !text::is_storable(&search) {
+            if !text::may_be_part_of_a_name(&search) {
                 return Ok(Page { items: Vec::new(), next: None });
             }
             let pattern = containing(&search);
@@ -166,8 +166,31 @@ impl Chat {
         if !row.is_changed() {
             return self.user(caller, id_or_username).await;
         }
+        let is_renamed = row.first_name.is_set();
         let row = row.update(core.db.writer()).await?;
+        if is_renamed && let Err(err) = core.rename(&row).await {
+            // The change is stored; rooms in memory show the old name until they are read again.
+            tracing::warn!(error = ?err, user.id = %row.id, "a new first name is not shown everywhere yet");
+        }
         Ok(core.user_noun(row))
+    }
+
+    /// Takes over what a front end knows of its user from elsewhere, as far as nothing is known here.
+    /// Nobody has checked it, so it is shown and serves for nothing else.
+    pub async fn introduce(
+        &self,
+        caller: &Caller,
+        first_name: Option<String>,
+        email: Option<String>,
+    ) -> Result<User> {
+        let id = caller.user.to_string();
+        let user = self.user(caller, &id).await?;
+        let change = UserChange {
+            first_name: first_name.filter(|_| user.row.first_name.is_none()).map(Some),
+            email: email.filter(|_| user.row.email.is_none()).map(Some),
+            ..UserChange::default()
+        };
+        self.change_user(caller, &id, change).await
     }
 
     /// Deletes an account: one's own, or any for an admin. It leaves all its rooms; what it wrote
@@ -204,6 +227,24 @@ impl Core {
     pub(super) fn user_noun(&self, mut row: user::Model) -> User {
         row.last_seen_at = self.receipts.last_seen(row.id).or(row.last_seen_at);
         User { online: self.hub.is_online(row.id), row }
+    }
+
+    /// Shows a user under a new first name in the rooms and on the connections that are in memory.
+    async fn rename(&self, user: &user::Model) -> Result<()> {
+        let person = Person::new(user.username.clone(), user.first_name.clone());
+        for connection in self.hub.of_user(user.id) {
+            connection.rename(person.first_name.clone());
+        }
+        let rooms: Vec<RoomId> = member::of_user(user.id)
+            .select_only()
+            .column(member::Column::RoomId)
+            .into_tuple()
+            .all(self.db.reader())
+            .await?;
+        for roster in rooms.into_iter().filter_map(|room| self.rosters.resident(room)) {
+            roster.rename(user.id, &person);
+        }
+        Ok(())
     }
 
     /// The live account of that name.

@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Core,
-    connection::ConnectionId,
+    event::Origin,
+    nouns::Person,
     roster::{Reply, Roster, message_noun},
     text::{Body, ClientMessageId},
 };
@@ -33,12 +34,13 @@ pub(super) struct Draft {
     /// The roster's version when the sender was found to be in it.
     pub roster_version: i64,
     pub sender: UserId,
-    pub sender_name: Arc<str>,
+    /// What the sender is called.
+    pub person: Person,
     pub body: Body,
     pub client_message_id: Option<ClientMessageId>,
     pub reply_to: Option<MessageId>,
     /// The connection it came from; hears its own message before the answer.
-    pub origin: Option<ConnectionId>,
+    pub origin: Option<Origin>,
     pub reply: Reply,
 }
 
@@ -199,11 +201,11 @@ async fn store(core: &Arc<Core>, drafts: Vec<Draft>) {
 
 /// Tells everyone about a stored message and then answers its sender, in the order of seq.
 fn settle(core: &Arc<Core>, draft: Draft, outcome: Outcome) {
-    let Draft { roster, sender_name, origin, reply, .. } = draft;
+    let Draft { roster, person, origin, reply, .. } = draft;
     match outcome {
         Outcome::Stored(row) => {
             metrics::counter!("parlor_messages_stored_total").increment(1);
-            let message = Arc::new(message_noun(&roster, row, sender_name, None));
+            let message = Arc::new(message_noun(&roster, row, person, None));
             for connection in roster.publish(message, origin, reply) {
                 core.fall_behind(&connection, &roster);
             }
@@ -214,8 +216,9 @@ fn settle(core: &Arc<Core>, draft: Draft, outcome: Outcome) {
                 core.fall_behind(&connection, &roster);
             }
             let floors = roster.floors();
-            let message = Arc::new(message_noun(&roster, row, sender_name, Some(floors)));
-            roster.answer_repeat(message, origin, reply);
+            let message = Arc::new(message_noun(&roster, row, person, Some(floors)));
+            let connection = origin.map(|origin| origin.connection);
+            roster.answer_repeat(message, connection, reply);
         }
         Outcome::Refused(err) => reply(Err(err)),
     }

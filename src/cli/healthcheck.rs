@@ -20,7 +20,7 @@ use crate::config::Config;
 
 /// Ask a running server whether it is ready, for a container's or a supervisor's probe.
 ///
-/// Prints "ok" where it is up and reaches its database (GET /readyz); exit code 1 where not.
+/// Prints "ok" where it is up and its database reads and stores (GET /readyz); exit code 1 where not.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Healthcheck {

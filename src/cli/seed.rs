@@ -5,13 +5,14 @@ use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use entity::message::Kind;
+use serde_json::{Map, Value};
 
 use super::{terminal::print, with_app::with_app};
 use crate::{
     app::App,
     auth::Credential,
     chat::{
-        Draft, GroupRef, NewGroup, NewUser, Place,
+        Draft, GroupRef, NewGroup, NewUser, Place, UserChange,
         caller::Caller,
         nouns::{Group, Message},
         text::{Body, ClientMessageId, GroupName, Username},
@@ -21,11 +22,13 @@ use crate::{
     error::{Clash, Denial, Error, Why},
 };
 
-/// Make demo users, a group with a password, and some history.
+/// Make demo users, two groups with passwords, and some history.
 ///
-/// Makes the users ada, bob and cyd, the group "Tea room" with all three in it, and some messages.
-/// Prints the passwords, what it made and what was there already; a second run makes only what is
-/// missing. Works while a server runs: who is connected then sees all of it after connecting anew.
+/// Makes the users ada, bob and cyd with names, pictures and roles, the group "Tea room" with all
+/// three in it, the group "Library" with bob alone, for others to join, and messages: in private, in the
+/// groups and in the lobby. Prints the passwords, what it made, what was there already, and where to go; a
+/// second run makes only what is missing. Works while a server runs: who is connected then sees all of it
+/// after connecting anew.
 #[derive(Debug, Args)]
 pub struct Seed {
     /// Do it in production mode too, although everyone can know the passwords.
@@ -35,23 +38,84 @@ pub struct Seed {
 
 /// Of every demo user. `examples/terminal-chat` knows it too.
 const PASSWORD: &str = "parlor-demo";
-const GROUP: &str = "Tea room";
-const GROUP_PASSWORD: &str = "darjeeling";
 
-/// Username, first and last name. The first one makes the group.
-const PEOPLE: [(&str, &str, &str); 3] =
-    [("ada", "Ada", "Lovelace"), ("bob", "Bob", "Kahn"), ("cyd", "Cyd", "Charisse")];
+struct DemoUser {
+    username: &'static str,
+    first_name: &'static str,
+    last_name: &'static str,
+    /// Front ends that know roles list to everyone those of the other ones, so there are two.
+    role: &'static str,
+    /// A picture of 64 by 64 pixels in itself: nothing has to be fetched to see it.
+    img: &'static str,
+}
 
-/// Who says what in the group: indices into [`PEOPLE`].
-const IN_THE_GROUP: [(usize, &str); 5] = [
-    (0, "Welcome to the tea room! The kettle is on."),
-    (1, "Wonderful. Is there any darjeeling left?"),
-    (2, "There is, I bought some yesterday."),
-    (1, "Then I am on my way."),
-    (0, "Bring biscuits, please."),
+const PEOPLE: [DemoUser; 3] = [
+    DemoUser {
+        username: "ada",
+        first_name: "Ada",
+        last_name: "Lovelace",
+        role: "host",
+        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUda0////83BICvAAAAJElEQVR42mNgoAdg/P+/gXRGHRjRh1H///8/0hn0dCF5DFoDAEvXQWWfwN2UAAAAAElFTkSuQmCC",
+    },
+    DemoUser {
+        username: "bob",
+        first_name: "Bob",
+        last_name: "Kahn",
+        role: "guest",
+        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUvXZ7////OP7XTAAAAHElEQVR42mNgoAeo//+/gXRGHRjRhzFcXUhrAAAefk1r/yq5jQAAAABJRU5ErkJggg==",
+    },
+    DemoUser {
+        username: "cyd",
+        first_name: "Cyd",
+        last_name: "Charisse",
+        role: "guest",
+        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEWaSi/////zNlV4AAAAIklEQVR42mNgoAdg/P+/gXRGHRiRwWAY9Awy/EVeGNIaAAD95DKhowlvogAAAABJRU5ErkJggg==",
+    },
 ];
 
-/// Who says what to whom in private.
+struct DemoGroup {
+    name: &'static str,
+    password: &'static str,
+    /// Indices into [`PEOPLE`]; the first one makes it.
+    members: &'static [usize],
+    /// What the ids of its messages begin with.
+    id: &'static str,
+    /// Who says what: indices into [`PEOPLE`].
+    messages: &'static [(usize, &'static str)],
+}
+
+const GROUPS: [DemoGroup; 2] = [
+    DemoGroup {
+        name: "Tea room",
+        password: "darjeeling",
+        members: &[0, 1, 2],
+        id: "seed-tea",
+        messages: &[
+            (0, "Welcome to the tea room! The kettle is on."),
+            (1, "Wonderful. Is there any darjeeling left?"),
+            (2, "There is, I bought some yesterday."),
+            (1, "Then I am on my way."),
+            (0, "Bring biscuits, please."),
+        ],
+    },
+    // Nobody else is in it, so that there is something to join.
+    DemoGroup {
+        name: "Library",
+        password: "whisper",
+        members: &[1],
+        id: "seed-library",
+        messages: &[(1, "Whoever knows the password is welcome. Please keep your voice down.")],
+    },
+];
+
+/// Who says what to everyone.
+const IN_THE_LOBBY: [(usize, &str); 3] = [
+    (0, "Good morning, everyone!"),
+    (2, "Good morning! Who else is here?"),
+    (1, "I am, just looking around."),
+];
+
+/// Who says what to whom in private: indices into [`PEOPLE`].
 const IN_PRIVATE: [(usize, usize, &str); 4] = [
     (0, 1, "Hi Bob, shall we surprise Cyd on Friday?"),
     (1, 0, "Yes! I will see to the cake."),
@@ -65,22 +129,26 @@ pub async fn run(config: Config, command: Seed) -> anyhow::Result<()> {
             "seed makes accounts whose password everyone can know; in production say --yes-in-production if that is meant"
         );
     }
-    with_app(config, seed).await
+    let where_to_go = where_to_go(&config);
+    with_app(config, seed).await?;
+    Ok(print(where_to_go)?)
 }
 
 async fn seed(app: &App) -> anyhow::Result<()> {
     // All of them first: where one name is a real person's, nothing at all is made.
-    for (name, _, _) in PEOPLE {
-        check_is_ours(app, name).await?;
+    for user in &PEOPLE {
+        check_is_ours(app, user.username).await?;
     }
-    for person in PEOPLE {
-        let (name, first_name, last_name) = person;
-        let made = make_user(app, person).await.with_context(|| format!("user {name}"))?;
-        print(format_args!("user {name} ({first_name} {last_name}), password {PASSWORD}: {}", told(made)))?;
+    for user in &PEOPLE {
+        let DemoUser { username, first_name, last_name, role, .. } = user;
+        let told = make_user(app, user).await.with_context(|| format!("user {username}"))?;
+        print(format_args!(
+            "user {username} ({first_name} {last_name}, {role}), password {PASSWORD}: {told}"
+        ))?;
     }
     let mut callers = Vec::new();
-    for (name, _, _) in PEOPLE {
-        callers.push(sign_in(app, name).await?);
+    for user in &PEOPLE {
+        callers.push(sign_in(app, user.username).await?);
     }
     let done = make_conversations(app, &callers).await;
     // These logins were for the writing alone.
@@ -92,9 +160,41 @@ async fn seed(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn told(made: bool) -> &'static str {
-    if made { "made" } else { "was there already" }
+/// What can be tried now, as far as it is switched on.
+fn where_to_go(config: &Config) -> String {
+    let dialects = &config.dialects;
+    let server = config.server.listen.first().map(|address| format!("http://{address}")).unwrap_or_default();
+    let DemoUser { username, .. } = PEOPLE[0];
+    let library = &GROUPS[1];
+    let mut lines = vec![format!("where to go while the server runs, at {server}:")];
+    lines.push(format!(
+        "  API        /docs; sign in with {{\"username\":\"{username}\",\"password\":\"{PASSWORD}\"}}"
+    ));
+    if dialects.lobby {
+        lines.push(format!(
+            "  lobby      {server}/?jwt=TOKEN, the token from `parlor token issue {username}`"
+        ));
+    }
+    if dialects.rooms {
+        lines.push(format!(
+            "  rooms app  join the room \"{}\" with the password {}",
+            library.name, library.password
+        ));
+    }
+    if dialects.angular {
+        lines.push("  Angular    the login page lists them; it asks for no password".to_owned());
+    }
+    if dialects.encrypted {
+        lines.push(format!("  encrypted  /api/users/login/{username}"));
+    }
+    lines.join("\n")
 }
+
+fn told(made: bool) -> &'static str {
+    if made { "made" } else { THERE }
+}
+
+const THERE: &str = "was there already";
 
 /// Refuses a person of the same name, in whose name nothing may be written.
 async fn check_is_ours(app: &App, name: &str) -> anyhow::Result<()> {
@@ -111,27 +211,57 @@ async fn check_is_ours(app: &App, name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the account had to be made.
-async fn make_user(app: &App, (name, first_name, last_name): (&str, &str, &str)) -> anyhow::Result<bool> {
+/// Makes the account, or gives it what it lacks: an older version made less. Says which.
+async fn make_user(app: &App, user: &DemoUser) -> anyhow::Result<&'static str> {
     let new = NewUser {
-        username: Username::parse(name)?,
+        username: Username::parse(user.username)?,
         password: Some(PASSWORD.into()),
-        first_name: Some(first_name.to_owned()),
-        last_name: Some(last_name.to_owned()),
+        first_name: Some(user.first_name.to_owned()),
+        last_name: Some(user.last_name.to_owned()),
         email: None,
         phone: None,
-        profile: None,
+        profile: Some(profile(user, Map::new()).to_string()),
         is_admin: false,
     };
     match app.chat.register(new).await {
-        Ok(_) => Ok(true),
-        Err(Error::Conflict(Clash::UsernameTaken)) => match app.chat.user(&Caller::operator(), name).await {
-            Ok(_) => Ok(false),
-            Err(Error::NotFound(_)) => bail!("was deleted, and a deleted account's name stays taken"),
-            Err(err) => Err(err.into()),
-        },
+        Ok(_) => Ok(told(true)),
+        Err(Error::Conflict(Clash::UsernameTaken)) => {
+            match app.chat.user(&Caller::operator(), user.username).await {
+                Ok(found) => complete(app, user, found.row).await,
+                Err(Error::NotFound(_)) => bail!("was deleted, and a deleted account's name stays taken"),
+                Err(err) => Err(err.into()),
+            }
+        }
         Err(err) => Err(err.into()),
     }
+}
+
+/// Adds what is missing; what is there stays, whatever it is.
+async fn complete(app: &App, user: &DemoUser, row: entity::user::Model) -> anyhow::Result<&'static str> {
+    let known: Map<String, Value> = match &row.profile {
+        Some(profile) => serde_json::from_str(profile)?,
+        None => Map::new(),
+    };
+    let profile = profile(user, known.clone());
+    let change = UserChange {
+        first_name: row.first_name.is_none().then(|| Some(user.first_name.to_owned())),
+        last_name: row.last_name.is_none().then(|| Some(user.last_name.to_owned())),
+        profile: (profile != Value::Object(known)).then(|| Some(profile.to_string())),
+        ..UserChange::default()
+    };
+    if change.first_name.is_none() && change.last_name.is_none() && change.profile.is_none() {
+        return Ok(told(false));
+    }
+    app.chat.change_user(&Caller::operator(), user.username, change).await?;
+    Ok("completed")
+}
+
+/// A profile with what front ends show of a user: a picture and a role.
+fn profile(user: &DemoUser, mut known: Map<String, Value>) -> Value {
+    for (key, value) in [("img", user.img), ("role", user.role)] {
+        known.entry(key).or_insert_with(|| value.into());
+    }
+    known.into()
 }
 
 async fn sign_in(app: &App, name: &str) -> crate::error::Result<Caller> {
@@ -142,38 +272,46 @@ async fn sign_in(app: &App, name: &str) -> crate::error::Result<Caller> {
 
 /// How many messages were made, and how many were there.
 async fn make_conversations(app: &App, callers: &[Caller]) -> anyhow::Result<(usize, usize)> {
-    let started = Clock::real().now();
-    let (group, made) = make_group(app, callers).await.with_context(|| format!("group \"{GROUP}\""))?;
-    print(format_args!("group \"{GROUP}\", password {GROUP_PASSWORD}: {}", told(made)))?;
-    let mut count = Count { started, made: 0, there: 0 };
-    for (number, (from, text)) in IN_THE_GROUP.into_iter().enumerate() {
-        let id = format!("seed-tea-{number}");
-        count.add(&say(app, &callers[from], Place::Room(group.row.id), &id, text).await?);
+    let mut count = Count { started: Clock::real().now(), made: 0, there: 0 };
+    for demo in &GROUPS {
+        let DemoGroup { name, password, .. } = demo;
+        let (group, made) =
+            make_group(app, callers, demo).await.with_context(|| format!("group \"{name}\""))?;
+        print(format_args!("group \"{name}\", password {password}: {}", told(made)))?;
+        for (number, (from, text)) in demo.messages.iter().enumerate() {
+            let id = format!("{}-{number}", demo.id);
+            count.add(&say(app, &callers[*from], Place::Room(group.row.id), &id, text).await?);
+        }
     }
     for (number, (from, to, text)) in IN_PRIVATE.into_iter().enumerate() {
         let id = format!("seed-private-{number}");
-        let to = Place::User(PEOPLE[to].0.to_owned());
+        let to = Place::User(PEOPLE[to].username.to_owned());
         count.add(&say(app, &callers[from], to, &id, text).await?);
+    }
+    for (number, (from, text)) in IN_THE_LOBBY.into_iter().enumerate() {
+        let id = format!("seed-lobby-{number}");
+        count.add(&say(app, &callers[from], Place::Lobby, &id, text).await?);
     }
     Ok((count.made, count.there))
 }
 
-/// The group with everyone in it, and whether it had to be made.
-async fn make_group(app: &App, callers: &[Caller]) -> anyhow::Result<(Group, bool)> {
+/// The group with its members in it, and whether it had to be made.
+async fn make_group(app: &App, callers: &[Caller], demo: &DemoGroup) -> anyhow::Result<(Group, bool)> {
+    let (maker, others) = demo.members.split_first().context("nobody to make it")?;
     let new = NewGroup {
-        name: GroupName::parse(GROUP)?,
-        users: PEOPLE.iter().map(|(name, _, _)| (*name).to_owned()).collect(),
-        password: Some(GROUP_PASSWORD.into()),
+        name: GroupName::parse(demo.name)?,
+        users: others.iter().map(|member| PEOPLE[*member].username.to_owned()).collect(),
+        password: Some(demo.password.into()),
     };
-    let group = match app.chat.create_group(&callers[0], new).await {
+    let group = match app.chat.create_group(&callers[*maker], None, new).await {
         Ok(group) => return Ok((group, true)),
-        Err(Error::Conflict(Clash::GroupNameTaken)) => GroupRef::Name(GROUP.to_owned()),
+        Err(Error::Conflict(Clash::GroupNameTaken)) => GroupRef::Name(demo.name.to_owned()),
         Err(err) => return Err(err.into()),
     };
     let mut found = None;
-    for caller in callers {
+    for caller in demo.members.iter().map(|member| &callers[*member]) {
         // Whoever is in it stays; whoever has left comes back.
-        match app.chat.join(caller, group.clone(), Some(GROUP_PASSWORD.into())).await {
+        match app.chat.join(caller, group.clone(), Some(demo.password.into())).await {
             Ok(group) => found = Some(group),
             Err(Error::Forbidden(Denial::WrongPassword)) => {
                 bail!("there is one already, with another password, and {} is not in it", caller.username)
@@ -190,6 +328,7 @@ async fn say(app: &App, caller: &Caller, place: Place, id: &str, text: &str) -> 
         body: Body::parse(Kind::Text, &json, app.chat.content_bytes())?,
         client_message_id: Some(ClientMessageId::parse(id)?),
         reply_to: None,
+        written: None,
     };
     let (reply, replied) = tokio::sync::oneshot::channel();
     let answer = Box::new(move |answer| drop(reply.send(answer)));

@@ -94,6 +94,19 @@ async fn inspect(app: &App, token: &str) -> anyhow::Result<()> {
             print(format_args!("{label}  {} ({})", time(at), distance(at, now)))?;
         }
     }
+    if let Some(theirs) = app.auth.inspect_theirs(token).await {
+        return match theirs {
+            Ok(()) => {
+                Ok(print("valid    yes, for its issuer; whether its login here has ended is not looked at")?)
+            }
+            Err(Error::Unauthenticated(Why::TokenInvalid)) => Err(anyhow!(
+                "not valid: it names an issuer of auth.issuers, and is not what that signs for us: its signature, \
+                 algorithm, type, audience or start is wrong"
+            )),
+            Err(Error::Unauthenticated(why)) => Err(anyhow!("not valid: {why}")),
+            Err(err) => Err(err.into()),
+        };
+    }
     match app.auth.authenticate(token, Ipv4Addr::LOCALHOST.into()).await {
         Ok(caller) => Ok(print(format_args!("valid    yes, it is {}'s", caller.username))?),
         Err(Error::Unauthenticated(why)) => Err(anyhow!("not valid: {}", reason(&why, found.signature))),

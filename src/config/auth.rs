@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
+use super::issuers::{self, IssuerConfig};
 use super::mistake::Findings;
 use super::secret;
 
@@ -48,6 +49,8 @@ pub struct AuthConfig {
     pub hashing_at_once: usize,
     /// Passwords that may wait to be hashed; one more is `unavailable`.
     pub hashing_queue: usize,
+    /// Who else's tokens are accepted. The last field, because TOML writes tables last.
+    pub issuers: Vec<IssuerConfig>,
 }
 
 impl AuthConfig {
@@ -78,6 +81,7 @@ impl AuthConfig {
         found.duration_or_zero("expiring_notice", self.expiring_notice);
         found.count("hashing_at_once", self.hashing_at_once);
         found.count("hashing_queue", self.hashing_queue);
+        issuers::check(&self.issuers, &self.issuer, mode, found);
     }
 
     fn check_previous(&self, mode: Mode, found: &mut Findings<'_>) {

@@ -1,6 +1,8 @@
 //! `[dialects]`: which wire forms besides the native one are spoken. Speaking them is left to the gateways.
 //!
-//! A new dialect is a field here, a line in `default.toml` and, when it is *open*, a row in `OPEN`.
+//! A new dialect is a field here, a line in `default.toml` and, when it can be *open*, a row in `OPEN`.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,24 +15,53 @@ use super::nearest::nearest;
 pub struct DialectsConfig {
     /// The Angular front end's HTTP routes under `/web`; open.
     pub angular: bool,
-    /// The open dialects that production may switch on, by name.
+    /// The React rooms front end's events in the namespace `/`.
+    pub rooms: bool,
+    /// The lobby page and its events in the namespace `/`.
+    pub lobby: bool,
+    /// The folder of the lobby page; none for the built-in page.
+    #[serde(with = "folder")]
+    pub lobby_page: Option<PathBuf>,
+    /// Plain WebSockets under `/ws`.
+    pub websocket: bool,
+    /// The end-to-end encrypted front end's plain WebSockets under `/chat/{userId}`; open if listed so.
+    pub encrypted: bool,
+    /// The dialects that may let people in without a password, by name.
     pub open: Vec<String>,
 }
 
-type IsOn = fn(&DialectsConfig) -> bool;
+/// What a dialect is that can let people in without a password.
+struct Open {
+    name: &'static str,
+    is_on: fn(&DialectsConfig) -> bool,
+    /// Whether it works for people with a token, too, and is open only where it is listed.
+    takes_tokens: bool,
+}
 
-/// The dialects that let people in without a password, and whether each is on.
-const OPEN: [(&str, IsOn); 1] = [("angular", |dialects| dialects.angular)];
+const OPEN: [Open; 2] = [
+    Open { name: "angular", is_on: |dialects| dialects.angular, takes_tokens: false },
+    Open { name: "encrypted", is_on: |dialects| dialects.encrypted, takes_tokens: true },
+];
 
 impl DialectsConfig {
-    /// The open dialects that are on, for a warning at start.
+    /// The dialects that are on and let people in without a password, for a warning at start.
     pub fn open_ones(&self) -> Vec<&'static str> {
-        OPEN.into_iter().filter(|(_, is_on)| is_on(self)).map(|(name, _)| name).collect()
+        let open = OPEN.iter().filter(|open| (open.is_on)(self));
+        open.filter(|open| !open.takes_tokens || self.is_listed(open.name)).map(|open| open.name).collect()
+    }
+
+    /// Whether the end-to-end encrypted front end gets in without a token.
+    pub fn encrypted_is_open(&self) -> bool {
+        self.encrypted && self.is_listed("encrypted")
+    }
+
+    fn is_listed(&self, name: &str) -> bool {
+        self.open.iter().any(|listed| listed == name)
     }
 
     pub(super) fn check(&self, mode: Mode, found: &mut Findings<'_>) {
-        let names = OPEN.into_iter().map(|(name, _)| name);
-        for unknown in self.open.iter().filter(|opened| !names.clone().any(|name| name == *opened)) {
+        let names = OPEN.iter().map(|open| open.name);
+        for unknown in self.open.iter().filter(|listed| !names.clone().any(|name| name == *listed)) {
             let right = match nearest(unknown, names.clone()) {
                 Some(name) => format!("did you mean \"{name}\"?"),
                 None => format!("the open dialects are: {}", names.clone().collect::<Vec<_>>().join(", ")),
@@ -38,9 +69,7 @@ impl DialectsConfig {
             found.refuse("open", format!("\"{unknown}\" is not an open dialect"), right);
         }
         if mode == Mode::Production {
-            for name in
-                self.open_ones().into_iter().filter(|name| !self.open.iter().any(|opened| opened == name))
-            {
+            for name in self.open_ones().into_iter().filter(|name| !self.is_listed(name)) {
                 found.refuse(
                     name,
                     "is on, and lets people in without a password",
@@ -48,6 +77,29 @@ impl DialectsConfig {
                 );
             }
         }
+        if let Some(folder) = self.lobby_page.as_ref().filter(|folder| !folder.join("index.html").is_file()) {
+            found.refuse(
+                "lobby_page",
+                format!("{} has no index.html", folder.display()),
+                "name the folder that the page is in, or leave it empty for the built-in page",
+            );
+        }
+    }
+}
+
+/// A folder as a string; the empty one is none.
+mod folder {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
+        let text = String::deserialize(input)?;
+        Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty()))
+    }
+
+    pub fn serialize<S: Serializer>(folder: &Option<PathBuf>, output: S) -> Result<S::Ok, S::Error> {
+        output.collect_str(&folder.as_deref().unwrap_or(Path::new("")).display())
     }
 }
 
@@ -57,14 +109,18 @@ mod tests {
 
     #[test]
     fn production_opens_only_what_was_opted_into() {
-        for (angular, open, development, production) in [
-            (false, vec![], vec![], vec![]),
-            (true, vec!["angular"], vec![], vec![]),
-            (true, vec![], vec![], vec!["dialects.angular"]),
-            (false, vec!["anglar"], vec!["dialects.open"], vec!["dialects.open"]),
-            (true, vec!["lobby"], vec!["dialects.open"], vec!["dialects.open", "dialects.angular"]),
-        ] {
-            for (mode, expected) in [(Mode::Development, development), (Mode::Production, production)] {
+        type Case = (bool, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+        let table: [Case; 6] = [
+            (false, &[], &[], &[]),
+            (true, &["angular"], &["angular"], &[]),
+            (true, &[], &["angular"], &["dialects.angular"]),
+            (false, &["encrypted"], &["encrypted"], &[]),
+            (false, &["anglar"], &[], &["dialects.open"]),
+            (true, &["lobby"], &["angular"], &["dialects.open", "dialects.angular"]),
+        ];
+        for (angular, open, open_ones, production) in table {
+            let development: Vec<_> = production.iter().filter(|name| **name == "dialects.open").collect();
+            for mode in [Mode::Development, Mode::Production] {
                 let mut config = Config::development();
                 config.mode = mode;
                 config.auth.jwt_secret = "0123456789abcdef0123456789abcdef".into();
@@ -72,9 +128,34 @@ mod tests {
                 config.dialects.open = open.iter().map(|name| (*name).to_owned()).collect();
                 let mistakes = config.check();
                 let named: Vec<_> = mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
-                assert_eq!(named, expected, "{mode} {open:?}");
-                assert_eq!(config.dialects.open_ones(), if angular { vec!["angular"] } else { vec![] });
+                match mode {
+                    Mode::Development => assert_eq!(named.len(), development.len(), "{open:?} {named:?}"),
+                    Mode::Production => assert_eq!(named, production, "{open:?}"),
+                }
+                assert_eq!(config.dialects.open_ones(), open_ones);
             }
         }
+    }
+
+    #[test]
+    fn the_encrypted_front_end_is_open_only_where_it_is_on_and_listed() {
+        let mut config = Config::development();
+        assert!(config.dialects.encrypted_is_open());
+        config.dialects.open.retain(|name| name != "encrypted");
+        assert!(config.dialects.encrypted && !config.dialects.encrypted_is_open());
+        config.dialects.open.push("encrypted".into());
+        config.dialects.encrypted = false;
+        assert!(!config.dialects.encrypted_is_open());
+        assert_eq!(config.dialects.open_ones(), ["angular"]);
+    }
+
+    #[test]
+    fn a_lobby_page_is_a_folder_with_an_index() {
+        let mut config = Config::development();
+        assert_eq!(config.dialects.lobby_page, None);
+        config.dialects.lobby_page = Some("src".into());
+        let mistakes = config.check();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert_eq!(mistakes[0].setting, "dialects.lobby_page");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -17,12 +18,17 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// How long one HTTP request outside Socket.IO may take.
+    /// How long one HTTP request may take; of a Socket.IO poll only what the client sends.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// By when the head of a request must be there.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
     /// How long running work may take to finish at the end; zero does not wait.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
+    /// The folder of the npm package `socket.io-client`, which need not be there.
+    pub client_folder: PathBuf,
 }
 
 impl ServerConfig {
@@ -46,7 +52,12 @@ impl ServerConfig {
             }
         }
         found.duration("request_timeout", self.request_timeout);
+        found.duration("head_timeout", self.head_timeout);
         found.duration_or_zero("drain_timeout", self.drain_timeout);
+        // An empty path would be the folder that the program runs in, by accident.
+        if self.client_folder.as_os_str().is_empty() {
+            found.refuse("client_folder", "is empty", "name a folder, which need not be there");
+        }
     }
 }
 
@@ -107,6 +118,16 @@ mod tests {
 
             config.mode = Mode::Production;
             assert!(config.check().iter().all(|mistake| mistake.setting != "server.listen"), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_folder_of_the_client_has_a_name() {
+        let mut config = Config::development();
+        for (folder, wrong) in [("", true), ("node_modules/socket.io-client", false), ("/nowhere", false)] {
+            config.server.client_folder = folder.into();
+            let refused = config.check().iter().any(|mistake| mistake.setting == "server.client_folder");
+            assert_eq!(refused, wrong, "{folder:?}");
         }
     }
 

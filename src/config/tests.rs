@@ -32,7 +32,7 @@ fn the_built_in_files_load_in_both_modes() {
     assert_eq!(development.mode, Mode::Development);
     assert!(development.database.auto_migrate && development.dialects.angular);
     assert_eq!(development.cors.origins.len(), 10);
-    assert_eq!(development.dialects.open_ones(), ["angular"]);
+    assert_eq!(development.dialects.open_ones(), ["angular", "encrypted"]);
 
     let production = load(Mode::Production, "", &[SECRET]).expect("a secret is all that production needs");
     assert_eq!(production.mode, Mode::Production);
@@ -208,7 +208,7 @@ fn every_mistake_is_told_at_once() {
     let told = error.to_string();
     assert_eq!(told.lines().count(), error.mistakes.len());
     for part in [
-        "invalid type: integer `30`, expected a duration; what belongs here: How long one HTTP request outside Socket.IO may take. \
+        "invalid type: integer `30`, expected a duration; what belongs here: How long one HTTP request may take; of a Socket.IO poll only what the client sends. \
          Default: \"30s\"",
         "writer.batch (from PARLOR__WRITER__BATCH): is 0; use a number from 1 to",
         "auth.jwt_secret: is missing; use at least 32",
@@ -250,7 +250,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 32, "every number and duration was tried");
+    assert_eq!(tried, 33, "every number and duration was tried");
 }
 
 #[test]
@@ -331,10 +331,98 @@ fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() 
     );
 }
 
+const MINIMAL: &str = "issuer = \"https://login.example.com/\"\naudience = \"chat\"\n";
+
+#[test]
+fn issuers_come_from_a_file_or_the_environment() {
+    assert!(Config::development().auth.issuers.is_empty());
+    let text = format!(
+        "[auth]\ntoken_ttl = \"2h\"\n[[auth.issuers]]\n{MINIMAL}\
+         [[auth.issuers]]\nissuer = \"https://other.example.com\"\naudience = \"chat\"\n\
+         jwks_uri = \"https://keys.example.com/keys.json\"\nalgorithms = [\"ES256\", \"EdDSA\"]\n\
+         username_claim = \"nickname\"\nname_claim = \"given_name\"\nemail_claim = \"mail\"\n"
+    );
+    let config = load(Mode::Production, &text, &[SECRET]).expect("valid");
+    assert_eq!(config.auth.token_ttl, Duration::from_secs(2 * 3600));
+    let [first, second] = &config.auth.issuers[..] else { panic!("{:?}", config.auth.issuers) };
+    assert_eq!((&*first.issuer, &*first.audience), ("https://login.example.com/", "chat"));
+    assert_eq!(second.jwks_uri.as_deref(), Some("https://keys.example.com/keys.json"));
+    assert_eq!(second.algorithms, [IssuerAlgorithm::ES256, IssuerAlgorithm::EdDSA]);
+    let claims = [&second.username_claim, &second.name_claim, &second.email_claim];
+    assert_eq!(claims, ["nickname", "given_name", "mail"]);
+    let shown = config.to_toml_redacted();
+    let again = load(Mode::Production, &shown, &[SECRET]).expect("what is shown is a valid file");
+    assert_eq!(again.to_toml_redacted(), shown);
+
+    let written =
+        "[{ issuer = \"https://third.example.com\", audience = \"chat\", algorithms = [\"EdDSA\"] }]";
+    let config = load(Mode::Production, &text, &[SECRET, ("PARLOR__AUTH__ISSUERS", written)]).expect("valid");
+    let [third] = &config.auth.issuers[..] else { panic!("{:?}", config.auth.issuers) };
+    assert_eq!(third.issuer, "https://third.example.com");
+    assert_eq!(third.algorithms, [IssuerAlgorithm::EdDSA]);
+    let none = load(Mode::Production, &text, &[SECRET, ("PARLOR__AUTH__ISSUERS", "[]")]).expect("valid");
+    assert!(none.auth.issuers.is_empty());
+}
+
+#[test]
+fn a_mistake_in_an_issuer_is_named() {
+    let insecure = "[{ issuer = \"http://login.example.com\", audience = \"chat\" }]";
+    for (fields, env, expected) in [
+        ("audiense = \"chat\"\n", None, "unknown field `audiense`"),
+        (
+            "algorithms = [\"HS256\"]\n",
+            None,
+            "unknown variant `HS256`, expected one of `RS256`, `ES256`, `EdDSA`",
+        ),
+        ("algorithms = [\"none\"]\n", None, "unknown variant `none`"),
+        ("algorithms = []\n", None, "has no algorithms"),
+        ("jwks_uri = \"http://login.example.com/keys\"\n", None, "is not HTTPS"),
+        ("jwks_uri = 5\n", None, "invalid type: integer `5`"),
+        ("", Some(insecure), "issuer \"http://login.example.com\" is not HTTPS"),
+        ("", Some("[{ issuer = \"https://login.example.com\" }]"), "missing field `audience`"),
+        ("", Some("https://login.example.com"), "expected struct IssuerConfig"),
+    ] {
+        let text = format!("[[auth.issuers]]\n{MINIMAL}{fields}");
+        let env = env.map(|value| ("PARLOR__AUTH__ISSUERS", value));
+        let error = refused(Mode::Production, &text, &[SECRET].into_iter().chain(env).collect::<Vec<_>>());
+        let told = error.to_string();
+        assert_eq!(error.mistakes.len(), 1, "{told}");
+        assert!(told.starts_with("auth.issuers (from ") && told.contains(expected), "{expected}: {told}");
+        assert_eq!(told.contains("(from PARLOR__AUTH__ISSUERS)"), env.is_some(), "{told}");
+    }
+    let error = refused(Mode::Production, "[[auth.issuer]]\nissuer = \"a\"", &[SECRET]);
+    assert!(error.to_string().starts_with("auth.issuer (from "), "{error}");
+    let error = refused(Mode::Production, "[[issuers]]\nissuer = \"a\"", &[SECRET]);
+    assert!(error.to_string().contains("did you mean auth.issuers?"), "{error}");
+}
+
 #[test]
 fn modes_are_read_as_they_are_written() {
     for mode in [Mode::Development, Mode::Production] {
         assert_eq!(mode.to_string().parse(), Ok(mode));
     }
     assert!("staging".parse::<Mode>().is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_environment_is_read_or_every_mistake_told(
+        section in proptest::sample::select(vec!["SERVER", "AUTH", "CORS", "LIMITS", "DATABASE", "DIALECTS", "x", ""]),
+        key in proptest::sample::select(vec![
+            "LISTEN", "JWT_SECRET", "ISSUERS", "ORIGINS", "PACKET_BYTES", "URL", "OPEN", "TOKEN_TTL", "LEEWAY", "x", "",
+        ]),
+        value in ".{0,40}",
+    ) {
+        let secret = format!("{value}-8675309");
+        for mode in [Mode::Development, Mode::Production] {
+            let variables = [
+                (format!("PARLOR__{section}__{key}"), value.clone()),
+                ("PARLOR__AUTH__PREVIOUS_JWT_SECRET".to_owned(), secret.clone()),
+            ];
+            if let Err(mistakes) = Config::load(mode, None, variables) {
+                let told = mistakes.to_string();
+                assert!(!told.is_empty() && !told.contains("8675309"), "{told}");
+            }
+        }
+    }
 }

@@ -8,28 +8,34 @@ use http::{HeaderMap, Uri, header};
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
+use crate::auth::Credential;
+
 /// The cookie that login sets.
 pub const COOKIE: &str = "chatToken";
 
-/// The credential of a request: query `token`, then `Authorization: Bearer`, then the cookie
-/// `chatToken`. The first found wins, good or bad; an empty one is none, because clients write
+/// The credential of a request: query `token`, then query `ticket`, then `Authorization: Bearer`, then
+/// the cookie `chatToken`. The first found wins, good or bad; an empty one is none, because clients write
 /// `token=` when they have nothing to put there.
-pub fn from_request(uri: &Uri, headers: &HeaderMap) -> Option<SecretString> {
-    from_query(uri)
-        .or_else(|| from_authorization(headers))
-        .or_else(|| from_cookie(headers))
-        .map(SecretString::from)
+pub fn from_request(uri: &Uri, headers: &HeaderMap) -> Option<Credential> {
+    let token = |text: String| Credential::Token(SecretString::from(text));
+    let ticket = |text: String| Credential::Ticket(SecretString::from(text));
+    from_query(uri, "token")
+        .map(token)
+        .or_else(|| from_query(uri, "ticket").map(ticket))
+        .or_else(|| from_authorization(headers).map(token))
+        .or_else(|| from_cookie(headers).map(token))
 }
 
 /// Whether the credential of a request is the one a browser adds by itself, whoever made it ask.
 pub fn is_by_cookie(uri: &Uri, headers: &HeaderMap) -> bool {
-    from_query(uri).is_none() && from_authorization(headers).is_none() && from_cookie(headers).is_some()
+    let by_query = ["token", "ticket"].into_iter().any(|name| from_query(uri, name).is_some());
+    !by_query && from_authorization(headers).is_none() && from_cookie(headers).is_some()
 }
 
-fn from_query(uri: &Uri) -> Option<String> {
+fn from_query(uri: &Uri, name: &str) -> Option<String> {
     let pairs = uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    let mut tokens = pairs.filter(|(key, value)| *key == "token" && !value.is_empty());
-    tokens.next().map(|(_, value)| decoded(value))
+    let mut found = pairs.filter(|(key, value)| *key == name && !value.is_empty());
+    found.next().map(|(_, value)| decoded(value))
 }
 
 fn from_authorization(headers: &HeaderMap) -> Option<String> {
@@ -142,7 +148,34 @@ mod tests {
             ("/", vec![("cookie", b"chattoken=c")], None),
         ] {
             let found = from_request(&uri.parse().unwrap(), &headers(&lines));
-            assert_eq!(found.as_ref().map(|found| found.expose_secret()), expected, "{uri} {lines:?}");
+            let found = found.map(|found| match found {
+                Credential::Token(token) => token.expose_secret().to_owned(),
+                Credential::Ticket(ticket) => panic!("a ticket {}", ticket.expose_secret()),
+            });
+            assert_eq!(found.as_deref(), expected, "{uri} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_comes_after_the_token_of_the_query_and_before_the_headers() {
+        let bearer: (&str, &[u8]) = ("authorization", b"Bearer b");
+        let cookie: (&str, &[u8]) = ("cookie", b"chatToken=c");
+        for (uri, lines, ticket, expected) in [
+            ("/?ticket=t", vec![], true, "t"),
+            ("/?ticket=t", vec![bearer, cookie], true, "t"),
+            ("/?ticket=t&token=a", vec![bearer], false, "a"),
+            ("/?ticket=t&token=", vec![bearer], true, "t"),
+            ("/?ticket=&ticket=%74", vec![cookie], true, "t"),
+            ("/?ticket=", vec![bearer, cookie], false, "b"),
+            ("/?ticket", vec![cookie], false, "c"),
+            ("/?tickets=t", vec![cookie], false, "c"),
+        ] {
+            let found = from_request(&uri.parse().unwrap(), &headers(&lines)).unwrap();
+            let (is_ticket, text) = match found {
+                Credential::Token(token) => (false, token),
+                Credential::Ticket(text) => (true, text),
+            };
+            assert_eq!((is_ticket, text.expose_secret()), (ticket, expected), "{uri} {lines:?}");
         }
     }
 
@@ -153,6 +186,8 @@ mod tests {
         assert!(is_by_cookie("/", &[cookie]));
         assert!(!is_by_cookie("/", &[]));
         assert!(!is_by_cookie("/?token=a", &[cookie]));
+        assert!(!is_by_cookie("/?ticket=a", &[cookie]));
+        assert!(is_by_cookie("/?ticket=", &[cookie]));
         assert!(!is_by_cookie("/", &[cookie, ("authorization", b"Bearer b")]));
     }
 
@@ -196,5 +231,51 @@ mod tests {
             assert_eq!(is_https(&headers, peer.parse().unwrap(), &trusted), expected, "{peer}");
         }
         assert!(!is_https(&HeaderMap::new(), "10.0.0.1:5".parse().unwrap(), &trusted));
+    }
+
+    fn shown(found: Option<Credential>) -> Option<(bool, String)> {
+        found.map(|found| match found {
+            Credential::Token(token) => (false, token.expose_secret().to_owned()),
+            Credential::Ticket(ticket) => (true, ticket.expose_secret().to_owned()),
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_cookie_and_header_is_read(
+            query in "[!-~]{0,40}",
+            token in ".{1,20}",
+            cookie in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            authorization in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            forwarded in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [
+                (header::COOKIE, &cookie),
+                (header::AUTHORIZATION, &authorization),
+                (HeaderName::from_static("x-forwarded-for"), &forwarded),
+            ] {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.insert(name, value);
+                }
+            }
+            if let Ok(uri) = format!("/?{query}").parse::<Uri>() {
+                let found = shown(from_request(&uri, &headers));
+                // What counts by the cookie alone is what the cookie says.
+                if is_by_cookie(&uri, &headers) {
+                    assert_eq!(found.map(|(_, text)| text), from_cookie(&headers));
+                }
+            }
+            // Whatever stands behind it, the first token of the query counts, and comes out as it went in.
+            let encoded = percent_encoding::utf8_percent_encode(&token, percent_encoding::NON_ALPHANUMERIC);
+            let uri: Uri = format!("/?token={encoded}&ticket=x").parse().unwrap();
+            assert_eq!(shown(from_request(&uri, &headers)), Some((false, token)));
+            assert!(!is_by_cookie(&uri, &headers));
+            // Nobody but a trusted proxy says where a request comes from.
+            let peer: SocketAddr = "192.0.2.1:5".parse().unwrap();
+            assert_eq!(client_address(&headers, peer, &[[10, 0, 0, 1].into()]), peer.ip());
+            client_address(&headers, peer, &[peer.ip()]);
+            assert!(!is_https(&headers, peer, &[]));
+        }
     }
 }

@@ -13,12 +13,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
 };
+
+use crate::counts::{Count, Counted};
 
 /// How long sent data may stay unacknowledged by the peer's machine before the kernel gives up on
 /// it: what frees the memory of a reader that has stalled for good.
@@ -45,29 +46,26 @@ impl Line {
     }
 }
 
-impl Connected<IncomingStream<'_, LineListener>> for Line {
-    fn connect_info(stream: IncomingStream<'_, LineListener>) -> Self {
-        Self { peer: *stream.remote_addr(), stream: Arc::downgrade(&stream.io().0) }
-    }
-}
-
 /// Accepts TCP connections and sets them up for chat: small frames, sent at once.
 #[derive(Debug)]
-pub struct LineListener(pub TcpListener);
+pub struct LineListener {
+    pub listener: TcpListener,
+    /// The lines that are open.
+    pub open: Count,
+}
 
-impl axum::serve::Listener for LineListener {
-    type Io = LineStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (LineStream, SocketAddr) {
+impl LineListener {
+    pub async fn accept(&self) -> (LineStream, Line) {
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     if let Err(err) = set_up(&stream) {
                         tracing::debug!(error = %err, "a connection was gone before it was set up");
                         continue;
                     }
-                    return (LineStream(Arc::new(stream)), peer);
+                    let stream = Arc::new(stream);
+                    let line = Line { peer, stream: Arc::downgrade(&stream) };
+                    return (LineStream { stream, _counted: self.open.one() }, line);
                 }
                 Err(err) if is_the_peers_fault(&err) => {}
                 Err(err) => {
@@ -77,10 +75,6 @@ impl axum::serve::Listener for LineListener {
                 }
             }
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
     }
 }
 
@@ -98,13 +92,16 @@ fn is_the_peers_fault(err: &io::Error) -> bool {
 
 /// A TCP stream that a [`Line`] can reach, too.
 #[derive(Debug)]
-pub struct LineStream(Arc<TcpStream>);
+pub struct LineStream {
+    stream: Arc<TcpStream>,
+    _counted: Counted,
+}
 
 impl AsyncRead for LineStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(buf.initialize_unfilled()) {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
                 Ok(read) => {
                     buf.advance(read);
                     return Poll::Ready(Ok(()));
@@ -123,8 +120,8 @@ impl LineStream {
         mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match write(&self.0) {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match write(&self.stream) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -154,7 +151,7 @@ impl AsyncWrite for LineStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match SockRef::from(&*self.0).shutdown(Shutdown::Write) {
+        match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
             Err(err) if err.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(err)),
             _ => Poll::Ready(Ok(())),
         }

@@ -125,7 +125,7 @@ impl<'a> GroupView<'a> {
             group_id: row.id,
             group_name: row.name.as_deref().unwrap_or_default(),
             has_password: row.password_hash.is_some(),
-            owner: &group.owner,
+            owner: &group.owner.username,
             member_count: group.member_count,
             users: group.users.as_ref().map(|users| users.iter().map(UserView::public).collect()),
             last_seq: row.last_seq,
@@ -195,7 +195,7 @@ impl<'a> MessageView<'a> {
             message_id: row.id,
             room_id: row.room_id,
             seq: row.seq,
-            sender: &message.sender,
+            sender: &message.sender.username,
             receiver,
             group,
             content: raw(&row.content),
@@ -526,6 +526,7 @@ mod tests {
     use entity::{SessionId, room, user};
 
     use super::*;
+    use crate::chat::nouns::Person;
     use crate::error::{Busy, Clash, Denial, Noun, Why};
 
     fn at(millisecond: u32) -> DateTime<Utc> {
@@ -560,8 +561,10 @@ mod tests {
         Caller {
             user,
             username: "x".into(),
+            first_name: "x".into(),
             is_admin,
             session: SessionId::new(),
+            by_issuer: false,
             expires_at: at(0),
             address: [127, 0, 0, 1].into(),
         }
@@ -615,7 +618,7 @@ mod tests {
             active_at: at(0),
             deleted_at: None,
         };
-        Group { row, owner: "ada".into(), member_count: 2, users }
+        Group { row, owner: Person::new("ada".into(), None), member_count: 2, users }
     }
 
     const TEA: &str = r#"{"groupId":"018f0000-0000-7000-8000-000000000002","groupName":"tea","hasPassword":true,"owner":"ada","memberCount":2,"lastSeq":3,"createdAt":"2026-01-02T03:04:05.000Z"}"#;
@@ -642,7 +645,14 @@ mod tests {
             edited_at: None,
             deleted_at: None,
         };
-        Message { row, sender: "ada".into(), receiver, delivered_to_all: false, read_by_all: false }
+        Message {
+            row,
+            sender: Person::new("ada".into(), None),
+            receiver,
+            receiver_id: None,
+            delivered_to_all: false,
+            read_by_all: false,
+        }
     }
 
     const HI: &str = r#"{"messageId":"018f0000-0000-7000-8000-000000000003","roomId":"018f0000-0000-7000-8000-000000000002","seq":1,"sender":"ada","receiver":"bob","group":false,"content":"h\u0000i","kind":"text","timestamp":"2026-01-02T03:04:05.120Z","deliveredToAll":false,"readByAll":false}"#;
@@ -709,6 +719,7 @@ mod tests {
             delivered_seq: Seq(2),
             read_seq: Seq(1),
             told_seq: Seq(0),
+            listening: false,
         };
         let page = Page { items: vec![Member { user: ada(), row }], next: Some("ada".into()) };
         let user = json(UserView::public(&ada()));

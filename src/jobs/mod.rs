@@ -2,7 +2,9 @@
 //! short at any moment.
 
 mod end_revoked;
+mod refresh_keys;
 mod sweep_sessions;
+mod sweep_tickets;
 
 use std::{future::Future, time::Duration};
 
@@ -13,6 +15,14 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
     every(shutdown, "sweep sessions", Duration::from_secs(600), move || {
         sweep_sessions::run(sweep_db.clone(), sweep_clock.clone())
+    });
+    let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
+    every(shutdown, "sweep tickets", Duration::from_secs(60), move || {
+        sweep_tickets::run(sweep_db.clone(), sweep_clock.clone())
+    });
+    let keys_of = auth.clone();
+    now_and_every(shutdown, "refresh keys", Duration::from_secs(3600), move || {
+        refresh_keys::run(keys_of.clone())
     });
     let (chat, auth) = (chat.clone(), auth.clone());
     every(shutdown, "end revoked", Duration::from_secs(10), move || {
@@ -26,16 +36,42 @@ fn every<F>(shutdown: &Shutdown, name: &'static str, pause: Duration, job: impl 
 where
     F: Future<Output = Result<()>> + Send,
 {
+    run(shutdown, name, pause, pause, job);
+}
+
+/// The same, beginning at once.
+fn now_and_every<F>(
+    shutdown: &Shutdown,
+    name: &'static str,
+    pause: Duration,
+    job: impl Fn() -> F + Send + 'static,
+) where
+    F: Future<Output = Result<()>> + Send,
+{
+    run(shutdown, name, Duration::ZERO, pause, job);
+}
+
+fn run<F>(
+    shutdown: &Shutdown,
+    name: &'static str,
+    first: Duration,
+    pause: Duration,
+    job: impl Fn() -> F + Send + 'static,
+) where
+    F: Future<Output = Result<()>> + Send,
+{
     let over = shutdown.clone();
     shutdown.spawn(async move {
+        let mut wait = first;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = over.begun() => return,
             }
             if let Err(err) = job().await {
                 tracing::warn!(error = ?err, job = name, "a job failed");
             }
+            wait = pause;
         }
     });
 }

@@ -12,7 +12,12 @@ pub struct Database {
 
 enum Place {
     Directory(TempDir),
-    Postgres { server: String, name: String },
+    Postgres {
+        server: String,
+        name: String,
+    },
+    /// Whoever named it takes it away.
+    Elsewhere,
 }
 
 impl Database {
@@ -25,13 +30,17 @@ impl Database {
         }
     }
 
-    fn sqlite() -> Self {
+    pub fn elsewhere(url: String) -> Self {
+        Self { url, place: Place::Elsewhere }
+    }
+
+    pub fn sqlite() -> Self {
         let directory = tempfile::Builder::new().prefix("parlor-test-").tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("parlor.db").display());
         Self { url, place: Place::Directory(directory) }
     }
 
-    async fn postgres() -> Self {
+    pub async fn postgres() -> Self {
         let server = std::env::var("PARLOR_TEST_POSTGRES_URL").expect(
             "PARLOR_TEST_DATABASE=postgres needs PARLOR_TEST_POSTGRES_URL, \
              e.g. postgres://root@127.0.0.1:5432/test",
@@ -44,6 +53,11 @@ impl Database {
         Self { url, place: Place::Postgres { server, name } }
     }
 
+    /// SQLite's file; with `-wal` behind it, its log.
+    pub fn file(&self) -> std::path::PathBuf {
+        self.url.strip_prefix("sqlite://").expect("SQLite").into()
+    }
+
     /// A connection that the server does not know of, to look at what is really stored.
     pub async fn look_inside(&self) -> DatabaseConnection {
         Connect::connect(&self.url).await.unwrap()
@@ -52,6 +66,7 @@ impl Database {
     pub async fn remove(self) {
         match self.place {
             Place::Directory(directory) => directory.close().unwrap(),
+            Place::Elsewhere => {}
             Place::Postgres { server, name } => {
                 ask(&server, &format!("DROP SCHEMA {name} CASCADE")).await;
             }

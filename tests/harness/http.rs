@@ -1,6 +1,6 @@
 //! A thin HTTP client: answers are looked at whatever their status.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value as Json;
@@ -15,9 +15,12 @@ pub struct Http {
 
 impl Http {
     pub fn new(address: SocketAddr) -> Self {
+        // The client is built without a TLS library of its own; another test may have named one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Every request on a line of its own: a server that is restarted must not be met half way.
         let client = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
+            .tls_backend_preconfigured(no_tls())
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
@@ -56,6 +59,15 @@ impl Http {
     pub async fn delete(&self, path: &str) -> Answer {
         Answer::to(self.request(Method::DELETE, path)).await
     }
+}
+
+/// The client wants to know how it would do TLS, though nobody asks it to.
+fn no_tls() -> rustls::ClientConfig {
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth()
 }
 
 /// What a server answered.

@@ -17,10 +17,14 @@
 //! dropped it goes down gracefully and checks that nothing is left, which takes the multi-thread
 //! runtime.
 
+mod cluster;
 mod database;
 mod engine;
 mod http;
+mod issuer;
+mod npm;
 mod person;
+mod plain;
 mod process;
 mod raw;
 mod server;
@@ -29,10 +33,14 @@ mod socketio;
 use std::{future::Future, time::Duration};
 
 pub use self::{
+    cluster::Cluster,
     database::Database,
     engine::{Transport, handshake_of},
     http::{Answer, Http},
+    issuer::{AUDIENCE, Issuer, Misbehaviour, SigningKey, signed, unsigned},
+    npm::run_suite,
     person::Person,
+    plain::{Frames, Plain},
     process::Process,
     raw::{Frame, Raw},
     server::{Door, Server},

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc};
 
 use serde_json::{Value as Json, json};
 
-use super::{Answer, Connecting, Door, Http, Socket, Transport};
+use super::{Answer, Connecting, Door, Http, Plain, Socket, Transport};
 
 /// Cheap to clone. Everything that an [`Http`] does is done with the person's token.
 #[derive(Clone)]
@@ -53,6 +53,12 @@ impl Person {
         }
     }
 
+    /// Somebody with a token of whoever's.
+    pub async fn shows(door: &Door, token: &str) -> Self {
+        let session = door.http.with_token(token).get("/api/auth/session").await.is(200);
+        Self::from_login(door, &json!({ "token": token, "user": session["user"] }))
+    }
+
     pub async fn tries_to_log_in(door: &Door, username: &str, password: &str) -> Answer {
         door.http.post("/api/auth/login", json!({ "username": username, "password": password })).await
     }
@@ -64,6 +70,11 @@ impl Person {
 
     pub async fn logs_out(&self) {
         self.post("/api/auth/logout", json!({})).await.is(204);
+    }
+
+    pub async fn buys_a_ticket(&self) -> String {
+        let bought = self.post("/api/auth/tickets", json!({})).await.is(201);
+        bought["ticket"].as_str().unwrap().to_owned()
     }
 
     /// A new token of the same login.
@@ -91,6 +102,11 @@ impl Person {
     /// Connects with more in `auth` than the token.
     pub async fn connect_with(&self, auth: Json) -> Socket {
         self.connecting().with(auth).open().await
+    }
+
+    /// A plain WebSocket on `/ws`.
+    pub async fn connect_plain(&self) -> Plain {
+        Plain::connects(self, "").await
     }
 
     /// A group made over HTTP; its id.

@@ -38,8 +38,16 @@ impl Process {
 
     /// With settings and variables in its environment.
     pub async fn with(database: &Database, env: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_parlor"))
-            .arg("serve")
+        Self::wrapped(&[], database, env).await
+    }
+
+    /// Started by another command, which becomes the program.
+    pub async fn wrapped(wrapper: &[&str], database: &Database, env: &[(&str, &str)]) -> Self {
+        let program =
+            std::env::var("PARLOR_SOAK_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_parlor").to_owned());
+        let mut words = wrapper.iter().copied().chain([program.as_str(), "serve"]);
+        let mut child = Command::new(words.next().unwrap_or_default())
+            .args(words)
             .env_remove("RUST_LOG")
             .env("PARLOR__SERVER__LISTEN", "127.0.0.1:0")
             .env("PARLOR__DATABASE__URL", &database.url)
@@ -66,8 +74,12 @@ impl Process {
         self.written.lock().clone()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("a running process")
+    }
+
     pub async fn signal(&self, signal: &str) {
-        let pid = self.child.id().expect("a running process").to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
         assert!(sent.success());
     }

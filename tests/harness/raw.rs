@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use super::in_time;
@@ -31,6 +31,13 @@ impl Raw {
         Self { line: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
     }
 
+    /// A client whose machine takes next to nothing that it does not read.
+    pub async fn connect_narrowly(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(2048).unwrap();
+        Self { line: socket.connect(address).await.unwrap(), rest: Vec::new() }
+    }
+
     /// An open websocket session and its open packet.
     pub async fn websocket(address: SocketAddr) -> (Self, String) {
         let mut raw = Self::connect(address).await;
@@ -54,6 +61,17 @@ impl Raw {
     pub async fn send(&mut self, bytes: &[u8]) {
         // The other side may have hung up already, which is for the test to find out.
         let _ = self.line.write_all(bytes).await;
+    }
+
+    /// Says that nothing more will come.
+    pub async fn hangs_up(&mut self) {
+        let _ = self.line.shutdown().await;
+    }
+
+    /// Everything that comes until the other side has hung up.
+    pub async fn everything(&mut self) -> String {
+        in_time("the end of the line", async { while self.more().await {} }).await;
+        String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
 
     /// Everything up to the empty line.

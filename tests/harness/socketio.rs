@@ -1,4 +1,4 @@
-//! A Socket.IO v5 client in `/chat`, thin enough to see through: it answers `response` unless told
+//! A Socket.IO v5 client, in `/chat` unless told otherwise, thin enough to see through: it answers `response` unless told
 //! otherwise, and remembers everything it was sent.
 
 use std::{
@@ -30,6 +30,7 @@ pub struct Connecting {
     query: String,
     headers: Vec<(String, String)>,
     acknowledges: bool,
+    prefix: &'static str,
 }
 
 impl Connecting {
@@ -40,6 +41,7 @@ impl Connecting {
             query: String::new(),
             headers: Vec::new(),
             acknowledges: true,
+            prefix: "/chat,",
             person: person.clone(),
         }
     }
@@ -60,6 +62,12 @@ impl Connecting {
     /// Sends this `auth`, and no token of its own.
     pub fn with_only(mut self, auth: Json) -> Self {
         self.auth = auth;
+        self
+    }
+
+    /// In the namespace `/`, which the dialects speak in.
+    pub fn at_root(mut self) -> Self {
+        self.prefix = "";
         self
     }
 
@@ -100,6 +108,7 @@ impl Connecting {
         let (connected, answer) = oneshot::channel();
         let shared = Arc::new(Shared {
             username: self.person.username.clone(),
+            prefix: self.prefix,
             commands: engine.commands.downgrade(),
             state: Mutex::new(State { acknowledges: self.acknowledges, ..State::default() }),
             changed: Notify::new(),
@@ -114,16 +123,13 @@ impl Connecting {
             next_id: AtomicU64::new(0),
         };
         let auth = if self.auth.is_null() { String::new() } else { self.auth.to_string() };
-        socket.send_packet(format!("40{}{auth}", PREFIX));
+        socket.send_packet(format!("40{}{auth}", self.prefix));
         match in_time("an answer to CONNECT", answer).await {
             Ok(answer) => answer.map(|()| socket),
             Err(_) => panic!("the connection was closed instead of an answer to CONNECT"),
         }
     }
 }
-
-/// What stands before everything that belongs to the namespace.
-const PREFIX: &str = "/chat,";
 
 /// What an acknowledgement is called in [`Socket::story`].
 pub const ANSWER: &str = "(answer)";
@@ -139,6 +145,8 @@ pub enum Ended {
 
 struct Shared {
     username: Arc<str>,
+    /// What stands before everything that belongs to the namespace.
+    prefix: &'static str,
     commands: mpsc::WeakUnboundedSender<Command>,
     state: Mutex<State>,
     changed: Notify,
@@ -170,7 +178,7 @@ impl Shared {
 
     fn answer(&self, id: &str) {
         let answer = json!([{ "success": true, "receiver": &*self.username }]);
-        self.send(format!("43{}{id}{answer}", PREFIX));
+        self.send(format!("43{}{id}{answer}", self.prefix));
     }
 
     /// What came, for who waits in vain.
@@ -230,7 +238,10 @@ async fn read(
     while let Some(packet) = packets.recv().await {
         let (kind, rest) =
             packet.split_at_checked(2).unwrap_or_else(|| panic!("a strange packet: {packet:?}"));
-        let body = rest.strip_prefix(PREFIX).or_else(|| rest.strip_prefix(PREFIX.trim_end_matches(',')));
+        // A DISCONNECT packet has nothing behind the namespace, not even the comma.
+        let body = rest
+            .strip_prefix(shared.prefix)
+            .or_else(|| rest.strip_prefix(shared.prefix.trim_end_matches(',')));
         let body = body.unwrap_or_else(|| panic!("a packet of another namespace: {packet:?}"));
         match kind {
             "40" => {
@@ -338,7 +349,7 @@ impl Socket {
         }
         drop(state);
         let comma = if payload.is_empty() { "" } else { "," };
-        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", PREFIX, json!(event)));
+        self.send_packet(format!("42{}{id}[{}{comma}{payload}]", self.shared.prefix, json!(event)));
         answer
     }
 
@@ -350,7 +361,7 @@ impl Socket {
 
     /// Sends an event without asking for an acknowledgement.
     pub fn sends_only(&self, event: &str, payload: Json) {
-        self.send_packet(format!("42{}{}", PREFIX, json!([event, payload])));
+        self.send_packet(format!("42{}{}", self.shared.prefix, json!([event, payload])));
     }
 
     /// The acknowledgement of an event, success or not.

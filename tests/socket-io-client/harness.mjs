@@ -12,6 +12,7 @@
 export { Server } from './harness/server.mjs';
 export { Person } from './harness/person.mjs';
 export { Connection } from './harness/connection.mjs';
+export { Chat, Page } from './harness/websocket.mjs';
 export { Line } from './harness/line.mjs';
 export { decoded, forged, tampered } from './harness/token.mjs';
 export { assertError, assertGroup, assertMessage, assertProblem, assertUser } from './harness/shapes.mjs';

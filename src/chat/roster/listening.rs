@@ -8,7 +8,7 @@ use entity::{Seq, UserId, room};
 use super::{Held, Listener, Reply, Roster, Standing, State, TAIL};
 use crate::chat::{
     connection::{Connection, ConnectionId},
-    event::{Envelope, Event},
+    event::{Envelope, Event, Origin},
     nouns::Message,
     watermark::Acked,
 };
@@ -37,10 +37,24 @@ impl Roster {
         true
     }
 
+    /// Has a connection that is not open yet, and so was sent nothing, begin after `sent`.
+    pub(in crate::chat) fn begin_after(&self, connection: ConnectionId, sent: Seq) {
+        let mut state = self.state.lock();
+        let sent = sent.min(state.published);
+        if let Some(listener) = state.listeners.get_mut(&connection) {
+            listener.sent = sent;
+            listener.acked = Acked::after(sent);
+        }
+    }
+
     pub(in crate::chat) fn unlisten(&self, connection: ConnectionId) {
         // Dropped with the lock let go: what hangs on a listener may ask for this room again.
         let gone = self.state.lock().listeners.remove(&connection);
         drop(gone);
+    }
+
+    pub(in crate::chat) fn listener_count(&self) -> usize {
+        self.state.lock().listeners.len()
     }
 
     /// The connections that listen, but for those of one user.
@@ -68,9 +82,10 @@ impl Roster {
     pub(in crate::chat) fn publish(
         &self,
         message: Arc<Message>,
-        origin: Option<ConnectionId>,
+        origin: Option<Origin>,
         reply: Reply,
     ) -> Vec<Arc<Connection>> {
+        let connection = origin.as_ref().map(|origin| origin.connection);
         let seq = message.row.seq;
         let mut behind = Vec::new();
         let mut lagging = Vec::new();
@@ -83,9 +98,12 @@ impl Roster {
             }
             state.published = state.published.max(seq);
             state.remember(&message);
-            let envelope = Envelope::new(Event::Message(message.clone()));
+            let envelope = Envelope::from(Event::Message(message.clone()), origin);
+            // Nobody acknowledges the lobby's messages, so nothing would be won by waiting.
+            let may_wait = self.kind != room::Kind::Lobby;
             for listener in state.listeners.values_mut().filter(|listener| listener.live) {
-                if seq == listener.sent.next() {
+                let waits = may_wait && listener.connection.is_pressed();
+                if seq == listener.sent.next() && !waits {
                     match listener.connection.emit(&envelope) {
                         Ok(()) => listener.sent = seq,
                         Err(_) => lagging.push(listener.connection.id),
@@ -96,7 +114,7 @@ impl Roster {
                 }
             }
             let lagging: Vec<Listener> = lagging.iter().filter_map(|id| state.listeners.remove(id)).collect();
-            (state.hold(origin, message, reply), lagging)
+            (state.hold(connection, message, reply), lagging)
         };
         if let Some(answer) = answer {
             answer.give();

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use super::{
     connection::{Connection, ConnectionId},
-    nouns::{Message, Receiver},
+    nouns::{Message, Person, Receiver},
     watermark::{Acked, Floor, Floors, Marks},
 };
 use crate::error::Result;
@@ -63,7 +63,7 @@ struct State {
 /// A member in memory. Receipts never move back.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub username: Arc<str>,
+    pub person: Person,
     pub role: Role,
     pub marks: Marks,
     /// The marks as the database has them.
@@ -71,8 +71,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn new(username: Arc<str>, role: Role, marks: Marks) -> Self {
-        Self { username, role, marks, saved: marks }
+    pub fn new(person: Person, role: Role, marks: Marks) -> Self {
+        Self { person, role, marks, saved: marks }
     }
 }
 
@@ -159,6 +159,11 @@ impl Roster {
         }
     }
 
+    /// The other user of a direct room; oneself, in the room with oneself.
+    pub fn peer_of(&self, user: UserId) -> Option<UserId> {
+        self.pair.as_ref().map(|[low, high]| if low.id == user { high.id } else { low.id })
+    }
+
     /// Whether this is the direct room of a user with the one looked up by `key`.
     pub fn is_between(&self, user: UserId, key: &str) -> bool {
         self.pair.as_ref().is_some_and(|[low, high]| {
@@ -191,10 +196,10 @@ impl Roster {
         self.state.lock().members.get(&user).map(|entry| entry.role)
     }
 
-    /// The names of all members.
-    pub fn names(&self) -> HashMap<UserId, Arc<str>> {
+    /// What all members are called.
+    pub fn people(&self) -> HashMap<UserId, Person> {
         let state = self.state.lock();
-        state.members.iter().map(|(id, entry)| (*id, entry.username.clone())).collect()
+        state.members.iter().map(|(id, entry)| (*id, entry.person.clone())).collect()
     }
 
     pub fn floors(&self) -> Floors {
@@ -206,6 +211,13 @@ impl Roster {
         let mut state = self.state.lock();
         state.version = state.version.max(version);
         state.members.entry(user).or_insert(entry);
+    }
+
+    /// A member is shown under another first name from now on.
+    pub(super) fn rename(&self, user: UserId, person: &Person) {
+        if let Some(entry) = self.state.lock().members.get_mut(&user) {
+            entry.person = person.clone();
+        }
     }
 
     pub(super) fn set_role(&self, user: UserId, role: Role) {
@@ -284,12 +296,13 @@ impl State {
 pub(super) fn message_noun(
     roster: &Roster,
     row: message::Model,
-    sender: Arc<str>,
+    sender: Person,
     floors: Option<Floors>,
 ) -> Message {
     let reached = |floor: Option<Floor>| floor.is_some_and(|floor| floor.of(row.sender_id) >= row.seq);
     Message {
         receiver: roster.receiver_from(row.sender_id),
+        receiver_id: roster.peer_of(row.sender_id),
         delivered_to_all: reached(floors.map(|floors| floors.delivered)),
         read_by_all: reached(floors.map(|floors| floors.read)),
         sender,

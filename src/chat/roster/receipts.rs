@@ -36,9 +36,13 @@ impl Roster {
         seq: Seq,
     ) -> Option<(Seq, bool)> {
         let mut state = self.state.lock();
-        let seq = seq.min(state.published);
+        let mut seq = seq.min(state.published);
         if let Some(listener) = connection.and_then(|id| state.listeners.get_mut(&id)) {
             listener.acked.everything_up_to(seq);
+            if listener.acked.from <= seq {
+                // It may have filled a hole behind which more was acknowledged.
+                seq = seq.max(listener.acked.upto);
+            }
         }
         let marks = &mut state.members.get_mut(&user)?.marks;
         let moved = seq > marks.delivered;
@@ -70,7 +74,7 @@ impl Roster {
             .filter(|(_, entry)| entry.marks != entry.saved)
             .map(|(user, entry)| Unsaved {
                 user: *user,
-                username: entry.username.clone(),
+                username: entry.person.username.clone(),
                 marks: entry.marks,
                 read_moved: entry.marks.read != entry.saved.read,
             })
@@ -91,6 +95,10 @@ impl Roster {
     /// that what a sender was told is never taken back by a crash.
     pub(in crate::chat) fn tellings(&self) -> Vec<Telling> {
         let state = self.state.lock();
+        // The lobby keeps no receipts, and everyone listens to it: every connect would go through them all.
+        if state.members.is_empty() {
+            return Vec::new();
+        }
         let mut floor = Floor::default();
         for (user, entry) in &state.members {
             floor.add(*user, entry.saved.arrived());

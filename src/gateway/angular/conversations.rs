@@ -7,12 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::people::{self, is_own};
 use crate::{
-    chat::{
-        Chat, HistoryQuery, NewGroup, Place,
-        caller::Caller,
-        nouns::{ConversationKind, Message},
-        text::GroupName,
-    },
+    chat::{NewGroup, Place, caller::Caller, nouns::ConversationKind, text::GroupName},
     error::{Denial, Error, Noun, Result},
     gateway::{
         http::{
@@ -22,15 +17,6 @@ use crate::{
         wire::{GroupView, MessageView, UserRef, UserView},
     },
 };
-
-/// The most messages in one answer, the newest ones. What is older can be read with `history`, or at
-/// `/api/rooms/{id}/messages`.
-const MOST: usize = 2_000;
-/// Bytes of content after which no further page of older messages is read, so that one answer stays
-/// within what a server can hold many times over.
-const ENOUGH: usize = 4_000_000;
-/// Messages in one page, the most that the core gives.
-const PAGE: u64 = 200;
 
 #[derive(Serialize)]
 struct All<'a> {
@@ -74,7 +60,7 @@ pub async fn messages(
     Wanted(Which { group }): Wanted<Which>,
 ) -> Result<Response> {
     let place = place(&caller, sender, receiver, group)?;
-    let messages = whole_history(&http.chat, &caller, place).await?;
+    let messages = http.chat.newest(&caller, place).await?;
     answer::ok(messages.iter().map(MessageView::of).collect::<Vec<_>>())
 }
 
@@ -87,24 +73,6 @@ fn place(caller: &Caller, sender: String, receiver: String, group: YesOrNo) -> R
         YesOrNo::No if is_own(caller, &sender) => Ok(Place::User(receiver)),
         YesOrNo::No if is_own(caller, &receiver) => Ok(Place::User(sender)),
         _ => Err(Error::Forbidden(Denial::NotYours)),
-    }
-}
-
-/// Page by page from the newest backwards, up to [`MOST`] or [`ENOUGH`].
-async fn whole_history(chat: &Chat, caller: &Caller, place: Place) -> Result<Vec<Message>> {
-    let mut newest_first = Vec::new();
-    let mut bytes = 0;
-    let mut before = None;
-    loop {
-        let query = HistoryQuery { before, after: None, limit: Some(PAGE) };
-        let page = chat.history(caller, place.clone(), query).await?;
-        before = page.messages.first().map(|message| message.row.seq);
-        bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
-        newest_first.extend(page.messages.into_iter().rev());
-        if !page.has_more || newest_first.len() >= MOST || bytes >= ENOUGH {
-            newest_first.reverse();
-            return Ok(newest_first);
-        }
     }
 }
 
@@ -129,7 +97,7 @@ pub async fn create_group(
 ) -> Result<Response> {
     let name = GroupName::parse(&draft.group_name)?;
     let new = NewGroup { name, users: UserRef::usernames(draft.users), password: None };
-    let group = http.chat.create_group(&caller, new).await?;
+    let group = http.chat.create_group(&caller, None, new).await?;
     answer::ok(Made { new_group: GroupView::of(&group) })
 }
 

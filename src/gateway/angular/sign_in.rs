@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::people;
 use crate::{
+    auth::Credential,
     chat::{caller::Caller, text::Username},
     error::{Denial, Error, Noun, Result, Why},
     gateway::{
@@ -62,6 +63,8 @@ struct LoggedIn<'a> {
 /// Whose the login is that came along, and its token, which the page's scripts cannot read out of the
 /// cookie and need for their socket.
 pub async fn logged_in(caller: Caller, uri: Uri, headers: HeaderMap) -> Result<Response> {
-    let token = credential::from_request(&uri, &headers).ok_or(Error::Unauthenticated(Why::TokenMissing))?;
+    let Some(Credential::Token(token)) = credential::from_request(&uri, &headers) else {
+        return Err(Error::Unauthenticated(Why::TokenMissing));
+    };
     answer::show_token(answer::ok(LoggedIn { username: &caller.username })?, &token)
 }

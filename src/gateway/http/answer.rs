@@ -45,16 +45,18 @@ pub fn sign_in(
     settings: &Settings,
     client: Client,
 ) -> Result<Response> {
-    set_cookie(show_token(response, token)?, token, settings, client)
+    let seconds = i64::try_from(settings.token_ttl.as_secs()).unwrap_or(i64::MAX);
+    set_cookie(show_token(response, token)?, token, seconds, settings, client)
 }
 
-fn set_cookie(
+/// Puts a token into the login cookie, for the seconds that it has left.
+pub fn set_cookie(
     mut response: Response,
     token: &SecretString,
+    seconds: i64,
     settings: &Settings,
     client: Client,
 ) -> Result<Response> {
-    let seconds = i64::try_from(settings.token_ttl.as_secs()).unwrap_or(i64::MAX);
     let cookie = login_cookie(token.expose_secret().to_owned(), seconds, settings, client);
     let mut value = HeaderValue::try_from(cookie).map_err(Error::internal)?;
     value.set_sensitive(true);

@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{Http, Settings, refusal::Rejection};
 use crate::{
+    auth::Credential,
     chat::caller::Caller,
     error::{Error, Noun, Result, Why},
     gateway::{credential, line::Line},
@@ -34,8 +35,12 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let http = Http::from_ref(state);
-        let token = credential::from_request(&parts.uri, &parts.headers)
-            .ok_or(Error::Unauthenticated(Why::TokenMissing))?;
+        let found = credential::from_request(&parts.uri, &parts.headers);
+        let token = match found.ok_or(Error::Unauthenticated(Why::TokenMissing))? {
+            Credential::Token(token) => token,
+            // Left unused: it may be good where it belongs.
+            Credential::Ticket(_) => return Err(Error::Unauthenticated(Why::TicketMisplaced)),
+        };
         let from = Client::of(parts, &http.settings);
         let caller = http.auth.authenticate(token.expose_secret(), from.address).await?;
         tracing::Span::current().record("user.id", tracing::field::display(caller.user));
@@ -310,5 +315,22 @@ mod tests {
             assert_eq!(is_json(&headers), expected, "{value}");
         }
         assert!(!is_json(&HeaderMap::new()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_body_is_decoded_or_refused(
+            bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+            name in ".{0,10}",
+            users in proptest::collection::vec(".{0,4}", 0..4),
+        ) {
+            let refused = decode::<Wish>(&bytes);
+            assert!(refused.is_err() || bytes.trim_ascii_start().starts_with(b"{"));
+            let text = serde_json::json!({ "groupName": name, "users": users }).to_string();
+            assert_eq!(decode::<Wish>(text.as_bytes()).unwrap().group_name, name);
+            // Nothing may follow it, and nothing of it may be missing.
+            assert!(decode::<Wish>(format!("{text}x").as_bytes()).is_err());
+            assert!(decode::<Wish>(&text.as_bytes()[..text.len() - 1]).is_err());
+        }
     }
 }

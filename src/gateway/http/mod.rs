@@ -8,6 +8,7 @@ pub mod headers;
 mod origin;
 pub mod refusal;
 mod request;
+mod serve;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -16,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::origin::{CorsSettings, Guard, Guarded, cors};
 use self::refusal::Rejection;
+pub use self::serve::serve;
 use crate::{
     auth::Auth,
     chat::Chat,
@@ -46,9 +48,7 @@ pub struct Settings {
     pub token_ttl: Duration,
 }
 
-/// Puts around all routes what every request passes through, ready to be served with
-/// `into_make_service_with_connect_info::<Line>()`: the peer's address is what wrong passwords are
-/// counted by. Routes whose requests may carry the login cookie stand behind a [`Guard`] besides.
+/// Puts around all routes what every request passes through, ready to be given to [`serve`]. Routes whose requests may carry the login cookie stand behind a [`Guard`] besides.
 pub fn wrap(routes: Router, settings: &Settings) -> Router {
     // The last layer is the outermost: a refusal of any of them gets what the later ones add.
     routes

@@ -28,6 +28,9 @@ use crate::{
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// The most of a strange origin that is written down.
+const LONGEST_WRITTEN: usize = 200;
+
 /// Who may ask from a browser.
 #[derive(Clone, Debug)]
 pub struct CorsSettings {
@@ -159,7 +162,13 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         match self.guard.check(request.method(), request.uri(), request.headers()) {
             Ok(()) => Either::Right(self.inner.call(request).map_ok(IntoResponse::into_response)),
-            Err(refused) => Either::Left(ready(Ok(refused.into_response()))),
+            Err(refused) => {
+                let origin =
+                    request.headers().get(header::ORIGIN).map(HeaderValue::as_bytes).unwrap_or_default();
+                let origin = String::from_utf8_lossy(&origin[..origin.len().min(LONGEST_WRITTEN)]);
+                tracing::info!(?origin, "refused a page");
+                Either::Left(ready(Ok(refused.into_response())))
+            }
         }
     }
 }

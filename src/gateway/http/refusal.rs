@@ -55,6 +55,10 @@ pub enum Rejection {
     },
     /// The address is there, but does not answer this method.
     Method,
+    /// The address is a websocket's, and was asked for something else.
+    NotAWebSocket,
+    /// A websocket of another version than ours.
+    WebSocketVersion,
     /// Nobody knows how far it got.
     TookTooLong,
 }
@@ -86,6 +90,16 @@ impl IntoResponse for Rejection {
             Self::Method => {
                 malformed(StatusCode::METHOD_NOT_ALLOWED, None, "this address does not answer that method")
             }
+            Self::NotAWebSocket => {
+                let told = "this address is a websocket's: ask for an upgrade";
+                upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told))
+            }
+            Self::WebSocketVersion => {
+                let told = "websockets are spoken in version 13";
+                let mut response = upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told));
+                response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                response
+            }
             Self::TookTooLong => {
                 let refusal = Refusal {
                     code: "unavailable",
@@ -98,6 +112,14 @@ impl IntoResponse for Rejection {
             }
         }
     }
+}
+
+/// RFC 9110, section 15.5.22: a 426 says what to upgrade to.
+fn upgrade_needed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    response
 }
 
 /// The answer where a handler panicked. What it said goes to the log.
@@ -125,9 +147,11 @@ fn status(error: &Error) -> StatusCode {
 fn challenge(why: &Why) -> HeaderValue {
     HeaderValue::from_static(match why {
         Why::WrongLogin | Why::TokenMissing => "Bearer",
-        Why::TokenInvalid | Why::TokenExpired(_) | Why::TokenRevoked | Why::TicketUsed => {
-            "Bearer error=\"invalid_token\""
-        }
+        Why::TokenInvalid
+        | Why::TokenExpired(_)
+        | Why::TokenRevoked
+        | Why::TicketUsed
+        | Why::TicketMisplaced => "Bearer error=\"invalid_token\"",
     })
 }
 
@@ -137,11 +161,11 @@ fn answer(status: StatusCode, refusal: Refusal) -> Response {
         kind: "about:blank",
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
-        detail: refusal.message,
+        detail: refusal.message.clone(),
         code: refusal.code,
-        field: refusal.field,
+        field: refusal.field.clone(),
         retry_after_ms,
-        request_id: refusal.request_id,
+        request_id: refusal.request_id.clone(),
     };
     let mut response = Response::new(match serde_json::to_vec(&problem) {
         Ok(body) => Body::from(body),
@@ -154,6 +178,8 @@ fn answer(status: StatusCode, refusal: Refusal) -> Response {
         // The header counts in seconds; never too early.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
     }
+    // For a dialect whose refusals have another body.
+    response.extensions_mut().insert(refusal);
     response
 }
 
@@ -180,6 +206,7 @@ mod tests {
             (Error::Unauthenticated(Why::TokenExpired("then".into())), 401),
             (Error::Unauthenticated(Why::TokenRevoked), 401),
             (Error::Unauthenticated(Why::TicketUsed), 401),
+            (Error::Unauthenticated(Why::TicketMisplaced), 401),
             (Error::Forbidden(Denial::Role), 403),
             (Error::Forbidden(Denial::NotYours), 403),
             (Error::Forbidden(Denial::NotAMember), 403),

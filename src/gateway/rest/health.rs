@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Rest, answer, openapi::Always};
-use crate::error::{Busy, Error, Result};
+use crate::error::Result;
 
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -35,21 +35,14 @@ pub async fn alive() -> Result<Response> {
     answer::ok(Health { status: "ok" })
 }
 
-/// What the server needs is there.
+/// What the server needs is there: its database reads and stores.
 #[utoipa::path(
     get, path = "/readyz", tag = "server", operation_id = "isReady", security(()),
     responses((status = 200, description = "It is", body = Health), Always)
 )]
 pub async fn ready(State(rest): State<Rest>) -> Result<Response> {
-    match rest.chat.is_ready().await {
-        Ok(()) => answer::ok(Health { status: "ok" }),
-        Err(Error::Unavailable(busy)) => Err(Error::Unavailable(busy)),
-        Err(err) => {
-            // A probe is to see which part fails; why is for the log.
-            tracing::error!(error = ?err, "the database does not answer as it should");
-            Err(Error::Unavailable(Busy::Database))
-        }
-    }
+    rest.chat.is_ready().await?;
+    answer::ok(Health { status: "ok" })
 }
 
 /// `/metrics` alone, for a listener of its own or for the whole router.

@@ -8,6 +8,7 @@ mod messages;
 mod openapi;
 mod rooms;
 mod sessions;
+mod tickets;
 
 use std::ops::Deref;
 
@@ -75,6 +76,7 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::show))
+        .routes(routes!(tickets::buy))
         .routes(routes!(rooms::create, rooms::list))
         .routes(routes!(rooms::mine))
         .routes(routes!(rooms::join))

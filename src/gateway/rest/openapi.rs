@@ -97,7 +97,7 @@ refusals! {
     NeedsThing { 404: "`not_found`"; }
     /// Of one that gives a name.
     MayClash { 409: "`conflict`: the name is taken"; }
-    /// Of one that checks a password.
+    /// Of one that may be asked only so often.
     Throttled { 429: "`rate_limited`: `retryAfterMs` says when to try again"; }
 }
 

@@ -52,7 +52,7 @@ pub async fn create(
         users: UserRef::usernames(draft.users),
         password: draft.password,
     };
-    let group = rest.chat.create_group(&caller, new).await?;
+    let group = rest.chat.create_group(&caller, None, new).await?;
     answer::json(StatusCode::CREATED, GroupView::of(&group))
 }
 

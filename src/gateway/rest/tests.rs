@@ -42,6 +42,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
             "post /api/auth/login",
             "post /api/auth/logout",
             "post /api/auth/refresh",
+            "post /api/auth/tickets",
             "post /api/rooms",
             "post /api/rooms/{id}/join",
             "post /api/rooms/{id}/leave",

@@ -1,35 +1,36 @@
-//! A socket's way in: its credential becomes a caller, and its dispatcher is registered before the
-//! CONNECT packet is answered, so that no event is lost however early it comes.
+//! What all namespaces have in common when a socket comes in and goes: its credential becomes a caller,
+//! and its dispatcher is registered before the CONNECT packet is answered, so that no event is lost
+//! however early it comes.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc};
 
-use entity::{RoomId, Seq};
-use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use socketioxide::{
-    ParserError, TransportType,
+    TransportType,
     adapter::LocalAdapter,
-    extract::{SocketRef, TryData},
+    extract::SocketRef,
     handler::{DisconnectHandler, FromConnectParts, Value},
     socket::{DisconnectReason, Socket},
 };
 
 use super::{
     Gateway,
-    chat_ns::outlet::{ChatOutlet, Receipts},
-    dispatch::{Dispatcher, Inbox},
-    refusal::Refused,
+    dispatch::{Dispatcher, EventPacket},
     request::Handshake,
 };
 use crate::{
     auth::Credential,
-    chat::connection::ConnectOptions,
+    chat::{
+        caller::Caller,
+        connection::{ConnectOptions, Outlet},
+    },
     error::{Error, Result, Why},
+    gateway::events::{self, Dialect, Inbox},
 };
 
 /// The socket itself, to be kept weakly: the library's own reference would keep it alive.
-pub struct Handle(Arc<Socket>);
+pub struct Handle(pub Arc<Socket>);
 
 impl FromConnectParts<LocalAdapter> for Handle {
     type Error = Infallible;
@@ -39,25 +40,27 @@ impl FromConnectParts<LocalAdapter> for Handle {
     }
 }
 
-/// What a client passes as `auth`. Fields that nobody asked for are let be.
+/// What a client passes as `auth` to say who it is.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ConnectPayload {
+#[serde(default)]
+pub struct Shown {
     token: Json,
-    since: Option<HashMap<String, i64>>,
-    catch_up: Option<bool>,
-    receipts: Option<String>,
+    ticket: Json,
 }
 
-/// Runs before the CONNECT packet is answered; what it refuses becomes a `connect_error`.
-pub async fn enter(
-    gateway: Gateway,
-    Handle(socket): Handle,
-    TryData(payload): TryData<ConnectPayload>,
-) -> Result<(), Refused> {
+/// Lets a socket in by `admit`, at most so often for one session.
+pub async fn enter<F: Future<Output = Result<()>>>(
+    gateway: &Gateway,
+    socket: &Arc<Socket>,
+    admit: impl FnOnce(Arc<Handshake>) -> F,
+) -> Result<()> {
     let handshake = socket.req_parts().extensions.get::<Arc<Handshake>>().cloned();
     let handshake = handshake.ok_or_else(|| Error::internal("a session without a handshake"))?;
-    let admitted = admit(&gateway, &socket, &handshake, payload).await;
+    handshake.attempts.take()?;
+    let admitted = admit(handshake.clone()).await;
+    if let Err(refused) = &admitted {
+        tracing::info!(client = %handshake.address, code = refused.code(), "refused a connection");
+    }
     if let Err(Error::Unavailable(_) | Error::Internal(_)) = admitted {
         // Clients do not come back after a refusal, but they do after a lost connection. This is
         // not the client's fault, and soon over.
@@ -68,72 +71,72 @@ pub async fn enter(
             drop(cut.await);
         }
     }
-    Ok(admitted?)
+    admitted
 }
 
-async fn admit(
+/// Who is coming: `auth.token` first, then `auth.ticket`, then what the first request brought along.
+pub async fn caller(gateway: &Gateway, shown: &Shown, handshake: &Handshake) -> Result<Caller> {
+    gateway.auth.credential(credential(shown, handshake)?, handshake.address).await
+}
+
+fn credential(shown: &Shown, handshake: &Handshake) -> Result<Credential> {
+    match (&shown.token, &shown.ticket) {
+        (Json::String(token), _) if !token.is_empty() => Ok(Credential::Token(token.as_str().into())),
+        (Json::String(_) | Json::Null, Json::String(ticket)) if !ticket.is_empty() => {
+            Ok(Credential::Ticket(ticket.as_str().into()))
+        }
+        (Json::String(_) | Json::Null, Json::String(_) | Json::Null) => {
+            handshake.credential.clone().ok_or(Error::Unauthenticated(Why::TokenMissing))
+        }
+        (Json::String(_) | Json::Null, _) => Err(Error::Unauthenticated(Why::TicketUsed)),
+        _ => Err(Error::Unauthenticated(Why::TokenInvalid)),
+    }
+}
+
+/// Connects a socket to the core, with a dialect for what it says and an outlet for what it hears.
+pub async fn connect<D: Departs>(
     gateway: &Gateway,
     socket: &Arc<Socket>,
     handshake: &Handshake,
-    payload: Result<ConnectPayload, ParserError>,
+    caller: Caller,
+    outlet: Box<dyn Outlet>,
+    options: ConnectOptions,
+    dialect: D,
 ) -> Result<()> {
-    handshake.attempts.take()?;
-    let payload = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
-    let credential = credential(&payload.token, handshake)?;
-    let options = options(&payload);
-    let receipts = receipts(payload.receipts.as_deref())?;
-    let caller = gateway.auth.credential(Credential::Token(credential), handshake.address).await?;
-    let outlet = ChatOutlet::new(gateway, socket, handshake.websocket.clone(), receipts);
-    let connection = gateway.chat.connect(caller, Box::new(outlet), options).await?;
-    let inbox = Inbox::new(gateway.clone(), connection, handshake.address);
+    let connection = gateway.chat.connect(caller, outlet, options).await?;
+    let served = events::Socket {
+        connection,
+        address: handshake.address,
+        chat: gateway.chat.clone(),
+        auth: gateway.auth.clone(),
+    };
+    let inbox = Inbox::new(served, dialect, gateway.shutdown.clone(), gateway.settings.pace);
     socket.on_fallback(Dispatcher::new(inbox.clone()));
     socket.on_disconnect(Leaving(inbox.clone()));
     socket.extensions.insert(inbox);
     Ok(())
 }
 
+/// A dialect that wants to know how its socket went.
+pub trait Departs: Dialect {
+    fn depart(&self, _reason: DisconnectReason) {}
+}
+
 /// Runs when a socket is gone. Not as a task, as the library would run a function: until it has run,
 /// a client that leaves the namespace and comes back at once would be overlooked.
-struct Leaving(Arc<Inbox>);
+struct Leaving<D>(Arc<Inbox<EventPacket, D>>);
 
-impl DisconnectHandler<LocalAdapter, ()> for Leaving {
-    fn call_with_defer(&self, socket: Arc<Socket>, _: DisconnectReason, defer: fn(Arc<Socket>)) {
+impl<D: Departs> DisconnectHandler<LocalAdapter, ()> for Leaving<D> {
+    fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
+        self.0.dialect.depart(reason);
         self.0.leave();
         defer(socket);
     }
 }
 
 /// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled.
-pub async fn open(socket: SocketRef) {
-    if let Some(inbox) = socket.extensions.get::<Arc<Inbox>>() {
+pub async fn open<D: Dialect>(socket: SocketRef) {
+    if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
         inbox.open();
-    }
-}
-
-/// `auth.token` first, then what the first request brought along.
-fn credential(token: &Json, handshake: &Handshake) -> Result<SecretString> {
-    match token {
-        Json::String(token) if !token.is_empty() => Ok(token.clone().into()),
-        Json::String(_) | Json::Null => {
-            handshake.credential.clone().ok_or(Error::Unauthenticated(Why::TokenMissing))
-        }
-        _ => Err(Error::Unauthenticated(Why::TokenInvalid)),
-    }
-}
-
-fn options(payload: &ConnectPayload) -> ConnectOptions {
-    let since = payload.since.iter().flatten();
-    ConnectOptions {
-        // A room that does not exist is one that the user is not in; neither has anything to send.
-        since: since.filter_map(|(room, seq)| Some((room.parse::<RoomId>().ok()?, Seq(*seq)))).collect(),
-        catch_up: payload.catch_up.unwrap_or(true),
-    }
-}
-
-fn receipts(asked: Option<&str>) -> Result<Receipts> {
-    match asked {
-        None => Ok(Receipts::Acknowledged),
-        Some("batched") => Ok(Receipts::Batched),
-        Some(_) => Err(Error::invalid("receipts", "can only be \"batched\"")),
     }
 }

@@ -1,169 +1,105 @@
-//! The one place where a socket's events are decoded, limited, handled and answered.
+//! From the library to the inbox.
 //!
 //! The library would run every handler in a task of its own, so that quick messages of one client
 //! overtake each other, and would drop an event whose payload it cannot decode. So this takes events
-//! as they are read and handles those of one socket one after the other; sending a message only
-//! queues it, so a socket's messages still share commits.
+//! as they are read.
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use socketioxide::{
     adapter::LocalAdapter,
     extract::AckSender,
     handler::{FromMessageParts, MessageHandler, Value},
     socket::Socket,
 };
-use tracing::Instrument;
 
-use super::{
-    Gateway,
-    call::{Ack, ChatSocket, Request},
-    chat_ns,
-};
 use crate::{
-    chat::connection::Connection,
-    error::{Busy, Error, Result, Why},
-    limits::EventBudget,
+    chat::connection::Lagging,
+    error::{Error, Result},
+    gateway::events::{Ack, Dialect, Inbox, Incoming, Packet, Request, Write},
 };
 
-/// The events of one socket, from when they are read until they are handled.
-pub struct Inbox {
-    socket: ChatSocket,
-    gateway: Gateway,
-    budget: EventBudget,
-    queue: Mutex<Queue>,
-}
+/// An event's name and arguments, as the client sent them.
+pub struct EventPacket(Value);
 
-/// Events that wait. While nobody has opened the inbox, or a task works on it, they gather.
-struct Queue {
-    waiting: VecDeque<Incoming>,
-    busy: bool,
-}
-
-/// An event as it was read, and the way to answer it.
-struct Incoming {
-    packet: Value,
-    ack: Ack,
-}
-
-impl Inbox {
-    /// Holds events back until [`Inbox::open`].
-    pub fn new(gateway: Gateway, connection: Arc<Connection>, address: IpAddr) -> Arc<Self> {
-        let settings = &gateway.settings;
-        let (chat, auth) = (gateway.chat.clone(), gateway.auth.clone());
-        Arc::new(Self {
-            budget: EventBudget::new(settings.events_per_second, settings.events_burst),
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), busy: true }),
-            socket: ChatSocket { connection, address, chat, auth },
-            gateway,
-        })
-    }
-
-    /// The CONNECT packet is answered: what was missed goes out, and events are handled.
-    pub fn open(self: &Arc<Self>) {
-        self.socket.chat.open(&self.socket.connection);
-        self.work();
-    }
-
-    pub fn leave(&self) {
-        self.socket.chat.disconnect(&self.socket.connection);
-    }
-
-    fn receive(self: &Arc<Self>, incoming: Incoming) {
-        if let Err(refused) = self.admit() {
-            incoming.ack.refuse(&refused);
-            return;
-        }
-        let begin = {
-            let mut queue = self.queue.lock();
-            if queue.waiting.len() >= self.gateway.settings.waiting_events {
-                drop(queue);
-                incoming.ack.refuse(&Error::Unavailable(Busy::Inbox));
-                return;
-            }
-            queue.waiting.push_back(incoming);
-            !std::mem::replace(&mut queue.busy, true)
+impl Packet for EventPacket {
+    fn request(&self) -> Result<Request<'_>> {
+        let Value::Str(text, attachments) = &self.0 else {
+            return Err(Error::invalid("payload", "must be JSON"));
         };
-        if begin {
-            self.work();
+        if attachments.as_ref().is_some_and(|attachments| !attachments.is_empty()) {
+            return Err(Error::invalid("payload", "must be JSON without binary attachments"));
         }
+        let parts: Vec<&RawValue> = serde_json::from_str(text.as_str())
+            .map_err(|err| Error::invalid("payload", format!("is not JSON: {err}")))?;
+        let name = parts.first().map(|name| name.get()).unwrap_or_default();
+        // A name with escapes in it is none of ours.
+        let event = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or_default();
+        Ok(Request::new(event, parts.get(1).copied()))
     }
 
-    /// What is asked of every event before anybody looks into it.
-    fn admit(&self) -> Result<()> {
-        if self.gateway.shutdown.has_begun() {
-            return Err(Error::Unavailable(Busy::Draining));
-        }
-        self.budget.take()
-    }
-
-    /// Handles what waits, in order, in a task that ends when nothing does.
-    fn work(self: &Arc<Self>) {
-        let inbox = self.clone();
-        let connection = &self.socket.connection;
-        let span =
-            tracing::info_span!("socket", connection.id = %connection.id, user.id = %connection.user());
-        let work = async move {
-            while let Some(incoming) = inbox.next() {
-                inbox.handle(incoming).await;
+    fn bytes(&self) -> usize {
+        match &self.0 {
+            Value::Str(text, attachments) => {
+                let attachments = attachments.iter().flatten().map(|bytes| bytes.len());
+                text.len() + attachments.sum::<usize>()
             }
-        };
-        self.gateway.shutdown.spawn_command(work.instrument(span));
-    }
-
-    fn next(&self) -> Option<Incoming> {
-        let mut queue = self.queue.lock();
-        let next = queue.waiting.pop_front();
-        queue.busy = next.is_some();
-        next
-    }
-
-    async fn handle(&self, incoming: Incoming) {
-        let Incoming { packet, ack } = incoming;
-        // Asked at the time of the event: the login may have ended since it was read.
-        if !self.socket.connection.is_live() {
-            ack.refuse(&Error::Unauthenticated(Why::TokenRevoked));
-            return;
+            Value::Bytes(bytes) => bytes.len(),
         }
-        if self.socket.connection.is_cut() {
-            ack.refuse(&Error::Unavailable(Busy::Reconnecting));
-            return;
-        }
-        match Request::read(&packet) {
-            Ok(request) => {
-                // Not its name: that is a client's to choose, and clients put anything there.
-                tracing::debug!("handling an event");
-                metrics::counter!("parlor_events_total").increment(1);
-                chat_ns::route(&self.socket, request, ack).await;
-            }
-            Err(err) => ack.refuse(&err),
-        }
-    }
-}
-
-impl Drop for Inbox {
-    // Also where the CONNECT packet could not be answered, which nobody is told about.
-    fn drop(&mut self) {
-        self.leave();
     }
 }
 
 /// Registered once per socket as its fallback: it hears every event, in the order of the wire.
-pub struct Dispatcher {
-    inbox: Arc<Inbox>,
-}
+pub struct Dispatcher<D>(Arc<Inbox<EventPacket, D>>);
 
-impl Dispatcher {
-    pub fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox }
+impl<D: Dialect> Dispatcher<D> {
+    pub fn new(inbox: Arc<Inbox<EventPacket, D>>) -> Self {
+        Self(inbox)
     }
 }
 
-impl MessageHandler<LocalAdapter, ()> for Dispatcher {
+impl<D: Dialect> MessageHandler<LocalAdapter, ()> for Dispatcher<D> {
     fn call(&self, socket: Arc<Socket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
-        let ack = Ack::new(sender, self.inbox.socket.connection.clone());
-        self.inbox.receive(Incoming { packet, ack });
+        let write: Option<Write> = match ack_id {
+            Some(_) => Some(Box::new(move |json| sender.send(json).map_err(|_| Lagging))),
+            None => None,
+        };
+        let ack = Ack::new(write, self.0.socket.connection.clone());
+        self.0.receive(Incoming { packet: EventPacket(packet), ack });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    fn packet(text: String) -> EventPacket {
+        EventPacket(Value::Str(text.into(), None))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_arguments_are_a_request_or_refused(
+            text in ".{0,60}",
+            name in "[a-zA-Z: ]{0,20}",
+            payload in ".{0,20}",
+        ) {
+            if let Ok(request) = packet(text).request() {
+                let _ = request.decode::<serde_json::Value>();
+            }
+            let arguments = serde_json::json!([name, { "payload": payload }, "more"]).to_string();
+            let packet = packet(arguments);
+            let request = packet.request().unwrap();
+            assert_eq!(request.event, name);
+            assert_eq!(request.decode::<serde_json::Value>().unwrap()["payload"], payload);
+            // What is no object is refused, and nothing at all is an empty one.
+            let string = to_raw_value(&payload).unwrap();
+            assert!(Request::new("x", Some(&string)).decode::<serde_json::Value>().is_err());
+            assert_eq!(Request::new("x", None).decode::<serde_json::Value>().unwrap(), serde_json::json!({}));
+        }
     }
 }

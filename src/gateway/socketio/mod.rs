@@ -1,22 +1,25 @@
 //! The Socket.IO gateway: builds the engine with every transport limit, mounts the namespaces, and
 //! knows how to cut a session off.
 
-mod call;
 mod chat_ns;
 mod connect;
 mod dispatch;
 mod refusal;
 mod request;
+mod root_ns;
 mod sessions;
+mod way;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use socketioxide::{ParserConfig, SocketIo, handler::ConnectHandler};
+use socketioxide::{ParserConfig, SocketIo};
 
-use crate::{auth::Auth, chat::Chat, shutdown::Shutdown};
+use crate::{auth::Auth, chat::Chat, gateway::events::Pace, shutdown::Shutdown};
 
-use self::{request::SlimLayer, sessions::Sessions};
+use self::request::SlimLayer;
+pub use self::root_ns::Dialects;
+pub use self::sessions::Sessions;
 
 /// Engine.IO's own pace, as Node's server has it.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -35,10 +38,12 @@ pub struct Settings {
     pub outgoing_packets: usize,
     /// `response` events that a socket may leave unacknowledged; further ones come without asking.
     pub unacknowledged: usize,
-    /// Events of one socket that may wait to be handled; one more is refused as `unavailable`.
-    pub waiting_events: usize,
-    pub events_per_second: u32,
-    pub events_burst: u32,
+    /// How many events a socket may send.
+    pub pace: Pace,
+    /// What is spoken in the namespace `/`.
+    pub root: Dialects,
+    /// How long a request that says something may take to arrive.
+    pub request_timeout: Duration,
     /// How long a connection may stay without joining a namespace.
     pub connect_timeout: Duration,
     /// How long the acknowledgement of a `response` event is waited for.
@@ -58,8 +63,14 @@ struct Gateway {
     settings: Arc<Settings>,
 }
 
-/// The gateway as routes of its own, and the handle that closes all its sessions.
-pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, settings: Settings) -> (Router, SocketIo) {
+/// The gateway as routes of its own, the handle that closes all its sessions, and who knows of those that
+/// were upgraded.
+pub fn routes(
+    chat: Chat,
+    auth: Auth,
+    shutdown: Shutdown,
+    settings: Settings,
+) -> (Router, SocketIo, Sessions) {
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS)
         .max_incoming_binary_buf_size(settings.packet_bytes)
@@ -80,15 +91,14 @@ pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, settings: Settings) ->
         .build_svc();
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     let settings = Arc::new(settings);
-    let slim = SlimLayer::new(sessions.clone(), settings.clone());
-    let gateway = Gateway { chat, auth, shutdown, sessions, io: io.clone(), settings };
-    let enter = {
-        let gateway = gateway.clone();
-        async move |socket, payload| connect::enter(gateway, socket, payload).await
-    };
-    io.ns("/chat", connect::open.with(enter));
+    let slim = SlimLayer::new(sessions.clone(), settings.clone(), chat.counts().engine_sessions.clone());
+    let gateway = Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), settings };
+    chat_ns::mount(&io, gateway.clone());
+    if gateway.settings.root.rooms || gateway.settings.root.lobby {
+        root_ns::mount(&io, gateway);
+    }
     let service = tower::Layer::layer(&slim, service);
     let router =
         Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);
-    (router, io)
+    (router, io, sessions)
 }

@@ -13,13 +13,14 @@ use std::{
 
 use axum::extract::{ConnectInfo, Request};
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Response, Uri, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::upgrade::OnUpgrade;
-use secrecy::SecretString;
 use tower::{Layer, Service};
 
 use super::{Settings, sessions::Sessions};
 use crate::{
+    auth::Credential,
+    counts::{Count, Counted},
     gateway::{credential, line::Line},
     limits::EventBudget,
 };
@@ -27,7 +28,7 @@ use crate::{
 /// What the first request of a session said.
 pub struct Handshake {
     /// The credential of its query, headers or cookie.
-    pub credential: Option<SecretString>,
+    pub credential: Option<Credential>,
     pub address: IpAddr,
     /// The session's websocket, where it began with one. A polling session's requests come in on
     /// lines that others may share.
@@ -35,6 +36,8 @@ pub struct Handshake {
     /// How often it may ask to join a namespace: each attempt costs queries, and perhaps a page of
     /// missed messages.
     pub attempts: EventBudget,
+    /// Kept by the engine for as long as the session lives.
+    _counted: Option<Counted>,
 }
 
 /// How often a session may ask to join a namespace.
@@ -56,11 +59,12 @@ const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "b64"];
 pub struct SlimLayer {
     sessions: Sessions,
     settings: Arc<Settings>,
+    engine_sessions: Count,
 }
 
 impl SlimLayer {
-    pub fn new(sessions: Sessions, settings: Arc<Settings>) -> Self {
-        Self { sessions, settings }
+    pub fn new(sessions: Sessions, settings: Arc<Settings>, engine_sessions: Count) -> Self {
+        Self { sessions, settings, engine_sessions }
     }
 }
 
@@ -82,6 +86,7 @@ pub struct Slim<S> {
 impl<S, B> Service<Request> for Slim<S>
 where
     S: Service<Request, Response = Response<B>, Error = Infallible, Future: Send + 'static>,
+    B: Default,
 {
     type Response = Response<B>;
     type Error = Infallible;
@@ -92,14 +97,50 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if is_of_another_version(&request) {
+            return Box::pin(async { Ok(version_needed()) });
+        }
+        // A poll waits for what is to be said; what a client says has to be there in time.
+        let limit = (request.method() == Method::POST).then_some(self.layer.settings.request_timeout);
         let answer = self.inner.call(self.layer.slim(request));
         Box::pin(async move {
-            let mut answer = answer.await?;
+            let mut answer = match limit {
+                Some(limit) => match tokio::time::timeout(limit, answer).await {
+                    Ok(answer) => answer?,
+                    Err(_) => return Ok(too_late()),
+                },
+                None => answer.await?,
+            };
             // Every poll is answered once; a cache in between must not answer another with it.
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(answer)
         })
     }
+}
+
+/// Whether it asks for a websocket of another version than ours (RFC 6455, section 4.2.2), which the engine
+/// does not look at.
+fn is_of_another_version(request: &Request) -> bool {
+    let asks = request.headers().contains_key(header::UPGRADE)
+        && request.uri().query().is_some_and(|query| parameter(query, "transport") == Some("websocket"));
+    asks && request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13")
+}
+
+fn version_needed<B: Default>() -> Response<B> {
+    let mut answer = Response::new(B::default());
+    *answer.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    answer
+}
+
+fn too_late<B: Default>() -> Response<B> {
+    let mut answer = Response::new(B::default());
+    *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 impl SlimLayer {
@@ -127,6 +168,7 @@ impl SlimLayer {
             address,
             websocket,
             attempts: EventBudget::new(ATTEMPTS_PER_SECOND, ATTEMPTS_AT_ONCE),
+            _counted: sid.is_none().then(|| self.engine_sessions.one()),
         };
         let mut slim = Request::new(body);
         *slim.method_mut() = parts.method;
@@ -172,5 +214,23 @@ mod tests {
         assert_eq!(uri.to_string(), "/socket.io/?EIO=4&transport=polling&sid=x1");
         assert_eq!(parameter("a=1&sid=x1", "sid"), Some("x1"));
         assert_eq!(parameter("xsid=1", "sid"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_query_is_kept_but_for_what_the_engine_reads(
+            query in "([a-zA-Z]{0,9}=?[!-~]{0,9}&?){0,6}",
+            secret in "[a-z]{12}",
+        ) {
+            for query in [format!("{query}&token={secret}&{query}"), format!("ticket={secret}&jwt={secret}")] {
+                let uri = slim_uri(&query);
+                assert_eq!(uri.path(), "/socket.io/");
+                assert!(!uri.to_string().contains(&secret), "{uri}");
+                for name in KEPT_PARAMETERS {
+                    let kept = uri.query().and_then(|query| parameter(query, name));
+                    assert!(kept.is_none() || kept == parameter(&query, name), "{query}");
+                }
+            }
+        }
     }
 }

@@ -59,6 +59,11 @@ impl Sessions {
         }
     }
 
+    /// Sessions whose websocket came later, as far as it is open.
+    pub fn upgraded(&self) -> usize {
+        self.upgraded.lock().lines.values().filter(|lines| lines.iter().any(Line::is_open)).count()
+    }
+
     /// Cuts a session off, whatever its transport; `first` is its websocket, where it began with one.
     /// What it answers can be waited for, where something is left to wait for.
     pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) -> Option<JoinHandle<()>> {

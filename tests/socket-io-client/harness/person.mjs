@@ -53,11 +53,12 @@ export class Person {
   }
 
   /**
-   * A socket.io-client connection to /chat, not waited for. `options` are those of `io()` and
+   * A socket.io-client connection, not waited for. `options` are those of `io()` and
    *   auth: an object is added to `{ token }`; a function or null is taken as it is
    *   acks: what becomes of `response` events that ask for one: true (answer), false (stay silent)
    *   patience: how long an acknowledgement may take
    *   at:   another address than the server's own, such as a Line's
+   *   namespace: another one than /chat
    */
   dial({ auth = {}, ...options } = {}) {
     const payload = auth === null || typeof auth === 'function' ? auth : { token: this.token, ...auth };

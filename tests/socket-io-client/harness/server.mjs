@@ -122,8 +122,8 @@ export class Server {
 
   /** A connection with exactly these socket.io-client options and no credential but what they hold. */
   dial(options = {}, name = 'somebody') {
-    const { at = this.url, ...rest } = options;
-    const connection = new Connection(`${at}/chat`, rest, name);
+    const { at = this.url, namespace = '/chat', ...rest } = options;
+    const connection = new Connection(at + namespace, rest, name);
     this.connections.add(connection);
     return connection.open();
   }
@@ -135,6 +135,12 @@ export class Server {
     connection.close();
     assert.equal(answer.event, 'connect_error', 'the connection was accepted');
     return answer.data.message;
+  }
+
+  /** How many sockets the server knows of: what it has not noticed yet still counts. */
+  async connectionCount() {
+    const { text } = await this.request('GET', '/metrics');
+    return Number(/^parlor_connections (\d+)/m.exec(text)?.[1]);
   }
 
   /** An HTTP request without any credential but those in `headers`. */

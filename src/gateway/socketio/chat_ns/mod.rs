@@ -1,62 +1,63 @@
-//! The native namespace `/chat` (protocol.md part 3): which event is which operation.
+//! The namespace `/chat`: a native client comes in.
 
-mod lists;
-mod messages;
-pub mod outlet;
-mod presence;
-mod receipts;
-mod render;
-mod rooms;
-mod session;
+mod outlet;
 
-use entity::RoomId;
+use std::sync::Arc;
+
 use serde::Deserialize;
+use socketioxide::{ParserError, SocketIo, extract::TryData, handler::ConnectHandler};
 
-use super::call::{Ack, ChatSocket, Request};
+use self::outlet::ChatOutlet;
+use super::{
+    Gateway,
+    connect::{self, Departs, Handle, Shown},
+    refusal::Refused,
+    request::Handshake,
+    way::Way,
+};
 use crate::{
-    chat::Place,
-    error::{Error, Noun, Result},
+    error::{Error, Result},
+    gateway::native::{Native, Wishes},
 };
 
-/// Handles one event and answers it, at once or, for a message, when it is stored.
-pub async fn route(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
-    match request.event {
-        "privateMessage" => messages::private(socket, request, ack).await,
-        "groupMessage" => messages::group(socket, request, ack).await,
-        "lobbyMessage" => messages::lobby(socket, request, ack).await,
-        "history" => messages::history(socket, request, ack).await,
-        "createGroup" => rooms::create(socket, request, ack).await,
-        "joinGroup" => rooms::join(socket, request, ack).await,
-        "leaveGroup" => rooms::leave(socket, request, ack).await,
-        "updateGroup" => rooms::update(socket, request, ack).await,
-        "deleteGroup" => rooms::delete(socket, request, ack).await,
-        "addMembers" => rooms::add_members(socket, request, ack).await,
-        "removeMember" => rooms::remove_member(socket, request, ack).await,
-        "listGroups" => lists::groups(socket, request, ack).await,
-        "listUsers" => lists::users(socket, request, ack).await,
-        "listRooms" => lists::rooms(socket, request, ack).await,
-        "markRead" => receipts::mark_read(socket, request, ack).await,
-        "delivered" => receipts::delivered(socket, request, ack).await,
-        "typing" => presence::typing(socket, request, ack).await,
-        "refreshToken" => session::refresh_token(socket, request, ack).await,
-        _ => ack.refuse(&Error::NotFound(Noun::Event)),
-    }
+impl Departs for Native {}
+
+const PATH: &str = "/chat";
+
+/// What a client passes as `auth`. Fields that nobody asked for are let be.
+#[derive(Default, Deserialize)]
+struct ConnectPayload {
+    #[serde(flatten)]
+    shown: Shown,
+    #[serde(flatten)]
+    wishes: Wishes,
 }
 
-/// A group's id as clients send it; what is no id names no group.
-fn group_id(text: &str) -> Result<RoomId> {
-    text.parse().map_err(|_| Error::NotFound(Noun::Group))
+pub fn mount(io: &SocketIo, gateway: Gateway) {
+    let enter = async move |Handle(socket), TryData(payload)| enter(gateway, socket, payload).await;
+    io.ns(PATH, connect::open::<Native>.with(enter));
 }
 
-/// Whom or what an event is about: a username, or a groupId where `group` says so.
-#[derive(Deserialize)]
-struct Addressed {
-    receiver: String,
-    group: bool,
+/// Runs before the CONNECT packet is answered; what it refuses becomes a `connect_error`.
+async fn enter(
+    gateway: Gateway,
+    socket: Arc<socketioxide::socket::Socket>,
+    payload: Result<ConnectPayload, ParserError>,
+) -> Result<(), Refused> {
+    let admit = async |handshake| admit(&gateway, &socket, handshake, payload).await;
+    Ok(connect::enter(&gateway, &socket, admit).await?)
 }
 
-impl Addressed {
-    fn place(self) -> Result<Place> {
-        Ok(if self.group { Place::Room(group_id(&self.receiver)?) } else { Place::User(self.receiver) })
-    }
+async fn admit(
+    gateway: &Gateway,
+    socket: &Arc<socketioxide::socket::Socket>,
+    handshake: Arc<Handshake>,
+    payload: Result<ConnectPayload, ParserError>,
+) -> Result<()> {
+    let payload = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
+    let (options, receipts) = (payload.wishes.options(), payload.wishes.receipts()?);
+    let caller = connect::caller(gateway, &payload.shown, &handshake).await?;
+    let way = Way::new(gateway, socket, &handshake, PATH);
+    let outlet = Box::new(ChatOutlet::new(gateway, way, receipts));
+    connect::connect(gateway, socket, &handshake, caller, outlet, options, Native).await
 }

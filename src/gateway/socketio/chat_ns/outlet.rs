@@ -2,78 +2,74 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use serde::Deserialize;
-use socketioxide::{
-    SocketIo, TransportType,
-    socket::{Sid, Socket},
-};
+use parking_lot::Mutex;
+use serde_json::Value as Json;
 
-use super::render::{Rendered, render};
 use crate::{
     chat::{
         Chat,
         connection::{Connection, Lagging, Outlet},
         event::{Envelope, Event, Form},
     },
-    gateway::{line::Line, socketio::Gateway},
+    gateway::{
+        native::{Receipts, Rendered, acknowledges, render},
+        socketio::{Gateway, way::Way},
+    },
     shutdown::Shutdown,
 };
 
-use super::super::sessions::Sessions;
-
-/// How long a client that was told goodbye may take to close its connection.
-const GOODBYE: Duration = Duration::from_secs(5);
-
-/// How a client says that messages have arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipts {
-    /// It acknowledges each `response`.
-    Acknowledged,
-    /// It emits `delivered` when it likes.
-    Batched,
-}
+/// A client that has acknowledged nothing for so long is not waited for: it may never do so.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub struct ChatOutlet {
-    /// Weak: the socket holds the connection, which holds this.
-    socket: Weak<Socket>,
-    sid: Sid,
-    /// Its websocket, where the session began with one.
-    websocket: Option<Line>,
+    way: Way,
     receipts: Receipts,
-    unacknowledged: Arc<AtomicUsize>,
+    promises: Arc<Promises>,
     most_unacknowledged: usize,
+    /// As many as may be missed messages on their way, which have to fit as well.
+    most_before_pressed: usize,
     chat: Chat,
-    sessions: Sessions,
-    io: SocketIo,
     shutdown: Shutdown,
 }
 
-/// What a client acknowledges `response` with. Anything else counts as success: that it answered
-/// says that the message is there.
-#[derive(Deserialize)]
-struct Acknowledgement {
-    success: Option<bool>,
+/// The acknowledgements that are waited for.
+struct Promises {
+    open: AtomicUsize,
+    /// When the last one came, or where none has, when the first was asked for.
+    kept_at: Mutex<Instant>,
+}
+
+impl Promises {
+    fn made(&self) {
+        if self.open.fetch_add(1, Ordering::Relaxed) == 0 {
+            *self.kept_at.lock() = Instant::now();
+        }
+    }
+
+    fn over(&self, kept: bool) {
+        if kept {
+            *self.kept_at.lock() = Instant::now();
+        }
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl ChatOutlet {
-    pub fn new(gateway: &Gateway, socket: &Arc<Socket>, websocket: Option<Line>, receipts: Receipts) -> Self {
+    pub fn new(gateway: &Gateway, way: Way, receipts: Receipts) -> Self {
         Self {
-            socket: Arc::downgrade(socket),
-            sid: socket.id,
-            io: gateway.io.clone(),
-            websocket,
+            way,
             receipts,
-            unacknowledged: Arc::default(),
+            promises: Arc::new(Promises { open: AtomicUsize::new(0), kept_at: Mutex::new(Instant::now()) }),
             most_unacknowledged: gateway.settings.unacknowledged,
+            most_before_pressed: gateway.settings.unacknowledged - gateway.settings.unacknowledged / 2,
             chat: gateway.chat.clone(),
-            sessions: gateway.sessions.clone(),
             shutdown: gateway.shutdown.clone(),
         }
     }
@@ -81,29 +77,31 @@ impl ChatOutlet {
     /// Emits a message and waits, in a task, for its acknowledgement.
     fn emit_response(
         &self,
-        socket: &Socket,
         connection: &Arc<Connection>,
         envelope: &Envelope,
         rendered: &Rendered,
     ) -> Result<(), Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
-        let answer = socket
-            .emit_with_ack::<_, serde_json::Value>(rendered.name, &*rendered.payload)
+        let answer = self
+            .way
+            .socket()?
+            .emit_with_ack::<_, Json>(rendered.name, &*rendered.payload)
             .map_err(|_| Lagging)?;
-        self.unacknowledged.fetch_add(1, Ordering::Relaxed);
-        let (chat, unacknowledged) = (self.chat.clone(), self.unacknowledged.clone());
+        self.promises.made();
+        let (chat, promises) = (self.chat.clone(), self.promises.clone());
+        let counted = self.chat.counts().acknowledgements.one();
         // Weak, so that a client that never answers does not keep its connection.
         let connection = Arc::downgrade(connection);
         let (room, seq) = (message.row.room_id, message.row.seq);
         self.shutdown.spawn(async move {
             let answer = answer.await;
-            unacknowledged.fetch_sub(1, Ordering::Relaxed);
+            drop(counted);
             let arrived = match answer {
-                Ok(answer) => serde_json::from_value::<Acknowledgement>(answer)
-                    .map_or(true, |answer| answer.success != Some(false)),
+                Ok(answer) => acknowledges(answer),
                 Err(socketioxide::AckError::Decode(_)) => true,
                 Err(_) => false,
             };
+            promises.over(arrived);
             if let (true, Some(connection)) = (arrived, connection.upgrade()) {
                 chat.acknowledge(&connection, room, seq);
             }
@@ -113,48 +111,38 @@ impl ChatOutlet {
 }
 
 impl Outlet for ChatOutlet {
+    fn gateway(&self) -> &'static str {
+        "chat"
+    }
+
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let socket = self.socket.upgrade().ok_or(Lagging)?;
         let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
         // A client that acknowledges nothing is asked no more after a while: it still gets everything,
         // its receipt just does not move.
         let asks = self.receipts == Receipts::Acknowledged
-            && self.unacknowledged.load(Ordering::Relaxed) < self.most_unacknowledged;
+            && self.promises.open.load(Ordering::Relaxed) < self.most_unacknowledged;
         if rendered.is_response && asks {
-            return self.emit_response(&socket, connection, envelope, rendered);
+            return self.emit_response(connection, envelope, rendered);
         }
-        match socket.emit(rendered.name, &*rendered.payload) {
+        match self.way.emit(rendered.name, &*rendered.payload) {
             Err(_) if !rendered.is_lossy => Err(Lagging),
             _ => Ok(()),
         }
     }
 
+    /// Up to here messages go out as they are published; then they come from the database, page by page
+    /// and as the client keeps up, so that each of them is acknowledged.
+    fn is_pressed(&self) -> bool {
+        self.receipts == Receipts::Acknowledged
+            && self.promises.open.load(Ordering::Relaxed) >= self.most_before_pressed
+            && self.promises.kept_at.lock().elapsed() < PATIENCE
+    }
+
     fn end(&self) {
-        let Some(socket) = self.socket.upgrade() else { return };
-        let is_websocket = socket.transport_type() == TransportType::Websocket;
-        if socket.disconnect().is_err() {
-            self.cut();
-            return;
-        }
-        // The namespace is left, the connection below is the client's to close; one that does not
-        // would stay for as long as it answers pings.
-        let (sessions, sid, line) = (self.sessions.clone(), self.sid, self.websocket.clone());
-        let (shutdown, io) = (self.shutdown.clone(), self.io.clone());
-        self.shutdown.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(GOODBYE) => {}
-                () = shutdown.begun() => return,
-            }
-            // One that has come back on the same connection, with a newer token, stays.
-            if io.of("/chat").is_none_or(|namespace| namespace.get_socket(sid).is_none()) {
-                sessions.cut(&sid.to_string(), is_websocket, line.as_ref());
-            }
-        });
+        self.way.end();
     }
 
     fn cut(&self) {
-        let is_websocket =
-            self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Websocket);
-        self.sessions.cut(&self.sid.to_string(), is_websocket, self.websocket.as_ref());
+        self.way.cut();
     }
 }

@@ -1,14 +1,15 @@
-//! `markRead` and `delivered`.
+//! `markRead` and `delivered`, and what counts as the acknowledgement of a `response`.
 
 use std::collections::BTreeMap;
 
 use entity::{RoomId, Seq};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use super::{Addressed, group_id};
+use super::{Addressed, Answer, group_id};
 use crate::{
     error::{Error, Noun, Result},
-    gateway::socketio::call::{Ack, ChatSocket, Request},
+    gateway::events::{Ack, Request, Socket},
 };
 
 /// A seq as clients send it: never negative, never broken.
@@ -24,6 +25,18 @@ impl TryFrom<i64> for Up {
     }
 }
 
+/// What a client acknowledges `response` with.
+#[derive(Deserialize)]
+struct Acknowledgement {
+    success: Option<bool>,
+}
+
+/// Whether an answer to `response` says that the message has arrived. Anything but a `success: false`
+/// does: that the client answered says that the message is there.
+pub fn acknowledges(answer: Json) -> bool {
+    serde_json::from_value::<Acknowledgement>(answer).map_or(true, |answer| answer.success != Some(false))
+}
+
 #[derive(Deserialize)]
 struct UpTo {
     seq: Up,
@@ -34,7 +47,7 @@ struct Standing {
     seq: Seq,
 }
 
-pub async fn mark_read(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn mark_read(socket: &Socket, request: Request<'_>, ack: Ack) {
     let read = async {
         let UpTo { seq } = request.decode()?;
         let place = request.decode::<Addressed>()?.place()?;
@@ -42,7 +55,7 @@ pub async fn mark_read(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     };
     match read.await {
         Ok(seq) => ack.succeed(Standing { seq }),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }
 
@@ -59,25 +72,25 @@ struct Standings {
     rooms: BTreeMap<RoomId, Seq>,
 }
 
-pub async fn delivered(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn delivered(socket: &Socket, request: Request<'_>, ack: Ack) {
     let delivered = match request.decode::<Delivered>() {
         Ok(delivered) => delivered,
-        Err(err) => return ack.refuse(&err),
+        Err(err) => return ack.fail(&err),
     };
     match delivered {
         Delivered { rooms: Some(rooms), .. } => match many(socket, rooms).await {
             Ok(rooms) => ack.succeed(Standings { rooms }),
-            Err(err) => ack.refuse(&err),
+            Err(err) => ack.fail(&err),
         },
         Delivered { room_id: Some(room), seq: Some(Up(seq)), .. } => match one(socket, &room, seq).await {
             Ok(seq) => ack.succeed(Standing { seq }),
-            Err(err) => ack.refuse(&err),
+            Err(err) => ack.fail(&err),
         },
-        _ => ack.refuse(&Error::invalid("roomId", "and seq are needed, or rooms")),
+        _ => ack.fail(&Error::invalid("roomId", "and seq are needed, or rooms")),
     }
 }
 
-async fn many(socket: &ChatSocket, rooms: BTreeMap<String, Up>) -> Result<BTreeMap<RoomId, Seq>> {
+async fn many(socket: &Socket, rooms: BTreeMap<String, Up>) -> Result<BTreeMap<RoomId, Seq>> {
     let mut wanted = Vec::with_capacity(rooms.len());
     for (room, Up(seq)) in rooms {
         wanted.push((group_id(&room).map_err(|_| Error::NotFound(Noun::Room))?, seq));
@@ -86,7 +99,7 @@ async fn many(socket: &ChatSocket, rooms: BTreeMap<String, Up>) -> Result<BTreeM
     Ok(standings.into_iter().collect())
 }
 
-async fn one(socket: &ChatSocket, room: &str, seq: Seq) -> Result<Seq> {
+async fn one(socket: &Socket, room: &str, seq: Seq) -> Result<Seq> {
     let room = room.parse().map_err(|_| Error::NotFound(Noun::Room))?;
     let standings =
         socket.chat.delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;

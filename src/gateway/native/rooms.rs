@@ -4,12 +4,12 @@
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use super::group_id;
+use super::{Answer, group_id};
 use crate::{
     chat::{GroupChange, GroupRef, NewGroup, nouns::Group, text::GroupName},
     error::{Error, Result},
     gateway::{
-        socketio::call::{Ack, ChatSocket, Request},
+        events::{Ack, Request, Socket},
         wire::{GroupView, UserRef},
     },
 };
@@ -17,7 +17,7 @@ use crate::{
 fn answer(ack: Ack, group: Result<Group>) {
     match group {
         Ok(group) => ack.succeed(GroupView::of(&group)),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }
 
@@ -30,7 +30,7 @@ struct Create {
     group_id: Option<String>,
 }
 
-pub async fn create(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn create(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let create: Create = request.decode()?;
         let caller = socket.caller();
@@ -42,7 +42,7 @@ pub async fn create(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
                     users: UserRef::usernames(create.users.unwrap_or_default()),
                     password: create.password,
                 };
-                socket.chat.create_group(&caller, new).await
+                socket.chat.create_group(&caller, Some(&socket.connection), new).await
             }
             (None, None) => Err(Error::invalid("groupName", "is missing")),
         }
@@ -58,7 +58,7 @@ struct Join {
     password: Option<SecretString>,
 }
 
-pub async fn join(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn join(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let join: Join = request.decode()?;
         let group = match (join.group_id, join.group_name) {
@@ -77,7 +77,7 @@ struct Named {
     group_id: String,
 }
 
-pub async fn leave(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn leave(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let named: Named = request.decode()?;
         socket.chat.leave(&socket.caller(), group_id(&named.group_id)?).await
@@ -85,7 +85,7 @@ pub async fn leave(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     answer(ack, group.await);
 }
 
-pub async fn delete(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn delete(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let named: Named = request.decode()?;
         socket.chat.delete_group(&socket.caller(), group_id(&named.group_id)?).await
@@ -111,7 +111,7 @@ where
     Option::deserialize(input).map(Some)
 }
 
-pub async fn update(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn update(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let update: Update = request.decode()?;
         let change = GroupChange {
@@ -130,7 +130,7 @@ struct AddMembers {
     users: Vec<UserRef>,
 }
 
-pub async fn add_members(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn add_members(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let add: AddMembers = request.decode()?;
         let users = UserRef::usernames(add.users);
@@ -146,7 +146,7 @@ struct RemoveMember {
     username: String,
 }
 
-pub async fn remove_member(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn remove_member(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
         let remove: RemoveMember = request.decode()?;
         socket.chat.remove_member(&socket.caller(), group_id(&remove.group_id)?, &remove.username).await

@@ -3,10 +3,11 @@
 
 use serde::Deserialize;
 
+use super::Answer;
 use crate::{
     chat::{ListGroups, ListUsers, nouns::Page},
     gateway::{
-        socketio::call::{Ack, ChatSocket, Request},
+        events::{Ack, Request, Socket},
         wire::{ConversationView, GroupView, UserView},
     },
 };
@@ -21,7 +22,7 @@ struct Search {
     search: Option<String>,
 }
 
-pub async fn groups(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let groups = async {
         let Search { search } = request.decode()?;
@@ -32,11 +33,11 @@ pub async fn groups(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     };
     match groups.await {
         Ok(groups) => ack.succeed(groups.iter().map(GroupView::of).collect::<Vec<_>>()),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }
 
-pub async fn users(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn users(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let users = async {
         let Search { search } = request.decode()?;
@@ -49,13 +50,13 @@ pub async fn users(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
         Ok(users) => {
             ack.succeed(users.iter().map(|user| UserView::of(user, &caller)).collect::<Vec<_>>());
         }
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }
 
-pub async fn rooms(socket: &ChatSocket, _: Request<'_>, ack: Ack) {
+pub async fn rooms(socket: &Socket, _: Request<'_>, ack: Ack) {
     match socket.chat.conversations(&socket.caller()).await {
         Ok(conversations) => ack.succeed(ConversationView::list(&conversations)),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::Answer;
 use crate::{
     auth::Credential,
     error::Result,
     gateway::{
-        socketio::call::{Ack, ChatSocket, Request},
+        events::{Ack, Request, Socket},
         wire::Time,
     },
 };
@@ -24,14 +25,14 @@ struct Refreshed {
     expires_at: Time,
 }
 
-pub async fn refresh_token(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn refresh_token(socket: &Socket, request: Request<'_>, ack: Ack) {
     match refresh(socket, request).await {
         Ok(expires_at) => ack.succeed(Refreshed { expires_at: Time(expires_at) }),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }
 
-async fn refresh(socket: &ChatSocket, request: Request<'_>) -> Result<DateTime<Utc>> {
+async fn refresh(socket: &Socket, request: Request<'_>) -> Result<DateTime<Utc>> {
     let Refresh { token } = request.decode()?;
     let newer = socket.auth.credential(Credential::Token(token), socket.address).await?;
     let expires_at = newer.expires_at;

@@ -6,7 +6,7 @@ use entity::{MessageId, Seq, message};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Addressed, group_id};
+use super::{Addressed, Answer, group_id};
 use crate::{
     chat::{
         Draft, HistoryQuery, Place,
@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     gateway::{
-        socketio::call::{Ack, ChatSocket, Request},
+        events::{Ack, Request, Socket},
         wire::{HistoryView, MessageView},
     },
 };
@@ -39,31 +39,31 @@ fn decode(request: &Request<'_>) -> Result<(String, Content)> {
     Ok((receiver, request.decode()?))
 }
 
-pub async fn private(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn private(socket: &Socket, request: Request<'_>, ack: Ack) {
     let wanted = decode(&request).map(|(receiver, content)| (Place::User(receiver), content));
     send(socket, wanted, ack).await;
 }
 
-pub async fn group(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn group(socket: &Socket, request: Request<'_>, ack: Ack) {
     let wanted =
         decode(&request).and_then(|(receiver, content)| Ok((Place::Room(group_id(&receiver)?), content)));
     send(socket, wanted, ack).await;
 }
 
-pub async fn lobby(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn lobby(socket: &Socket, request: Request<'_>, ack: Ack) {
     let wanted = request.decode().map(|content| (Place::Lobby, content));
     send(socket, wanted, ack).await;
 }
 
-async fn send(socket: &ChatSocket, wanted: Result<(Place, Content)>, ack: Ack) {
+async fn send(socket: &Socket, wanted: Result<(Place, Content)>, ack: Ack) {
     let limit = socket.chat.content_bytes();
     let (place, draft) = match wanted.and_then(|(place, content)| Ok((place, draft(content, limit)?))) {
         Ok(wanted) => wanted,
-        Err(err) => return ack.refuse(&err),
+        Err(err) => return ack.fail(&err),
     };
     let reply = Box::new(move |stored: Result<Arc<_>>| match stored {
         Ok(message) => ack.succeed(MessageView::of(&message)),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     });
     socket.chat.send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
 }
@@ -79,6 +79,7 @@ fn draft(content: Content, limit: usize) -> Result<Draft> {
         body: Body::parse(kind, content.content.get(), limit)?,
         client_message_id: content.client_message_id.as_deref().map(ClientMessageId::parse).transpose()?,
         reply_to: reply_to.transpose().map_err(|_| Error::invalid("replyTo", "must be a messageId"))?,
+        written: None,
     })
 }
 
@@ -91,7 +92,7 @@ struct Wanted {
     limit: Option<u32>,
 }
 
-pub async fn history(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn history(socket: &Socket, request: Request<'_>, ack: Ack) {
     let read = async {
         let Wanted { lobby, before, after, limit } = request.decode()?;
         let place = if lobby { Place::Lobby } else { request.decode::<Addressed>()?.place()? };
@@ -101,6 +102,6 @@ pub async fn history(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     };
     match read.await {
         Ok(page) => ack.succeed(HistoryView::of(&page)),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }

@@ -2,15 +2,15 @@
 
 use serde::Deserialize;
 
-use super::Addressed;
-use crate::gateway::socketio::call::{Ack, ChatSocket, Request};
+use super::{Addressed, Answer};
+use crate::gateway::events::{Ack, Request, Socket};
 
 #[derive(Deserialize)]
 struct Typing {
     typing: bool,
 }
 
-pub async fn typing(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
+pub async fn typing(socket: &Socket, request: Request<'_>, ack: Ack) {
     let told = async {
         let Typing { typing } = request.decode()?;
         let place = request.decode::<Addressed>()?.place()?;
@@ -18,6 +18,6 @@ pub async fn typing(socket: &ChatSocket, request: Request<'_>, ack: Ack) {
     };
     match told.await {
         Ok(()) => ack.succeed(()),
-        Err(err) => ack.refuse(&err),
+        Err(err) => ack.fail(&err),
     }
 }

@@ -1,0 +1,113 @@
+//! Tickets: bought with a token, good for one connection, for half a minute. The socket that a ticket
+//! opens lives by the token that bought it, and in that token's session.
+
+use std::{fmt, net::IpAddr};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entity::{session, ticket, user};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, sea_query::Expr,
+};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::Auth;
+use crate::{
+    chat::caller::Caller,
+    error::{Error, Result, Why},
+};
+
+const LIFE: TimeDelta = TimeDelta::seconds(30);
+/// Tickets that one session may have bought within their life, used or not: as many as a user may have
+/// connections by default. It bounds the table, too.
+const AT_ONCE: u64 = 20;
+const BYTES: usize = 32;
+
+/// A ticket just bought. It is told once and never again: only its digest is stored.
+pub struct NewTicket {
+    pub ticket: SecretString,
+    pub expires_at: DateTime<Utc>,
+}
+
+impl fmt::Debug for NewTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewTicket").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+impl Auth {
+    /// A ticket for one connection of the caller's.
+    ///
+    /// # Errors
+    /// `rate_limited` where the session bought too many in the last half a minute; `token_revoked` where
+    /// it has ended.
+    pub async fn buy_ticket(&self, caller: &Caller) -> Result<NewTicket> {
+        let mut secret = [0; BYTES];
+        getrandom::fill(&mut secret).map_err(Error::internal)?;
+        let secret = SecretString::from(hex(&secret));
+        let now = self.0.clock.now();
+        let expires_at = (now + LIFE).min(caller.expires_at);
+
+        let transaction = self.0.db.begin().await?;
+        // Whoever else buys for this session waits here, so that the count is one.
+        let open = session::open_of(caller.user)
+            .filter(session::Column::Id.eq(caller.session))
+            .lock_exclusive()
+            .one(&transaction)
+            .await?;
+        if open.is_none() {
+            return Err(Error::Unauthenticated(Why::TokenRevoked));
+        }
+        let bought = ticket::Entity::find()
+            .filter(ticket::Column::SessionId.eq(caller.session))
+            .filter(ticket::Column::ExpiresAt.gt(now))
+            .count(&transaction)
+            .await?;
+        if bought >= AT_ONCE {
+            return Err(Error::RateLimited { retry_after: LIFE.to_std().unwrap_or_default() });
+        }
+        let row = ticket::ActiveModel {
+            digest: Set(digest(secret.expose_secret())),
+            user_id: Set(caller.user),
+            session_id: Set(caller.session),
+            token_expires_at: Set(caller.expires_at),
+            expires_at: Set(expires_at),
+            used_at: Set(None),
+        };
+        ticket::Entity::insert(row).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(NewTicket { ticket: secret, expires_at })
+    }
+
+    /// Who bought this ticket. It is used up by the attempt, whatever comes of it; of any number of
+    /// attempts at the same time, one gets in.
+    pub(super) async fn use_ticket(&self, ticket: &str, address: IpAddr) -> Result<Caller> {
+        let used = || Error::Unauthenticated(Why::TicketUsed);
+        if ticket.len() != 2 * BYTES {
+            return Err(used());
+        }
+        let (digest, now) = (digest(ticket), self.0.clock.now());
+        let consumed = ticket::Entity::update_many()
+            .col_expr(ticket::Column::UsedAt, Expr::value(now))
+            .filter(ticket::Column::Digest.eq(digest.clone()))
+            .filter(ticket::Column::UsedAt.is_null())
+            .filter(ticket::Column::ExpiresAt.gt(now))
+            .exec(self.0.db.writer())
+            .await?;
+        if consumed.rows_affected != 1 {
+            return Err(used());
+        }
+        let row = ticket::Entity::find_by_id(digest).one(self.0.db.reader()).await?.ok_or_else(used)?;
+        let (session, user): (session::Model, user::Model) =
+            self.live_session(row.session_id, row.user_id).await?;
+        Ok(Caller::signed_in(user, session.id, row.token_expires_at, address))
+    }
+}
+
+fn digest(ticket: &str) -> Vec<u8> {
+    Sha256::digest(ticket).to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,82 @@
+//! How many of what is alive: things that could be left over are counted where they are born and where
+//! they go, so that metrics and tests can tell whether any was. Knows nothing of what it counts.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+/// A number of living things. Cheap to clone; all clones are the same number.
+#[derive(Clone, Debug, Default)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    /// One more, for as long as the answer is kept.
+    #[must_use = "it counts for as long as it is kept"]
+    pub fn one(&self) -> Counted {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Counted(self.clone())
+    }
+
+    pub fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of a [`Count`]; dropping it is the end of it.
+#[derive(Debug)]
+pub struct Counted(Count);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is counted. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// TCP connections.
+    pub lines: Count,
+    /// Engine.IO sessions, in a namespace or not.
+    pub engine_sessions: Count,
+    /// `response` events whose acknowledgement is waited for.
+    pub acknowledgements: Count,
+    /// Tasks that send a connection what it has missed of one room.
+    pub catch_ups: Count,
+    /// Users whose joined rooms are remembered, those who went a moment ago included.
+    pub last_joined: Count,
+    /// Connections in memory, by what their gateway is called. Names stay, so that a gauge returns to zero.
+    connections: Arc<Mutex<BTreeMap<&'static str, Count>>>,
+}
+
+impl Counts {
+    /// One more connection of this gateway.
+    pub fn connection(&self, gateway: &'static str) -> Counted {
+        self.connections.lock().entry(gateway).or_default().one()
+    }
+
+    pub fn connections(&self) -> Vec<(&'static str, usize)> {
+        self.connections.lock().iter().map(|(gateway, count)| (*gateway, count.now())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_counted_no_more() {
+        let counts = Counts::default();
+        let (one, two) = (counts.connection("a"), counts.clone().connection("a"));
+        assert_eq!(counts.connections(), [("a", 2)]);
+        drop(one);
+        drop(two);
+        assert_eq!(counts.connections(), [("a", 0)]);
+    }
+}

@@ -1,0 +1,108 @@
+//! `/socket.io/socket.io.js` and its kin: the browser builds of the `socket.io-client` package, as Socket.IO's
+//! own server serves them, for pages without an npm build. The files are those that the package holds at that
+//! moment, so an update needs no restart. Sockets are left to `gateway::socketio`.
+
+use std::{io, path::Path, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tokio::fs;
+
+use super::http::wrong_method;
+
+/// All that is ever read out of `dist/`: no part of a request becomes part of a path.
+const FILES: [&str; 6] = [
+    "socket.io.js",
+    "socket.io.js.map",
+    "socket.io.min.js",
+    "socket.io.min.js.map",
+    "socket.io.esm.min.js",
+    "socket.io.esm.min.js.map",
+];
+
+/// Builds of the client that speak another parser than ours.
+const OTHER_PARSER: [&str; 2] = ["socket.io.msgpack.min.js", "socket.io.msgpack.min.js.map"];
+
+const NOT_INSTALLED: &str = "This file of socket.io-client is not installed on the server.\n\
+    Run `npm install socket.io-client` in the folder that Parlor is started in, or let the setting\n\
+    server.client_folder name the folder of that package. The server's log says what is missing.\n";
+
+const NO_MSGPACK: &str = "This server does not speak the msgpack parser, so this build of the client would not \
+    understand it.\nUse /socket.io/socket.io.js, /socket.io/socket.io.min.js or /socket.io/socket.io.esm.min.js.\n";
+
+/// The folder of the package.
+type Package = Arc<Path>;
+
+/// One route for each file. `folder` is where npm installed the package; it may come and go.
+pub fn routes(folder: impl Into<Package>) -> Router {
+    let mut router = Router::new();
+    for file in FILES {
+        let answer = move |State(package): State<Package>, headers: HeaderMap| async move {
+            script(&package, file, &headers).await
+        };
+        router = router.route(&format!("/socket.io/{file}"), get(answer));
+    }
+    for file in OTHER_PARSER {
+        router = router.route(&format!("/socket.io/{file}"), get((StatusCode::NOT_FOUND, NO_MSGPACK)));
+    }
+    router.method_not_allowed_fallback(wrong_method).with_state(folder.into())
+}
+
+/// What of a `package.json` counts here.
+#[derive(Deserialize)]
+struct Manifest {
+    version: String,
+}
+
+async fn script(package: &Path, file: &str, headers: &HeaderMap) -> Response {
+    match find(package, file, headers).await {
+        Ok(response) => response,
+        Err(error) => {
+            // Where the package should be is nobody's business outside.
+            tracing::warn!(folder = %package.display(), file, %error, "socket.io-client cannot be served");
+            (StatusCode::NOT_FOUND, NOT_INSTALLED).into_response()
+        }
+    }
+}
+
+async fn find(package: &Path, file: &str, headers: &HeaderMap) -> io::Result<Response> {
+    let tag = tag(&fs::read(package.join("package.json")).await?)?;
+    let kind = match file.ends_with(".map") {
+        true => "application/json; charset=utf-8",
+        false => "application/javascript; charset=utf-8",
+    };
+    let is_known = knows(headers, &tag);
+    // The policy goes with the 304, too: a browser takes it over for the copy that it keeps.
+    let policy =
+        [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"))];
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, policy).into_response());
+    }
+    let script = fs::read(package.join("dist").join(file)).await?;
+    Ok((policy, [(header::CONTENT_TYPE, kind)], script).into_response())
+}
+
+/// The version in quotes, as Socket.IO's own server has it.
+fn tag(manifest: &[u8]) -> io::Result<HeaderValue> {
+    let manifest: Manifest = serde_json::from_slice(manifest)?;
+    let is_version = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
+    if manifest.version.is_empty() || !manifest.version.bytes().all(is_version) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its version is not one"));
+    }
+    HeaderValue::from_str(&format!("\"{}\"", manifest.version)).map_err(io::Error::other)
+}
+
+/// Whether the asker has this version already. Proxies that compress make a tag weak.
+fn knows(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .any(|known| known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes())
+}

@@ -1,0 +1,38 @@
+//! An event's name and its payload, undecoded.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub event: &'a str,
+    payload: Option<&'a RawValue>,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(event: &'a str, payload: Option<&'a RawValue>) -> Self {
+        Self { event, payload }
+    }
+
+    /// The payload as an object; a missing one and `null` count as `{}`.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        let json = self.payload.map(RawValue::get).filter(|json| *json != "null").unwrap_or("{}");
+        if !json.starts_with('{') {
+            return Err(Error::invalid("payload", "must be an object"));
+        }
+        serde_json::from_str(json).map_err(|err| {
+            // Where in the text it was helps nobody: clients send objects, not text.
+            let reason = err.to_string();
+            let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
+            Error::invalid("payload", reason)
+        })
+    }
+
+    /// The payload as it was written.
+    pub fn payload(&self) -> Option<&'a RawValue> {
+        self.payload
+    }
+}

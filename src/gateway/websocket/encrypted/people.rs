@@ -1,0 +1,142 @@
+//! Whom the app can sign in as, and whom one can write to: `/api/users/login/{name}` and
+//! `/api/users/{id}/{role}`.
+
+use axum::{extract::State, response::Response};
+use entity::UserId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::{Asker, EncryptedApp, is_named};
+use crate::{
+    chat::{
+        ListUsers,
+        nouns::{Page, User},
+        text::Username,
+    },
+    error::{Denial, Error, Noun, Result},
+    gateway::http::{answer, extract::At},
+};
+
+/// The most users in one list, in order of their names.
+const MOST: usize = 2_000;
+/// The role of who has none in their profile.
+const USUAL_ROLE: &str = "user";
+/// What may stand in a `data:` address as it is.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b' ')
+    .remove(b'=')
+    .remove(b'\'')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'-')
+    .remove(b'.');
+
+/// A user as the app shows one.
+#[derive(Serialize)]
+struct Contact<'a> {
+    _id: UserId,
+    name: &'a str,
+    img: String,
+    role: String,
+}
+
+impl<'a> Contact<'a> {
+    fn of(user: &'a User) -> Self {
+        let profile = Profile::of(user);
+        let name = &*user.row.username;
+        Self {
+            _id: user.row.id,
+            name,
+            img: profile.img.unwrap_or_else(|| avatar(name)),
+            role: profile.role.unwrap_or_else(|| USUAL_ROLE.to_owned()),
+        }
+    }
+}
+
+/// What of a profile the app shows; strings that say something, or nothing.
+#[derive(Default)]
+struct Profile {
+    img: Option<String>,
+    role: Option<String>,
+}
+
+impl Profile {
+    fn of(user: &User) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Raw {
+            img: Json,
+            role: Json,
+        }
+        let raw: Raw =
+            user.row.profile.as_deref().and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+        let said = |value| match value {
+            Json::String(text) if !text.trim().is_empty() => Some(text),
+            _ => None,
+        };
+        Self { img: said(raw.img), role: said(raw.role) }
+    }
+}
+
+/// The first sign of a name on a ground of its own colour.
+fn avatar(name: &str) -> String {
+    let sign = name.chars().find(|sign| sign.is_alphanumeric()).unwrap_or('?');
+    let hue = name.bytes().fold(0_u32, |hue, byte| (hue * 31 + u32::from(byte)) % 360);
+    let svg = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 40'>\
+         <rect width='40' height='40' fill='hsl({hue},45%,45%)'/>\
+         <text x='20' y='27' font-family='sans-serif' font-size='20' text-anchor='middle' fill='white'>{}</text></svg>",
+        sign.to_uppercase()
+    );
+    format!("data:image/svg+xml,{}", utf8_percent_encode(&svg, ESCAPED))
+}
+
+/// Whoever has this name.
+pub async fn login(
+    Asker(asker): Asker,
+    State(app): State<EncryptedApp>,
+    At(name): At<String>,
+) -> Result<Response> {
+    // The core would take an id, too. What cannot be a username is nobody's.
+    let name = Username::parse(&name).map_err(|_| Error::NotFound(Noun::User))?;
+    let user = app.sockets.http.chat.user(&asker, name.as_str()).await?;
+    if app.is_open && user.row.is_admin {
+        return Err(Error::Forbidden(Denial::Role));
+    }
+    answer::ok(Contact::of(&user))
+}
+
+#[derive(Serialize)]
+struct Contacts<'a> {
+    data: Vec<Contact<'a>>,
+}
+
+/// Everyone but that one and those of that role.
+pub async fn others(
+    Asker(asker): Asker,
+    State(app): State<EncryptedApp>,
+    At((id, role)): At<(String, String)>,
+) -> Result<Response> {
+    let chat = &app.sockets.http.chat;
+    let part = |after| chat.users(&asker, ListUsers { search: None, limit: Some(200), after });
+    let users = Page::gather(MOST, part).await?;
+    let others = users.iter().filter(|user| !is_named(user.row.id, &user.row.username, &id));
+    let data = others.map(Contact::of).filter(|contact| contact.role != role).collect();
+    answer::ok(Contacts { data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_avatar_is_small_and_safe_in_an_attribute() {
+        for (name, sign) in [("ada", "A"), ("<&>", "%3F"), ("  éva", "%C3%89"), ("\"><script>", "S")] {
+            let avatar = avatar(name);
+            assert!(avatar.starts_with("data:image/svg+xml,%3Csvg "), "{avatar}");
+            assert!(avatar.contains(&format!("%3E{sign}%3C/text")), "{avatar}");
+            assert!(avatar.len() < 600 && !avatar.contains(['"', '<', '>', '#']), "{avatar}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What waits to be written to one websocket, and how it is to end. Whoever emits never waits; what is
+//! written when is left to `pump`.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    task::{Context, Waker},
+};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::close::Goodbye;
+use crate::{chat::connection::Lagging, gateway::line::Line};
+
+/// A queue that has grown beyond this gives its memory back when it is empty.
+const KEPT: usize = 32;
+
+/// See the module. It holds at most `most` texts; one more is refused as [`Lagging`], which the core
+/// answers by cutting the connection, so that its client comes back and catches up.
+pub struct Outgoing {
+    most: usize,
+    line: Option<Line>,
+    state: Mutex<State>,
+    waker: AtomicWaker,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Utf8Bytes>,
+    end: Option<End>,
+}
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// What waits is written, then the goodbye.
+    With(Goodbye),
+    /// At once.
+    Cut,
+}
+
+impl Outgoing {
+    /// For the websocket on `line`; without one, only its task can end it.
+    pub fn new(most: usize, line: Option<Line>) -> Self {
+        Self { most, line, state: Mutex::default(), waker: AtomicWaker::new() }
+    }
+
+    /// Puts a text behind all earlier ones. After the goodbye was ordered nobody hears it any more, which
+    /// is no failure.
+    ///
+    /// # Errors
+    /// [`Lagging`] where the queue is full or the connection was cut.
+    pub fn push(&self, text: Utf8Bytes) -> Result<(), Lagging> {
+        let was_empty = {
+            let mut state = self.state.lock();
+            match state.end {
+                Some(End::With(_)) => return Ok(()),
+                Some(End::Cut) => return Err(Lagging),
+                None if state.waiting.len() >= self.most => return Err(Lagging),
+                None => {}
+            }
+            state.waiting.push_back(text);
+            state.waiting.len() == 1
+        };
+        if was_empty {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Has what waits written, and the connection closed with a goodbye. Only the first one counts.
+    pub fn end(&self, goodbye: Goodbye) {
+        self.state.lock().end.get_or_insert(End::With(goodbye));
+        self.waker.wake();
+    }
+
+    /// Ends the connection below at once. One that is saying goodbye is let finish: that is bounded too.
+    pub fn cut(&self) {
+        {
+            let mut state = self.state.lock();
+            if state.end.is_some() {
+                return;
+            }
+            state.end = Some(End::Cut);
+            state.waiting = VecDeque::new();
+        }
+        if let Some(line) = &self.line {
+            line.cut();
+        }
+        self.waker.wake();
+    }
+
+    /// The connection is gone: nothing is kept for it any more.
+    pub(super) fn gone(&self) {
+        let mut state = self.state.lock();
+        state.end = Some(End::Cut);
+        state.waiting = VecDeque::new();
+    }
+
+    /// Has the task woken when there is something to do; call it before looking.
+    pub(super) fn register(&self, context: &Context<'_>) {
+        let waker: &Waker = context.waker();
+        self.waker.register(waker);
+    }
+
+    pub(super) fn ordered_end(&self) -> Option<End> {
+        self.state.lock().end
+    }
+
+    /// The next text to be written.
+    pub(super) fn next(&self) -> Option<Utf8Bytes> {
+        let mut state = self.state.lock();
+        let next = state.waiting.pop_front();
+        if state.waiting.is_empty() && state.waiting.capacity() > KEPT {
+            state.waiting = VecDeque::new();
+        }
+        next
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.state.lock().waiting.len();
+        f.debug_struct("Outgoing").field("waiting", &waiting).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_text_too_many_is_refused_and_the_others_keep_their_order() {
+        let outgoing = Outgoing::new(3, None);
+        for text in ["1", "2", "3"] {
+            outgoing.push(text.into()).unwrap();
+        }
+        assert!(outgoing.push("4".into()).is_err());
+        let written: Vec<_> = std::iter::from_fn(|| outgoing.next()).collect();
+        assert_eq!(written, ["1", "2", "3"]);
+        assert!(outgoing.push("5".into()).is_ok());
+    }
+
+    #[test]
+    fn what_comes_after_the_goodbye_is_not_heard_and_no_reason_to_cut() {
+        let outgoing = Outgoing::new(3, None);
+        outgoing.push("the last word".into()).unwrap();
+        outgoing.end(Goodbye::LoginOver);
+        assert!(outgoing.push("too late".into()).is_ok());
+        outgoing.cut();
+        outgoing.end(Goodbye::GoingDown);
+        assert_eq!(outgoing.ordered_end(), Some(End::With(Goodbye::LoginOver)));
+        assert_eq!(outgoing.next().unwrap(), "the last word");
+        assert_eq!(outgoing.next(), None);
+    }
+
+    #[test]
+    fn what_was_cut_takes_nothing_more() {
+        let outgoing = Outgoing::new(3, None);
+        outgoing.push("never written".into()).unwrap();
+        outgoing.cut();
+        assert_eq!(outgoing.next(), None);
+        assert!(outgoing.push("4".into()).is_err());
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let outgoing = Outgoing::new(10_000, None);
+        for _ in 0..1_000 {
+            outgoing.push("x".into()).unwrap();
+        }
+        while outgoing.next().is_some() {}
+        assert!(outgoing.state.lock().waiting.capacity() <= KEPT);
+    }
+}

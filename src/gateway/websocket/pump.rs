@@ -1,0 +1,411 @@
+//! One websocket from the answer to its handshake until it is gone, in one task: what the client says is
+//! handed to a [`Listener`], what waits in [`Outgoing`] is written, and a client that is not heard of any
+//! more is given up. What is said is left to the wire forms.
+//!
+//! Reading never waits for writing, nor the other way round, so two that both have much to say do not
+//! block each other.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Sink, SinkExt, Stream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, Sleep, sleep, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Error, Message, Utf8Bytes},
+};
+
+use super::{
+    close::Goodbye,
+    outgoing::{End, Outgoing},
+};
+
+/// How long a client that was told goodbye may take to close its connection; what was queued before is
+/// written in this time, too.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// The same when the whole server goes down, which does not wait for long.
+const GOODBYE_OF_ALL: Duration = Duration::from_secs(1);
+/// Messages read, or written, before the other direction gets a turn.
+const TURN: usize = 64;
+
+/// What becomes of what a client says. Nothing here waits.
+pub trait Listener: Send + Sync + 'static {
+    /// The client has been answered: from here on it hears and is heard.
+    fn opened(&self);
+
+    fn hears(&self, text: Utf8Bytes);
+
+    /// The client is not heard any more.
+    fn left(&self);
+}
+
+/// How a client shows that it is still there.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat {
+    /// How often it is pinged.
+    pub interval: Duration,
+    /// How long after a ping nothing at all may be heard of it.
+    pub timeout: Duration,
+}
+
+/// How the talk ended.
+#[derive(Debug)]
+enum Over {
+    /// The connection is gone, or is to go without a word.
+    Gone,
+    /// The client closed it, and is owed an answer.
+    Closed,
+    /// We close it.
+    With(Goodbye),
+}
+
+/// See the module. Ends when `closing` does, with everything queued written.
+pub async fn run<S, L>(
+    mut stream: WebSocketStream<S>,
+    outgoing: &Outgoing,
+    listener: &L,
+    heartbeat: Heartbeat,
+    closing: impl Future<Output = ()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    L: Listener,
+{
+    listener.opened();
+    let over = talk(&mut stream, outgoing, listener, heartbeat, closing).await;
+    listener.left();
+    let within = match over {
+        Over::With(Goodbye::GoingDown) => GOODBYE_OF_ALL,
+        _ => GOODBYE,
+    };
+    // One that is not done in time is dropped, and with it the connection.
+    drop(timeout(within, farewell(&mut stream, outgoing, over)).await);
+    outgoing.gone();
+}
+
+async fn talk<S, L>(
+    stream: &mut WebSocketStream<S>,
+    outgoing: &Outgoing,
+    listener: &L,
+    heartbeat: Heartbeat,
+    closing: impl Future<Output = ()>,
+) -> Over
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    L: Listener,
+{
+    let mut closing = pin!(closing);
+    let mut pulse = pin!(sleep(heartbeat.interval));
+    let mut talk = Talk {
+        stream,
+        outgoing,
+        listener,
+        heartbeat,
+        is_unflushed: false,
+        stuck_since: None,
+        pinged_at: None,
+        is_heard: false,
+    };
+    poll_fn(|context| {
+        // First, so that whatever is queued or ordered after this look wakes the task.
+        outgoing.register(context);
+        if closing.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Over::With(Goodbye::GoingDown));
+        }
+        match outgoing.ordered_end() {
+            Some(End::Cut) => return Poll::Ready(Over::Gone),
+            Some(End::With(goodbye)) => return Poll::Ready(Over::With(goodbye)),
+            None => {}
+        }
+        let polled = talk.read(context).or_else(|| talk.beat(pulse.as_mut(), context));
+        match polled.or_else(|| talk.write(context)) {
+            Some(over) => Poll::Ready(over),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+struct Talk<'a, S, L> {
+    stream: &'a mut WebSocketStream<S>,
+    outgoing: &'a Outgoing,
+    listener: &'a L,
+    heartbeat: Heartbeat,
+    /// Something was written that may not have left.
+    is_unflushed: bool,
+    /// Since when the line has not taken everything.
+    stuck_since: Option<Instant>,
+    /// When a ping was sent whose time is not over.
+    pinged_at: Option<Instant>,
+    /// Whether anything was heard since.
+    is_heard: bool,
+}
+
+impl<S, L> Talk<'_, S, L>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    L: Listener,
+{
+    /// Takes what has come.
+    fn read(&mut self, context: &mut Context<'_>) -> Option<Over> {
+        for _ in 0..TURN {
+            let Poll::Ready(read) = Pin::new(&mut *self.stream).poll_next(context) else { return None };
+            let message = match read {
+                Some(Ok(message)) => message,
+                Some(Err(err)) => return Some(Goodbye::after(&err).map_or(Over::Gone, Over::With)),
+                None => return Some(Over::Gone),
+            };
+            self.is_heard = true;
+            match message {
+                Message::Text(text) => self.listener.hears(text),
+                Message::Binary(_) => return Some(Over::With(Goodbye::Binary)),
+                // The library has queued the answer.
+                Message::Ping(_) => self.is_unflushed = true,
+                Message::Pong(_) | Message::Frame(_) => {}
+                Message::Close(_) => return Some(Over::Closed),
+            }
+        }
+        context.waker().wake_by_ref();
+        None
+    }
+
+    /// Writes all that waits, and flushes once.
+    fn write(&mut self, context: &mut Context<'_>) -> Option<Over> {
+        for turn in 0.. {
+            match Pin::new(&mut *self.stream).poll_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Some(Over::Gone),
+                Poll::Pending => break,
+            }
+            if turn == TURN {
+                context.waker().wake_by_ref();
+                break;
+            }
+            let Some(text) = self.outgoing.next() else { break };
+            if self.send(Message::Text(text)).is_err() {
+                return Some(Over::Gone);
+            }
+        }
+        if self.is_unflushed {
+            match Pin::new(&mut *self.stream).poll_flush(context) {
+                Poll::Ready(Ok(())) => (self.is_unflushed, self.stuck_since) = (false, None),
+                Poll::Ready(Err(_)) => return Some(Over::Gone),
+                Poll::Pending => _ = self.stuck_since.get_or_insert_with(Instant::now),
+            }
+        }
+        None
+    }
+
+    fn send(&mut self, message: Message) -> Result<(), Error> {
+        self.is_unflushed = true;
+        Pin::new(&mut *self.stream).start_send(message)
+    }
+
+    /// Pings, and gives up on a client of which nothing is heard, or that takes nothing.
+    fn beat(&mut self, mut pulse: Pin<&mut Sleep>, context: &mut Context<'_>) -> Option<Over> {
+        while pulse.as_mut().poll(context).is_ready() {
+            if self.stuck_since.is_some_and(|since| since.elapsed() >= self.heartbeat.timeout) {
+                return Some(Over::Gone);
+            }
+            let now = Instant::now();
+            let next = match self.pinged_at.take() {
+                Some(_) if !self.is_heard => return Some(Over::Gone),
+                Some(at) => (at + self.heartbeat.interval).max(now),
+                None => {
+                    // A line that takes nothing takes no ping either; its time runs all the same.
+                    if let Poll::Ready(Ok(())) = Pin::new(&mut *self.stream).poll_ready(context)
+                        && self.send(Message::Ping(Default::default())).is_err()
+                    {
+                        return Some(Over::Gone);
+                    }
+                    (self.pinged_at, self.is_heard) = (Some(now), false);
+                    now + self.heartbeat.timeout
+                }
+            };
+            pulse.as_mut().reset(next);
+        }
+        None
+    }
+}
+
+/// Says what is left to be said, and waits until the client has hung up: closing while it still sends
+/// would take back what it has not read yet.
+async fn farewell<S>(stream: &mut WebSocketStream<S>, outgoing: &Outgoing, over: Over) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match over {
+        Over::Gone => return Ok(()),
+        Over::Closed => stream.flush().await?,
+        Over::With(goodbye) => {
+            while let Some(text) = outgoing.next() {
+                stream.feed(Message::Text(text)).await?;
+            }
+            stream.close(Some(goodbye.frame())).await?;
+        }
+    }
+    let line = stream.get_mut();
+    line.shutdown().await?;
+    let mut rest = [0; 256];
+    while line.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::StreamExt;
+    use parking_lot::Mutex;
+    use tokio::{io::DuplexStream, task::JoinHandle};
+    use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Notes(Mutex<Vec<String>>);
+
+    impl Listener for Notes {
+        fn opened(&self) {
+            self.0.lock().push("opened".to_owned());
+        }
+
+        fn hears(&self, text: Utf8Bytes) {
+            self.0.lock().push(text.to_string());
+        }
+
+        fn left(&self) {
+            self.0.lock().push("left".to_owned());
+        }
+    }
+
+    const LONG: Heartbeat =
+        Heartbeat { interval: Duration::from_secs(3600), timeout: Duration::from_secs(3600) };
+    const SHORT: Heartbeat =
+        Heartbeat { interval: Duration::from_millis(20), timeout: Duration::from_millis(300) };
+
+    struct Pumped {
+        client: WebSocketStream<DuplexStream>,
+        outgoing: Arc<Outgoing>,
+        notes: Arc<Notes>,
+        task: JoinHandle<()>,
+    }
+
+    async fn pumped(heartbeat: Heartbeat) -> Pumped {
+        let (here, there) = tokio::io::duplex(64);
+        let server = WebSocketStream::from_raw_socket(here, Role::Server, None).await;
+        let client = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
+        let (outgoing, notes) = (Arc::new(Outgoing::new(10_000, None)), Arc::new(Notes::default()));
+        let (queue, listener) = (outgoing.clone(), notes.clone());
+        let shutdown = crate::shutdown::Shutdown::new();
+        let closing = shutdown.clone();
+        let task = shutdown.spawn(async move {
+            run(server, &queue, &*listener, heartbeat, closing.closing()).await;
+        });
+        Pumped { client, outgoing, notes, task }
+    }
+
+    async fn next_close(client: &mut WebSocketStream<DuplexStream>) -> Option<CloseFrame> {
+        loop {
+            match client.next().await {
+                Some(Ok(Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                other => panic!("no close frame: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_given_up() {
+        let mut pumped = pumped(SHORT).await;
+        for _ in 0..5 {
+            // Reading is what has the library answer.
+            assert!(matches!(pumped.client.next().await, Some(Ok(Message::Ping(_)))));
+        }
+        // Not read any more, so not answered.
+        pumped.task.await.unwrap();
+        assert_eq!(*pumped.notes.0.lock(), ["opened", "left"]);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_talks_but_does_not_read_is_given_up_too() {
+        let mut pumped = pumped(SHORT).await;
+        for _ in 0..100 {
+            pumped.outgoing.push("x".repeat(1000).into()).unwrap();
+        }
+        let talk = async {
+            while pumped.client.send(Message::text("I am here")).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            () = talk => {}
+            ended = &mut pumped.task => ended.unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn both_may_have_much_to_say_before_either_reads() {
+        let pumped = pumped(LONG).await;
+        for number in 0..500 {
+            pumped.outgoing.push(format!("{number} {}", "x".repeat(200)).into()).unwrap();
+        }
+        let (mut say, mut hear) = pumped.client.split();
+        for number in 0..500 {
+            // More than the line takes, and nothing is read meanwhile.
+            say.send(Message::text(number.to_string())).await.unwrap();
+        }
+        for number in 0..500 {
+            let Some(Ok(Message::Text(text))) = hear.next().await else { panic!("an end") };
+            assert!(text.starts_with(&format!("{number} ")), "{text}");
+        }
+        let heard = || pumped.notes.0.lock().len() == 501;
+        while !heard() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_leaves_before_the_goodbye() {
+        let mut pumped = pumped(LONG).await;
+        for number in 0..100 {
+            pumped.outgoing.push(number.to_string().into()).unwrap();
+        }
+        pumped.outgoing.end(Goodbye::LoginOver);
+        for number in 0..100 {
+            assert_eq!(pumped.client.next().await.unwrap().unwrap(), Message::text(number.to_string()));
+        }
+        assert_eq!(next_close(&mut pumped.client).await, Some(Goodbye::LoginOver.frame()));
+        drop(pumped.client);
+        pumped.task.await.unwrap();
+        assert_eq!(*pumped.notes.0.lock(), ["opened", "left"]);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_talked_on_is_heard_out_before_the_line_goes() {
+        let mut pumped = pumped(LONG).await;
+        pumped.outgoing.end(Goodbye::TooBig);
+        assert_eq!(next_close(&mut pumped.client).await, Some(Goodbye::TooBig.frame()));
+        // What it had under way; a line that is gone would refuse it, and take the goodbye back.
+        for _ in 0..100 {
+            pumped.client.get_mut().write_all(&[0; 64]).await.unwrap();
+        }
+        drop(pumped.client);
+        pumped.task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_it_without_a_word() {
+        let mut pumped = pumped(LONG).await;
+        pumped.outgoing.push("never heard".into()).unwrap();
+        pumped.outgoing.cut();
+        assert!(!matches!(pumped.client.next().await, Some(Ok(_))));
+        pumped.task.await.unwrap();
+    }
+}

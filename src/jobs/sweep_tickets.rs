@@ -1,0 +1,80 @@
+//! Forgets tickets that are over. One that is not there is refused like one that is.
+
+use entity::ticket;
+use sea_orm::{EntityTrait, QueryFilter};
+
+use crate::{clock::Clock, db::Db, error::Result};
+
+pub async fn run(db: Db, clock: Clock) -> Result<()> {
+    let swept = ticket::Entity::delete_many()
+        .filter(ticket::COLUMN.expires_at.lt(clock.now()))
+        .exec(db.writer())
+        .await?;
+    if swept.rows_affected > 0 {
+        tracing::debug!(tickets = swept.rows_affected, "forgot expired tickets");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+    use entity::{SessionId, UserId, session, user};
+    use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
+
+    use super::*;
+    use crate::db::DbSettings;
+
+    #[tokio::test]
+    async fn what_is_over_goes_and_what_is_not_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&DbSettings {
+            url: format!("sqlite://{}/parlor.db", folder.path().display()),
+            auto_migrate: false,
+            readers: 1,
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(5),
+            busy_timeout: Duration::from_secs(5),
+        })
+        .await
+        .unwrap();
+        db.migrate_up().await.unwrap();
+        let clock = Clock::movable();
+        let (user_id, session_id, now) = (UserId::new(), SessionId::new(), clock.now());
+        let user = user::ActiveModel {
+            id: Set(user_id),
+            username: Set("ada".to_owned()),
+            username_key: Set("ada".to_owned()),
+            is_admin: Set(false),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        user.insert(db.writer()).await.unwrap();
+        let session = session::ActiveModel {
+            id: Set(session_id),
+            user_id: Set(user_id),
+            created_at: Set(now),
+            expires_at: Set(now),
+            revoked_at: Set(None),
+        };
+        session.insert(db.writer()).await.unwrap();
+        for (digest, life, used_at) in [(1, 10, None), (2, 20, Some(now)), (3, 30, None)] {
+            let row = ticket::ActiveModel {
+                digest: Set(vec![digest; 32]),
+                user_id: Set(user_id),
+                session_id: Set(session_id),
+                token_expires_at: Set(now + TimeDelta::hours(1)),
+                expires_at: Set(now + TimeDelta::seconds(life)),
+                used_at: Set(used_at),
+            };
+            row.insert(db.writer()).await.unwrap();
+        }
+        for (seconds, left) in [(0, 3), (15, 2), (10, 1), (10, 0)] {
+            clock.advance(TimeDelta::seconds(seconds));
+            run(db.clone(), clock.clone()).await.unwrap();
+            assert_eq!(ticket::Entity::find().count(db.reader()).await.unwrap(), left);
+        }
+    }
+}

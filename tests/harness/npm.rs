@@ -1,0 +1,52 @@
+//! Suites that run on Node: a folder of `tests/` with a `package.json`, against the real program.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::Mutex,
+};
+
+/// One run at a time: each starts many servers of its own, and they share what is installed.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Installs what the suites in these folders need, and runs the last one, whose harness may use the others'.
+/// It fails unless there were tests and all passed.
+pub fn run_suite(folders: &[&str], env: &[(&str, &str)]) {
+    // Another's failed run is no reason not to run.
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for folder in folders {
+        let output = npm(&place(folder), &["ci", "--silent"], &[]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "npm ci failed in {folder}:\n{told}");
+    }
+    let suite = folders.last().expect("a suite to run");
+    let output = npm(&place(suite), &["test", "--silent"], env);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let failed = text.lines().any(|line| line.trim_start().starts_with("not ok"));
+    let tests = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# tests "))
+        .map_or(0, |count| count.trim().parse::<u32>().unwrap_or(0));
+    assert!(
+        output.status.success() && !failed && tests > 0,
+        "{tests} tests ran, and not all passed:\n{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn place(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder)
+}
+
+fn npm(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    Command::new("npm")
+        .args(args)
+        .current_dir(folder)
+        .env("PARLOR_BIN", env!("CARGO_BIN_EXE_parlor"))
+        // Which database a suite runs on is for its caller to say.
+        .env_remove("PARLOR_TEST_POSTGRES_URL")
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("npm can be run")
+}

@@ -1,0 +1,321 @@
+//! The React rooms app on the namespace `/` (protocol.md part 4.2). The app itself, with the stock client,
+//! is played in `tests/socket-io-client`.
+
+use serde_json::{Value as Json, json};
+
+use crate::harness::{A_WHILE, Ended, Person, Server, Socket, Transport, keys_of, until};
+
+async fn app(person: &Person) -> Socket {
+    person.connecting().at_root().open().await
+}
+
+async fn makes(socket: &Socket, name: &str) -> Json {
+    let room = socket.emit("create:room", json!({ "roomName": name, "roomPwd": "secret" })).await;
+    assert!(room["id"].is_string(), "{room}");
+    room
+}
+
+async fn joins(socket: &Socket, name: &str) -> Json {
+    let room = socket.emit("joinIfExists:room", json!({ "roomName": name, "roomPwd": "secret" })).await;
+    assert_eq!(room["name"], name, "{room}");
+    room
+}
+
+async fn says(socket: &Socket, room: &Json, content: &str) -> Json {
+    let message = socket.emit("create:message", json!({ "roomId": room["id"], "content": content })).await;
+    assert_eq!(message["content"], content, "{message}");
+    message
+}
+
+async fn hears(socket: &Socket, content: &str) -> Json {
+    socket.sees("updateRoomClients", |message| message["content"] == content).await
+}
+
+/// Loses a socket, and waits until the server knows; so many connections are left then.
+async fn is_lost(server: &Server, socket: Socket, left: usize) {
+    socket.vanishes();
+    let chat = server.chat();
+    until("the loss to be noticed", || async { chat.gauges().connections == left }).await;
+}
+
+async fn hears_nothing(socket: &Socket) {
+    socket.sees_nothing("updateRoomClients", A_WHILE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_is_made_found_joined_and_talked_in() {
+    let server = Server::start().await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    let (ada, bob) = (app(&ada).await, app(&bob).await);
+    let room = makes(&ada, "tea").await;
+    assert_eq!(keys_of(&room), ["id", "name", "owner", "ownerId"]);
+    assert_eq!(room["owner"], json!({ "id": ada.user["id"], "name": "ada" }));
+    assert_eq!(bob.sees_any("updateRoomsDropdowns").await, room);
+    let list = bob.sends_text("get:rooms", "").await;
+    assert_eq!(list, json!([room]));
+    assert_eq!(joins(&bob, "tea").await, room);
+    joins(&ada, "tea").await;
+
+    let said = says(&bob, &room, "hi").await;
+    assert_eq!(keys_of(&said), ["content", "generatedOn", "id", "roomId", "user", "userId"]);
+    assert_eq!(said["user"], json!({ "name": "bob" }));
+    assert_eq!(said["userId"], bob.user["id"]);
+    assert_eq!(hears(&ada, "hi").await, said);
+    assert_eq!(hears(&bob, "hi").await, said);
+    assert_eq!(bob.story().last().unwrap(), crate::harness::ANSWER, "one's own comes before the answer");
+    let history = ada.emit("getForARoom:messages", json!({ "roomId": room["id"] })).await;
+    assert_eq!(history, json!([said]));
+    ada.sees_nothing("updateRoomsDropdowns", A_WHILE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_name_and_a_wrong_password_are_told_alike_also_to_members() {
+    let server = Server::start().await;
+    let ada = app(&server.person("ada").await).await;
+    let bob = app(&server.person("bob").await).await;
+    makes(&ada, "tea").await;
+    joins(&bob, "tea").await;
+    let wrong_name = json!({ "roomName": "coffee", "roomPwd": "secret" });
+    let wrong_password = json!({ "roomName": "tea", "roomPwd": "guess" });
+    for (who, socket) in [("the owner", &ada), ("a member", &bob)] {
+        let name = socket.emit("joinIfExists:room", wrong_name.clone()).await;
+        let password = socket.emit("joinIfExists:room", wrong_password.clone()).await;
+        assert_eq!(name, password, "{who}");
+        assert_eq!(keys_of(&name), ["error"], "{who}: {name}");
+    }
+    for lacking in [json!({ "roomName": "tea" }), json!({ "roomName": "tea", "roomPwd": null })] {
+        assert_eq!(bob.emit("joinIfExists:room", lacking.clone()).await["error"]["code"], "bad_request");
+        assert_eq!(bob.emit("create:room", lacking).await["error"]["code"], "bad_request");
+    }
+    let empty = json!({ "roomName": "juice", "roomPwd": "" });
+    assert_eq!(bob.emit("create:room", empty).await["error"]["code"], "bad_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_of_names_and_of_passwords_are_counted_together() {
+    let server = Server::start().await;
+    let ada = app(&server.person("ada").await).await;
+    makes(&ada, "tea").await;
+    let mut codes = Vec::new();
+    for number in 0..6 {
+        let name = if number % 2 == 0 { "tea" } else { "coffee" };
+        let door = json!({ "roomName": name, "roomPwd": "guess" });
+        codes.push(ada.emit("joinIfExists:room", door).await["error"]["code"].clone());
+    }
+    assert_eq!(codes[..5], vec!["wrong_password"; 5]);
+    assert_eq!(codes[5], "rate_limited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_sockets_that_have_joined_hear_and_nothing_is_replayed() {
+    let server = Server::start().await;
+    let ada = app(&server.person("ada").await).await;
+    let room = makes(&ada, "tea").await;
+    joins(&ada, "tea").await;
+    says(&ada, &room, "before").await;
+    let tab = app(&ada).await;
+    let native = ada.connect().await;
+    says(&ada, &room, "after").await;
+    native.sees_message("after").await;
+    hears(&ada, "after").await;
+    hears_nothing(&tab).await;
+    joins(&tab, "tea").await;
+    native.posts_in(room["id"].as_str().unwrap(), "from elsewhere").await;
+    let heard = hears(&tab, "from elsewhere").await;
+    assert_eq!(heard["user"]["name"], "ada");
+    hears_nothing(&tab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_lost_their_only_socket_gets_its_rooms_back() {
+    let server = Server::start().await;
+    let ada = app(&server.person("ada").await).await;
+    let bob = server.person("bob").await;
+    let room = makes(&ada, "tea").await;
+    let lost = app(&bob).await;
+    joins(&lost, "tea").await;
+    is_lost(&server, lost, 1).await;
+    let back = app(&bob).await;
+    says(&ada, &room, "welcome back").await;
+    hears(&back, "welcome back").await;
+
+    // Another one of the same user has to join by itself, also when the first goes.
+    let other = app(&bob).await;
+    says(&ada, &room, "to one").await;
+    hears(&back, "to one").await;
+    hears_nothing(&other).await;
+    is_lost(&server, back, 2).await;
+    says(&ada, &room, "to none").await;
+    hears_nothing(&other).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_by_themselves_joins_again_by_themselves() {
+    let server = Server::start().await;
+    let ada = app(&server.person("ada").await).await;
+    let bob = server.person("bob").await;
+    let room = makes(&ada, "tea").await;
+    let first = app(&bob).await;
+    joins(&first, "tea").await;
+    first.send_packet("41");
+    first.leaves();
+    let second = app(&bob).await;
+    says(&ada, &room, "gone").await;
+    hears_nothing(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn joined_rooms_outlive_a_restart_of_the_server() {
+    let mut server = Server::start().await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    let socket = app(&ada).await;
+    let room = makes(&socket, "tea").await;
+    let other = makes(&socket, "coffee").await;
+    let listener = app(&bob).await;
+    joins(&listener, "tea").await;
+    joins(&listener, "coffee").await;
+    server.restart().await;
+    assert_eq!(listener.ends().await, Ended::Transport, "so that the client comes back");
+    let (back, socket) = (app(&bob).await, app(&ada).await);
+    says(&socket, &room, "welcome back").await;
+    hears(&back, "welcome back").await;
+    // What one has been put out of meanwhile is not among them.
+    let native = ada.connect().await;
+    let kicked = json!({ "groupId": other["id"], "username": "bob" });
+    native.asks("removeMember", kicked).await;
+    says(&socket, &other, "without bob").await;
+    hears_nothing(&back).await;
+    // By themselves, people forget.
+    back.send_packet("41");
+    back.leaves();
+    let again = app(&bob).await;
+    says(&socket, &room, "gone").await;
+    hears_nothing(&again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_put_out_hears_and_says_nothing_more() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    let (native, root) = (ada.connect().await, app(&ada).await);
+    let bob = app(&server.person("bob").await).await;
+    let room = makes(&root, "tea").await;
+    joins(&bob, "tea").await;
+    native.asks("removeMember", json!({ "groupId": room["id"], "username": "bob" })).await;
+    says(&root, &room, "without bob").await;
+    hears_nothing(&bob).await;
+    for (event, payload) in [
+        ("create:message", json!({ "roomId": room["id"], "content": "hello?" })),
+        ("getForARoom:messages", json!({ "roomId": room["id"] })),
+    ] {
+        let refused = bob.emit(event, payload).await;
+        assert_eq!(refused["error"]["code"], "not_a_member", "{event}: {refused}");
+    }
+    for nonsense in ["", "nonsense", "0190a000-0000-7000-8000-000000000000"] {
+        let refused = bob.emit("create:message", json!({ "roomId": nonsense, "content": "hi" })).await;
+        assert_eq!(refused["error"]["code"], "not_found", "{nonsense}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_taken_from_the_app_where_none_is_known() {
+    let mut server = Server::start().await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    ada.patch("/api/users/ada", json!({ "firstName": "Augusta" })).await.is(200);
+    let (first, second) = (app(&ada).await, app(&bob).await);
+    let introduction = json!({ "name": " Bobby ", "email": "bob@example.com", "id": ada.user["id"] });
+    let user = second.emit("createIfNotExists:user", introduction.clone()).await;
+    assert_eq!(keys_of(&user), ["email", "id", "joinedOn", "name"]);
+    assert_eq!(user["id"], bob.user["id"]);
+    assert_eq!((&user["name"], &user["email"]), (&json!("Bobby"), &json!("bob@example.com")));
+    let user = second.emit("createIfNotExists:user", json!({ "name": "Robert" })).await;
+    assert_eq!(user["name"], "Bobby", "it exists");
+    let own = first.emit("createIfNotExists:user", introduction).await;
+    assert_eq!(own["name"], "Augusta");
+
+    let room = makes(&second, "tea").await;
+    assert_eq!(room["owner"]["name"], "Bobby");
+    assert_eq!(first.sees_any("updateRoomsDropdowns").await["owner"]["name"], "Bobby");
+    joins(&first, "tea").await;
+    assert_eq!(says(&second, &room, "hi").await["user"]["name"], "Bobby");
+    assert_eq!(hears(&first, "hi").await["user"]["name"], "Bobby");
+    // A new name is shown at once, in rooms that are in memory and in what was said.
+    bob.patch("/api/users/bob", json!({ "firstName": "Rob" })).await.is(200);
+    assert_eq!(says(&second, &room, "it is me").await["user"]["name"], "Rob");
+    let read = json!({ "roomId": room["id"] });
+    let history = first.emit("getForARoom:messages", read).await;
+    assert_eq!(history[0]["user"]["name"], "Rob");
+    server.restart().await;
+    let back = app(&ada).await;
+    let history = back.emit("getForARoom:messages", json!({ "roomId": room["id"] })).await;
+    let names: Vec<&Json> =
+        history.as_array().unwrap().iter().map(|message| &message["user"]["name"]).collect();
+    assert_eq!(names, ["Rob", "Rob"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_socket_is_told_not_authorized_and_no_more() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    for auth in
+        [json!({}), json!({ "token": "" }), json!({ "token": "nonsense" }), json!({ "token": 5 }), Json::Null]
+    {
+        let told = ada.connecting().at_root().with_only(auth.clone()).fails().await;
+        assert_eq!(told, "Not Authorized", "{auth}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_socket_gives_way_at_the_limit() {
+    let server = Server::with(|config| config.limits.connections_per_user = 3).await;
+    let ada = server.person("ada").await;
+    let native = ada.connect().await;
+    let (first, second) = (app(&ada).await, app(&ada).await);
+    let third = app(&ada).await;
+    assert_eq!(first.ends().await, Ended::Namespace, "so that it does not come back");
+    let fourth = app(&ada).await;
+    assert_eq!(second.ends().await, Ended::Namespace);
+    for socket in [&third, &fourth] {
+        assert!(socket.sends_text("get:rooms", "").await.is_array());
+    }
+    native.is_alive().await;
+    let refused = ada.connecting().fails().await;
+    assert!(refused.starts_with("rate_limited"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_of_the_token_the_transport_goes_and_whoever_comes_back_is_refused() {
+    let server = Server::start().await;
+    let ada = server.person("ada").await;
+    for transport in [Transport::WebSocket, Transport::Polling] {
+        let person = ada.logs_in_again().await;
+        let socket = person.connecting().at_root().by(transport).open().await;
+        person.logs_out().await;
+        assert_eq!(socket.ends().await, Ended::Transport, "{transport:?}");
+        assert_eq!(person.connecting().at_root().fails().await, "Not Authorized");
+    }
+    let socket = app(&ada).await;
+    server.clock.advance(chrono::TimeDelta::seconds(3_600));
+    assert_eq!(socket.ends().await, Ended::Transport);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switched_off_it_is_not_there() {
+    let server = Server::with(|config| {
+        config.dialects.rooms = false;
+        config.dialects.lobby = false;
+    })
+    .await;
+    let ada = server.person("ada").await;
+    assert!(ada.connecting().at_root().fails().await.contains("Invalid namespace"));
+    ada.connect().await.is_alive().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_of_the_two_dialects_may_be_off() {
+    let server = Server::with(|config| config.dialects.rooms = false).await;
+    let ada = app(&server.person("ada").await).await;
+    let refused = ada.sends_text("get:rooms", "").await;
+    assert_eq!(refused["error"]["code"], "not_found");
+    assert!(ada.emit("chat message", json!("hi")).await["messageId"].is_string());
+}
