@@ -1,0 +1,484 @@
+//! Compares what the clients saw with what the database holds, and names everything that the protocol says
+//! cannot be. Pure: records in, violations out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+};
+
+use entity::{MessageId, RoomId};
+
+use crate::{
+    history::{Entry, History, Line, Memory, Operation, Record, Saved, What},
+    reach::Reach,
+    stored::{Room, Stored},
+};
+
+/// What was broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// What was acknowledged is not stored, or not as the acknowledgement said.
+    Lost,
+    /// One operation was stored more than once.
+    Double,
+    /// A room's seqs are not 1, 2, ... n.
+    Hole,
+    /// Something is stored, or was read, that nobody sent, or that is not stored.
+    Phantom,
+    /// A reader was not sent something in between.
+    Gap,
+    /// A reader was sent something twice on one connection, or again after saying that it has it.
+    Twice,
+    /// A reader was sent something after what follows it.
+    Swap,
+    /// A reader has not got everything in the end.
+    Missing,
+    /// A receipt is ahead of what was acknowledged.
+    ReceiptAhead,
+    /// A receipt has stayed behind what was acknowledged.
+    ReceiptBehind,
+    /// A sender was told of a delivery that had not happened.
+    ToldEarly,
+    /// A sender was answered before its own message came by, or after being told that it was delivered.
+    AnswerOutOfTurn,
+    /// What one connection sent was stored in another order.
+    OwnOrder,
+    /// Something was refused with a reason that does not fit.
+    Refusal,
+}
+
+#[derive(Clone, Debug)]
+pub struct Violation {
+    pub rule: Rule,
+    pub told: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.told)
+    }
+}
+
+/// All that is wrong. Where `in_the_end`, everyone was given the time to take everything in.
+pub fn check(history: &History, stored: &Stored, in_the_end: bool) -> Vec<Violation> {
+    let mut found = Found::default();
+    check_rows(history, stored, &mut found);
+    for (device, record) in history.devices.iter().enumerate() {
+        check_answers(device, record, stored, &mut found);
+        check_views(device, record, stored, &mut found);
+        if in_the_end {
+            check_all_there(device, record, stored, &mut found);
+        }
+    }
+    check_receipts(history, stored, in_the_end, &mut found);
+    if in_the_end {
+        check_people(history, stored, &mut found);
+    }
+    found.0
+}
+
+#[derive(Default)]
+struct Found(Vec<Violation>);
+
+impl Found {
+    fn add(&mut self, rule: Rule, told: String) {
+        self.0.push(Violation { rule, told });
+    }
+}
+
+/// The rows by themselves: each a different operation, and without a hole.
+fn check_rows(history: &History, stored: &Stored, found: &mut Found) {
+    let mut sent: HashMap<&str, (usize, &Operation)> = HashMap::new();
+    for record in &history.devices {
+        for operation in &record.operations {
+            sent.insert(&operation.client_message_id, (record.person, operation));
+        }
+    }
+    let mut once = HashSet::new();
+    let mut ids = HashSet::new();
+    for (id, room) in stored {
+        let seqs = room.lines.iter().map(|line| line.seq);
+        if !seqs.eq(1..=room.last_seq) {
+            found.add(Rule::Hole, format!("room {id} has {} rows up to {}", room.lines.len(), room.last_seq));
+        }
+        for line in &room.lines {
+            if !ids.insert(line.id) {
+                found.add(Rule::Double, format!("message id {} is stored twice", line.id));
+            }
+            let key = line.client_message_id.as_deref().unwrap_or_default();
+            let Some((person, operation)) = sent.get(key) else {
+                found.add(Rule::Phantom, format!("{line:?} in room {id} was sent by nobody"));
+                continue;
+            };
+            let as_sent = line.sender == Some(*person)
+                && line.content == operation.content
+                && room.place == Some(operation.place);
+            if !as_sent {
+                found.add(
+                    Rule::Phantom,
+                    format!("{line:?} in room {id} was not sent like this: {operation:?}"),
+                );
+            }
+            if !once.insert(key) {
+                found.add(
+                    Rule::Double,
+                    format!("{key} is stored more than once, at last as {} in {id}", line.seq),
+                );
+            }
+        }
+    }
+}
+
+/// What one device was answered.
+fn check_answers(device: usize, record: &Record, stored: &Stored, found: &mut Found) {
+    let mut times_sent: HashMap<usize, u32> = HashMap::new();
+    for entry in &record.entries {
+        if let What::Sent { operation } = entry.what {
+            *times_sent.entry(operation).or_default() += 1;
+        }
+    }
+    let mut order = OwnOrder::default();
+    let mut told: HashSet<(u32, MessageId)> = HashSet::new();
+    for entry in &record.entries {
+        match &entry.what {
+            What::Sent { operation } if times_sent[operation] == 1 => {
+                order.sent(entry.connection, *operation)
+            }
+            What::ToldDelivered { id, .. } => drop(told.insert((entry.connection, *id))),
+            What::Refused { operation, code } if !matches!(&**code, "unavailable" | "rate_limited") => {
+                let operation = &record.operations[*operation];
+                found.add(Rule::Refusal, format!("device {device} was refused with {code}: {operation:?}"));
+            }
+            What::Stored { operation, room, seq, id } => {
+                let wanted = &record.operations[*operation];
+                let line = stored.get(room).and_then(|room| room.line_at(*seq));
+                let is_there = line.is_some_and(|line| {
+                    line.id == *id && line.client_message_id.as_deref() == Some(&*wanted.client_message_id)
+                });
+                if !is_there {
+                    let told = format!(
+                        "device {device} was told that {} is {id} at {seq} in {room}; there is {line:?}",
+                        wanted.client_message_id
+                    );
+                    found.add(Rule::Lost, told);
+                }
+                if times_sent.get(operation) == Some(&1) {
+                    if told.contains(&(entry.connection, *id)) {
+                        let told = format!("device {device} heard of the delivery of {id} before its answer");
+                        found.add(Rule::AnswerOutOfTurn, told);
+                    }
+                    order.answered(entry.connection, *operation, *room, *seq);
+                }
+            }
+            _ => {}
+        }
+    }
+    order.check(device, found);
+}
+
+/// What was said once and answered on the same connection has seqs in the order in which it was said.
+#[derive(Default)]
+struct OwnOrder {
+    sent: BTreeMap<u32, Vec<usize>>,
+    answered: HashMap<(u32, usize), (RoomId, i64)>,
+}
+
+impl OwnOrder {
+    fn sent(&mut self, connection: u32, operation: usize) {
+        self.sent.entry(connection).or_default().push(operation);
+    }
+
+    fn answered(&mut self, connection: u32, operation: usize, room: RoomId, seq: i64) {
+        self.answered.insert((connection, operation), (room, seq));
+    }
+
+    fn check(&self, device: usize, found: &mut Found) {
+        for (connection, operations) in &self.sent {
+            let mut last: HashMap<RoomId, i64> = HashMap::new();
+            for operation in operations {
+                let Some((room, seq)) = self.answered.get(&(*connection, *operation)) else { continue };
+                let before = last.insert(*room, *seq);
+                if before.is_some_and(|before| before >= *seq) {
+                    let told = format!(
+                        "on connection {connection} of device {device}, {seq} of {room} was sent later than {before:?}"
+                    );
+                    found.add(Rule::OwnOrder, told);
+                }
+            }
+        }
+    }
+}
+
+/// What one device was shown: each connection by itself, and joined over its reconnects.
+fn check_views(device: usize, record: &Record, stored: &Stored, found: &mut Found) {
+    // Up to where the device has everything, or says so.
+    let mut has: BTreeMap<RoomId, i64> = BTreeMap::new();
+    let mut view: BTreeMap<RoomId, View> = BTreeMap::new();
+    let mut since: Option<&BTreeMap<RoomId, i64>> = None;
+    for entry in &record.entries {
+        match &entry.what {
+            What::Comes { since: said, .. } => {
+                view.clear();
+                since = said.as_ref();
+                for (room, seq) in said.iter().flatten() {
+                    if has.get(room) != Some(seq) {
+                        found.add(
+                            Rule::Gap,
+                            format!("device {device} says that it has {seq} of {room} and has {has:?}"),
+                        );
+                    }
+                }
+            }
+            What::Read { room, line } => {
+                check_line(device, *room, line, stored, found);
+                let begins = since.and_then(|since| since.get(room)).copied();
+                let view = view.entry(*room).or_insert_with(|| View::after(begins));
+                view.reads(device, entry, *room, line.seq, found);
+                let has = has.entry(*room).or_default();
+                *has = line.seq.max(*has);
+            }
+            What::Stored { room, seq, .. } => {
+                let begins = since.and_then(|since| since.get(room)).copied();
+                view.entry(*room).or_insert_with(|| View::after(begins)).answered = Some(*seq);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_line(device: usize, room: RoomId, line: &Line, stored: &Stored, found: &mut Found) {
+    let there = stored.get(&room).and_then(|room| room.line_at(line.seq));
+    if there != Some(line) {
+        found.add(
+            Rule::Phantom,
+            format!("device {device} read {line:?} in {room}, where {there:?} is stored"),
+        );
+    }
+}
+
+/// What one connection was shown of a room.
+struct View {
+    last: Option<i64>,
+    seen: BTreeSet<i64>,
+    /// The newest of its own messages that was answered.
+    answered: Option<i64>,
+}
+
+impl View {
+    fn after(since: Option<i64>) -> Self {
+        Self { last: since, seen: BTreeSet::new(), answered: None }
+    }
+
+    fn reads(&mut self, device: usize, entry: &Entry, room: RoomId, seq: i64, found: &mut Found) {
+        let told = || {
+            let connection = entry.connection;
+            format!(
+                "on connection {connection} of device {device}, {seq} of {room} came after {:?}",
+                self.last
+            )
+        };
+        // Where it said nothing of this room, it begins wherever its receipt is; that is checked there.
+        match self.last {
+            Some(last) if seq > last + 1 => found.add(Rule::Gap, told()),
+            Some(last) if seq <= last && (self.seen.contains(&seq) || self.seen.is_empty()) => {
+                found.add(Rule::Twice, told());
+            }
+            Some(last) if seq <= last => found.add(Rule::Swap, told()),
+            _ => {}
+        }
+        if self.answered.is_some_and(|answered| answered >= seq) {
+            found.add(
+                Rule::AnswerOutOfTurn,
+                format!("{}, and after the answer to {:?}", told(), self.answered),
+            );
+        }
+        self.seen.insert(seq);
+        self.last = self.last.max(Some(seq));
+    }
+}
+
+/// That nothing is left that a device still wants stored, or has not seen.
+fn check_all_there(device: usize, record: &Record, stored: &Stored, found: &mut Found) {
+    let answered: HashSet<usize> = record
+        .entries
+        .iter()
+        .filter_map(|entry| match entry.what {
+            What::Stored { operation, .. } => Some(operation),
+            _ => None,
+        })
+        .collect();
+    for (number, operation) in record.operations.iter().enumerate() {
+        if !answered.contains(&number) {
+            found.add(Rule::Missing, format!("{} was never answered", operation.client_message_id));
+        }
+    }
+    if record.memory != Memory::Since {
+        return;
+    }
+    let mut seen: BTreeMap<RoomId, i64> = BTreeMap::new();
+    for entry in &record.entries {
+        if let What::Read { room, line } = &entry.what {
+            let seen = seen.entry(*room).or_default();
+            *seen = line.seq.max(*seen);
+        }
+    }
+    for (room, seq) in seen {
+        let last = stored.get(&room).map_or(0, |room| room.last_seq);
+        if seq != last {
+            found.add(Rule::Missing, format!("device {device} has {seq} of {room}, which has {last}"));
+        }
+    }
+}
+
+/// Every member has been shown every message, on one device or another.
+fn check_people(history: &History, stored: &Stored, found: &mut Found) {
+    let mut shown: BTreeMap<(usize, RoomId), BTreeSet<i64>> = BTreeMap::new();
+    for record in &history.devices {
+        for entry in &record.entries {
+            if let What::Read { room, line } = &entry.what {
+                shown.entry((record.person, *room)).or_default().insert(line.seq);
+            }
+        }
+    }
+    for (id, room) in stored {
+        for person in room.receipts.keys() {
+            let seen = shown.get(&(*person, *id)).map_or(0, BTreeSet::len);
+            if seen as i64 != room.last_seq {
+                found.add(
+                    Rule::Missing,
+                    format!("person {person} was shown {seen} of the {} messages of {id}", room.last_seq),
+                );
+            }
+        }
+    }
+}
+
+/// Goes through the entries of all devices in the order in which they happened, and keeps in mind how far
+/// each receipt may have got by then.
+fn check_receipts(history: &History, stored: &Stored, in_the_end: bool, found: &mut Found) {
+    let mut all: Vec<(usize, &Entry)> = history
+        .devices
+        .iter()
+        .enumerate()
+        .flat_map(|(device, record)| record.entries.iter().map(move |entry| (device, entry)))
+        .collect();
+    all.sort_unstable_by_key(|(_, entry)| entry.stamp);
+    let mut reaches: BTreeMap<(usize, RoomId), Reach> = BTreeMap::new();
+    let mut begun: HashSet<(usize, u32, RoomId)> = HashSet::new();
+    let mut saved = history.saved.iter().peekable();
+    for (device, entry) in all {
+        while let Some(saved) = saved.next_if(|saved| saved.stamp <= entry.stamp) {
+            check_saved(saved, reaches.get(&(saved.person, saved.room)), found);
+        }
+        let record = &history.devices[device];
+        let person = record.person;
+        let connection = (device, entry.connection);
+        match &entry.what {
+            What::Comes { since: said, .. } => {
+                for (_, reach) in reaches.iter_mut().filter(|((other, _), _)| *other == person) {
+                    reach.forgets(connection);
+                }
+                for (room, seq) in said.iter().flatten() {
+                    let reach = reaches.entry((person, *room)).or_default();
+                    reach.begins(connection, *seq);
+                    reach.claims(connection, *seq);
+                    begun.insert((device, entry.connection, *room));
+                }
+            }
+            What::Read { room, line } if begun.insert((device, entry.connection, *room)) => {
+                let reach = reaches.entry((person, *room)).or_default();
+                // Live only begins anywhere, and so does the lobby, which keeps no receipts.
+                let by_receipt = record.memory != Memory::LiveOnly && keeps_receipts(stored, *room);
+                if by_receipt && line.seq > reach.acknowledged_up_to() + 1 {
+                    let told = format!(
+                        "connection {} of device {device} begins at {} of {room}, and only {} was acknowledged",
+                        entry.connection,
+                        line.seq,
+                        reach.acknowledged_up_to()
+                    );
+                    found.add(Rule::Gap, told);
+                }
+                reach.begins(connection, line.seq - 1);
+            }
+            What::Acknowledged { room, seq } => {
+                reaches.entry((person, *room)).or_default().acknowledges(connection, *seq);
+            }
+            What::Claimed { room, seq } => {
+                reaches.entry((person, *room)).or_default().claims(connection, *seq);
+            }
+            What::MarkedRead { room, seq } => reaches.entry((person, *room)).or_default().marks_read(*seq),
+            What::ToldDelivered { room, seq, id } => {
+                let Some(there) = stored.get(room) else { continue };
+                if there.id_at(*seq) != Some(*id)
+                    || there.line_at(*seq).and_then(|line| line.sender) != Some(person)
+                {
+                    found.add(
+                        Rule::Phantom,
+                        format!("device {device} heard of the delivery of {id}, {seq} of {room}"),
+                    );
+                }
+                for behind in behind(history, there, person, |member| {
+                    reaches.get(&(member, *room)).map_or(0, Reach::delivered) < *seq
+                }) {
+                    let told = format!(
+                        "device {device} heard of the delivery of {seq} of {room}, which {behind} has not got"
+                    );
+                    found.add(Rule::ToldEarly, told);
+                }
+            }
+            What::ToldRead { room, reader, seq } => {
+                let most = reaches.get(&(*reader, *room)).map_or(0, Reach::read);
+                if *seq > most {
+                    let told = format!(
+                        "device {device} heard that {reader} has read {seq} of {room}; it was {most}"
+                    );
+                    found.add(Rule::ReceiptAhead, told);
+                }
+            }
+            _ => {}
+        }
+    }
+    for saved in saved {
+        check_saved(saved, reaches.get(&(saved.person, saved.room)), found);
+    }
+    for (id, room) in stored {
+        for (person, receipts) in &room.receipts {
+            let (delivered, read) = reaches
+                .get(&(*person, *id))
+                .map_or((0, 0), |reach| (reach.acknowledged_up_to(), reach.read()));
+            if receipts.delivered > delivered || receipts.read > read {
+                let told =
+                    format!("{person} is stored as {receipts:?} in {id}; it was {delivered} and {read}");
+                found.add(Rule::ReceiptAhead, told);
+            }
+            if in_the_end && receipts.delivered < room.last_seq {
+                let told = format!("{person} is stored as {receipts:?} in {id}, which has {}", room.last_seq);
+                found.add(Rule::ReceiptBehind, told);
+            }
+        }
+    }
+}
+
+/// A receipt that was stored when the server died is not ahead of what was acknowledged until then.
+fn check_saved(saved: &Saved, reach: Option<&Reach>, found: &mut Found) {
+    let (delivered, read) = reach.map_or((0, 0), |reach| (reach.acknowledged_up_to(), reach.read()));
+    if saved.receipts.delivered > delivered || saved.receipts.read > read {
+        let told = format!("at a death, {saved:?} was stored; it was {delivered} and {read}");
+        found.add(Rule::ReceiptAhead, told);
+    }
+}
+
+fn keeps_receipts(stored: &Stored, room: RoomId) -> bool {
+    stored.get(&room).is_none_or(|room| room.place != Some(crate::history::Place::Lobby))
+}
+
+/// The other members of whom this is so; in a room alone, oneself.
+fn behind(history: &History, room: &Room, sender: usize, is_behind: impl Fn(usize) -> bool) -> Vec<usize> {
+    let members = room.place.map(|place| history.members(place)).unwrap_or_default();
+    let alone = members == [sender];
+    members
+        .into_iter()
+        .filter(|member| alone || *member != sender)
+        .filter(|member| is_behind(*member))
+        .collect()
+}

@@ -1,0 +1,282 @@
+//! What happened, as the clients saw it: every device writes down what it sent, what it was answered and
+//! what it read, and in which order, across all devices, it did so.
+//!
+//! What a client does is written down before it does it, and what happens to it after it has happened.
+//! So where the order of two entries says that the server knew something too early, it did.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use entity::{MessageId, RoomId};
+use parking_lot::Mutex;
+
+use crate::stored::Receipts;
+
+/// A room by what is known of it before it exists. People and groups are numbered as in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Of two people, the lower number first.
+    Direct(usize, usize),
+    Group(usize),
+    Lobby,
+}
+
+impl Place {
+    pub fn between(one: usize, other: usize) -> Self {
+        Self::Direct(one.min(other), one.max(other))
+    }
+}
+
+/// A content by its hash: the longest are too many to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(u64);
+
+impl Digest {
+    pub fn of(content: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// Something a device wants to have stored once, however often it has to say so.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub place: Place,
+    /// Unique in the whole run, though only one sender and room would be enough.
+    pub client_message_id: String,
+    pub content: Digest,
+}
+
+/// What was read or stored under a seq.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub seq: i64,
+    pub id: MessageId,
+    /// The number of its sender.
+    pub sender: Option<usize>,
+    pub client_message_id: Option<String>,
+    pub content: Digest,
+}
+
+/// One thing that happened on a connection.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// It asks to be let in, and says up to where it has which room, if it does.
+    Comes {
+        wire: &'static str,
+        since: Option<BTreeMap<RoomId, i64>>,
+    },
+    /// It was let in.
+    Opened,
+    /// An operation was said, for the first time or again.
+    Sent {
+        operation: usize,
+    },
+    /// An operation was answered: it is stored there.
+    Stored {
+        operation: usize,
+        room: RoomId,
+        seq: i64,
+        id: MessageId,
+    },
+    /// An operation was answered: it is not stored.
+    Refused {
+        operation: usize,
+        code: String,
+    },
+    Read {
+        room: RoomId,
+        line: Line,
+    },
+    /// One message was acknowledged.
+    Acknowledged {
+        room: RoomId,
+        seq: i64,
+    },
+    /// Everything up to there was said to have arrived.
+    Claimed {
+        room: RoomId,
+        seq: i64,
+    },
+    /// Everything up to there was said to be read.
+    MarkedRead {
+        room: RoomId,
+        seq: i64,
+    },
+    /// A message of one's own was said to have reached everyone.
+    ToldDelivered {
+        room: RoomId,
+        seq: i64,
+        id: MessageId,
+    },
+    /// Somebody was said to have read that far.
+    ToldRead {
+        room: RoomId,
+        reader: usize,
+        seq: i64,
+    },
+    Ended,
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The place among the entries of all devices.
+    pub stamp: u64,
+    /// The device's how-manieth connection.
+    pub connection: u32,
+    pub what: What,
+}
+
+/// How a device finds its place again when it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It remembers what it has of each room, and says so.
+    Since,
+    /// It has the server begin at its user's receipt.
+    Receipt,
+    /// It only wants to hear what is new.
+    LiveOnly,
+}
+
+/// Everything about one device.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub person: usize,
+    pub memory: Memory,
+    pub operations: Vec<Operation>,
+    pub entries: Vec<Entry>,
+}
+
+impl Record {
+    pub fn new(person: usize, memory: Memory) -> Self {
+        Self { person, memory, operations: Vec::new(), entries: Vec::new() }
+    }
+}
+
+/// Everything about all of them.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Who is in which group.
+    pub groups: Vec<Vec<usize>>,
+    pub people: usize,
+    pub devices: Vec<Record>,
+    pub saved: Vec<Saved>,
+}
+
+/// A receipt as it was found stored while the server was dead.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved {
+    /// The place among the entries of the devices.
+    pub stamp: u64,
+    pub person: usize,
+    pub room: RoomId,
+    pub receipts: Receipts,
+}
+
+impl History {
+    pub fn members(&self, place: Place) -> Vec<usize> {
+        match place {
+            Place::Direct(one, other) if one == other => vec![one],
+            Place::Direct(one, other) => vec![one, other],
+            Place::Group(group) => self.groups[group].clone(),
+            Place::Lobby => (0..self.people).collect(),
+        }
+    }
+}
+
+/// A device's pen. All pens of a run share the stamp.
+#[derive(Clone)]
+pub struct Pen {
+    stamp: Arc<AtomicU64>,
+    record: Arc<Mutex<Record>>,
+}
+
+impl Pen {
+    pub fn new(stamp: &Arc<AtomicU64>, person: usize, memory: Memory) -> Self {
+        Self { stamp: stamp.clone(), record: Arc::new(Mutex::new(Record::new(person, memory))) }
+    }
+
+    pub fn writes(&self, connection: u32, what: What) {
+        let mut record = self.record.lock();
+        let stamp = self.stamp.fetch_add(1, Ordering::SeqCst);
+        record.entries.push(Entry { stamp, connection, what });
+    }
+
+    /// Takes note of an operation, and numbers it.
+    pub fn intends(&self, operation: Operation) -> usize {
+        let mut record = self.record.lock();
+        record.operations.push(operation);
+        record.operations.len() - 1
+    }
+
+    pub fn memory(&self) -> Memory {
+        self.record.lock().memory
+    }
+
+    /// How much is written down.
+    pub fn length(&self) -> usize {
+        self.record.lock().entries.len()
+    }
+
+    pub fn record(&self) -> Record {
+        self.record.lock().clone()
+    }
+}
+
+/// How often what happened.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    pub sends: usize,
+    pub repeats: usize,
+    pub stored: usize,
+    pub refused: usize,
+    pub reads: usize,
+    pub receipts: usize,
+    pub told: usize,
+    pub connections: usize,
+    /// Connections by wire, those included that were not let in.
+    pub wires: BTreeMap<&'static str, usize>,
+}
+
+impl Counts {
+    pub fn of(history: &History) -> Self {
+        let mut counts = Self::default();
+        for device in &history.devices {
+            counts.sends += device.operations.len();
+            for entry in &device.entries {
+                match entry.what {
+                    What::Opened => counts.connections += 1,
+                    What::Sent { .. } => counts.repeats += 1,
+                    What::Stored { .. } => counts.stored += 1,
+                    What::Refused { .. } => counts.refused += 1,
+                    What::Read { .. } => counts.reads += 1,
+                    What::Acknowledged { .. } | What::Claimed { .. } | What::MarkedRead { .. } => {
+                        counts.receipts += 1;
+                    }
+                    What::ToldDelivered { .. } | What::ToldRead { .. } => counts.told += 1,
+                    What::Comes { wire, .. } => *counts.wires.entry(wire).or_default() += 1,
+                    What::Ended => {}
+                }
+            }
+        }
+        counts.repeats -= counts.sends.min(counts.repeats);
+        counts
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sends, repeats, stored, refused, reads, receipts, told, connections, wires } = self;
+        writeln!(f, "sends {sends}, sent again {repeats}, acknowledged {stored}, refused {refused}")?;
+        writeln!(f, "connections {connections}, tried {wires:?}")?;
+        write!(f, "messages read {reads}, receipts given {receipts}, told {told}")
+    }
+}

@@ -1,0 +1,216 @@
+//! What is done to the server and to its database, blow after blow, while the devices go on.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    client::{World, crowd},
+    history::Saved,
+    line::{Fault, Line},
+    plan::{Blow, What},
+    postgres::Cluster,
+    server::Server,
+    stored,
+};
+
+/// How often which blow has fallen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Blows {
+    pub kills: usize,
+    terminations: usize,
+    freezes: usize,
+    database_stops: usize,
+    database_kills: usize,
+    crowds: usize,
+    cuts: usize,
+}
+
+impl fmt::Display for Blows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kills, terminations, freezes, database_stops, database_kills, crowds, cuts } = self;
+        write!(
+            f,
+            "server killed {kills}, terminated {terminations}, frozen {freezes}; database stopped \
+             {database_stops}, killed {database_kills}; crowds {crowds}, all lines cut {cuts}"
+        )
+    }
+}
+
+/// See the module.
+pub struct Nemesis {
+    pub blows: Blows,
+    /// The receipts that were stored whenever the server was dead.
+    pub saved: Vec<Saved>,
+    stamp: Arc<AtomicU64>,
+    /// None only while it is away.
+    server: Option<Server>,
+    cluster: Option<Arc<Cluster>>,
+    database: String,
+    logs: PathBuf,
+    address: watch::Sender<std::net::SocketAddr>,
+}
+
+impl Nemesis {
+    /// Begins with starting the server.
+    pub async fn new(
+        database: String,
+        cluster: Option<Cluster>,
+        logs: PathBuf,
+        stamp: Arc<AtomicU64>,
+    ) -> Self {
+        let server = Server::start(&database, &logs).await;
+        let address = watch::Sender::new(server.address);
+        let cluster = cluster.map(Arc::new);
+        Self {
+            blows: Blows::default(),
+            saved: Vec::new(),
+            stamp,
+            server: Some(server),
+            cluster,
+            database,
+            logs,
+            address,
+        }
+    }
+
+    /// Where the server is at the time.
+    pub fn address(&self) -> watch::Receiver<std::net::SocketAddr> {
+        self.address.subscribe()
+    }
+
+    /// Deals each blow when its time has come. Fails where the devices do not get on for `patience`.
+    pub async fn rages(
+        &mut self,
+        blows: &[Blow],
+        world: &World,
+        lines: &[Arc<Line>],
+        all_steps: usize,
+        patience: Duration,
+    ) -> Result<(), String> {
+        for blow in blows {
+            let wanted = (blow.at * all_steps as f64) as usize;
+            let mut taken = world.steps.load(Ordering::Relaxed);
+            let mut moved = Instant::now();
+            while taken < wanted {
+                sleep(Duration::from_millis(5)).await;
+                let now = world.steps.load(Ordering::Relaxed);
+                if now > taken {
+                    (taken, moved) = (now, Instant::now());
+                } else if moved.elapsed() > patience {
+                    return Err(format!("nobody got on for {patience:?} before {blow:?}"));
+                }
+            }
+            self.deals(blow.what, world, lines).await;
+        }
+        Ok(())
+    }
+
+    async fn deals(&mut self, what: What, world: &World, lines: &[Arc<Line>]) {
+        match what {
+            What::Kill { down } => {
+                self.kills().await;
+                self.looks_at_receipts(world).await;
+                sleep(down).await;
+                self.starts().await;
+            }
+            What::KillTwice { between } => {
+                self.kills().await;
+                self.starts().await;
+                sleep(between).await;
+                self.kills().await;
+                self.starts().await;
+            }
+            What::Terminate => {
+                self.blows.terminations += 1;
+                self.terminates().await;
+                self.starts().await;
+            }
+            What::Freeze { during } => {
+                self.blows.freezes += 1;
+                let server = self.server.as_ref().expect("a server");
+                server.signal("STOP").await;
+                sleep(during).await;
+                server.signal("CONT").await;
+            }
+            What::Crowd { connections } => {
+                self.blows.crowds += 1;
+                let address = *self.address.borrow();
+                crowd(address, &world.people, connections).await;
+            }
+            What::Database { immediately, during } if self.cluster.is_some() => {
+                self.stops_database(immediately).await;
+                sleep(during).await;
+                self.starts_database().await;
+            }
+            What::Both => {
+                self.stops_database(true).await;
+                self.kills().await;
+                self.starts_database().await;
+                self.starts().await;
+            }
+            What::Database { .. } | What::CutAll => {
+                self.blows.cuts += 1;
+                for line in lines {
+                    line.suffers(Fault::Cut);
+                }
+            }
+        }
+    }
+
+    async fn kills(&mut self) {
+        self.blows.kills += 1;
+        self.server.take().expect("a server").dies().await;
+    }
+
+    /// With the server dead, nothing moves: whatever is stored was saved before this stamp.
+    async fn looks_at_receipts(&mut self, world: &World) {
+        let stamp = self.stamp.load(Ordering::SeqCst);
+        let found = stored::receipts(&self.database, world).await.unwrap();
+        self.saved.extend(found.into_iter().map(|(room, person, receipts)| Saved {
+            stamp,
+            person,
+            room,
+            receipts,
+        }));
+    }
+
+    async fn starts(&mut self) {
+        let server = Server::start(&self.database, &self.logs).await;
+        self.address.send_replace(server.address);
+        self.server = Some(server);
+    }
+
+    /// SIGTERM: it has to go down by itself, and well.
+    pub async fn terminates(&mut self) {
+        let status = self.server.take().expect("a server").ends().await;
+        assert!(status.success(), "the server went down with {status}");
+    }
+
+    async fn stops_database(&mut self, immediately: bool) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        if immediately {
+            self.blows.database_kills += 1;
+        } else {
+            self.blows.database_stops += 1;
+        }
+        spawn_blocking(move || cluster.stops(immediately)).await.unwrap();
+    }
+
+    async fn starts_database(&self) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        spawn_blocking(move || cluster.starts()).await.unwrap();
+    }
+}

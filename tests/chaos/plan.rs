@@ -1,0 +1,270 @@
+//! Everything that is left to chance, drawn from one seed before anything begins: who does what, and what
+//! is done to them. How the machine interleaves it is all that a replay can differ in.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use crate::{
+    history::{Memory, Place},
+    line::Fault,
+    wire::Kind,
+};
+
+/// How much of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub people: usize,
+    pub devices_each: usize,
+    pub groups: usize,
+    /// Steps of each device.
+    pub steps: usize,
+    /// Deaths of the server by SIGKILL.
+    pub kills: usize,
+    /// Other blows.
+    pub others: usize,
+}
+
+pub struct Plan {
+    pub groups: Vec<Vec<usize>>,
+    pub devices: Vec<Device>,
+    pub blows: Vec<Blow>,
+}
+
+pub struct Device {
+    pub person: usize,
+    pub memory: Memory,
+    pub begins: Comeback,
+    pub steps: Vec<Step>,
+}
+
+/// How a device connects.
+#[derive(Clone, Copy, Debug)]
+pub struct Comeback {
+    pub wire: Kind,
+    /// Whether it reports what has arrived when it likes, instead of acknowledging each message.
+    pub batched: bool,
+    /// What a device may leave unsaid while it is away.
+    pub after: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// How long it waits before.
+    pub after: Duration,
+    pub action: Action,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// So many messages at once.
+    Send {
+        place: Place,
+        messages: usize,
+        bytes: usize,
+    },
+    /// Says that it has read what it has of some room; which one is chosen by this number.
+    MarkRead {
+        which: usize,
+    },
+    /// Changes how it acknowledges.
+    Acknowledge(Manner),
+    StopReading(Duration),
+    /// Goes and comes back, saying goodbye or not.
+    Leave {
+        says_so: bool,
+        comeback: Comeback,
+    },
+    Suffer(Fault),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    AtOnce,
+    Late(Duration),
+    /// Gathers so many, then acknowledges the newest first.
+    Backwards(usize),
+    /// All but one in so many, which is left until the manner changes.
+    WithHoles(usize),
+    /// Not at all, until the manner changes.
+    Not,
+}
+
+/// Something done to the server or to its database.
+#[derive(Clone, Copy, Debug)]
+pub struct Blow {
+    /// Falls when this part of all the devices' steps is done, between 0 and 1.
+    pub at: f64,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// SIGKILL, and a new start.
+    Kill { down: Duration },
+    /// SIGKILL while it has hardly come back from the one before.
+    KillTwice { between: Duration },
+    /// SIGTERM, its own end, and a new start.
+    Terminate,
+    /// SIGSTOP and SIGCONT.
+    Freeze { during: Duration },
+    /// Many connections at once that do nothing.
+    Crowd { connections: usize },
+    /// All lines at the same moment.
+    CutAll,
+    /// PostgreSQL stops and starts again; without one, the next is done instead.
+    Database { immediately: bool, during: Duration },
+    /// PostgreSQL and the server both die.
+    Both,
+}
+
+impl What {
+    fn kills(self) -> usize {
+        match self {
+            Self::Kill { .. } | Self::Both => 1,
+            Self::KillTwice { .. } => 2,
+            _ => 0,
+        }
+    }
+}
+
+impl Plan {
+    pub fn new(seed: u64, size: Size, with_postgres: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let groups: Vec<Vec<usize>> =
+            (0..size.groups).map(|group| members(&mut rng, size.people, group)).collect();
+        let blows = blows(&mut rng, size, with_postgres);
+        let devices = (0..size.people * size.devices_each)
+            // The last of the people has a single device, whose receipt nobody else moves.
+            .filter(|number| *number < size.people || number % size.people != size.people - 1)
+            .map(|number| {
+                // Its own numbers, so that one device's steps do not change another's.
+                let mut rng = Rng::with_seed(rng.u64(..));
+                let person = number % size.people;
+                let memory = match number / size.people {
+                    0 if person == size.people - 1 => Memory::Receipt,
+                    0 => Memory::Since,
+                    1 if person.is_multiple_of(2) => Memory::Receipt,
+                    1 => Memory::Since,
+                    _ => Memory::LiveOnly,
+                };
+                let begins = comeback(&mut rng);
+                let steps = (0..size.steps).map(|_| step(&mut rng, person, size.people, &groups)).collect();
+                Device { person, memory, begins, steps }
+            })
+            .collect();
+        Self { groups, devices, blows }
+    }
+}
+
+/// The first group has everyone, the others some.
+fn members(rng: &mut Rng, people: usize, group: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..people).collect();
+    if group > 0 {
+        rng.shuffle(&mut all);
+        all.truncate(rng.usize(2..=people.max(3) - 1));
+    }
+    all
+}
+
+fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
+    Duration::from_millis(rng.u64(range))
+}
+
+fn blows(rng: &mut Rng, size: Size, with_postgres: bool) -> Vec<Blow> {
+    let mut whats = Vec::new();
+    let mut kills = 0;
+    while kills < size.kills {
+        let what = match rng.u32(0..10) {
+            0 if kills + 2 <= size.kills => What::KillTwice { between: millis(rng, 0..600) },
+            1 if with_postgres => What::Both,
+            _ => What::Kill { down: millis(rng, 0..300) },
+        };
+        kills += what.kills();
+        whats.push(what);
+    }
+    for number in 0..size.others {
+        // Each kind in turn, so that even a short run has all.
+        whats.push(match number % 5 {
+            0 => What::Database { immediately: rng.bool(), during: millis(rng, 200..1_500) },
+            1 => What::Terminate,
+            2 => What::Freeze { during: millis(rng, 200..2_000) },
+            3 => What::CutAll,
+            _ => What::Crowd { connections: rng.usize(20..80) },
+        });
+    }
+    rng.shuffle(&mut whats);
+    let count = whats.len();
+    let blow = |(number, what)| Blow { at: 0.95 * (number as f64 + rng.f64()) / count as f64, what };
+    whats.into_iter().enumerate().map(blow).collect()
+}
+
+fn comeback(rng: &mut Rng) -> Comeback {
+    let wire = *rng.choice(&[Kind::WebSocket, Kind::Polling, Kind::Plain]).expect("a choice");
+    Comeback { wire, batched: rng.u32(0..4) == 0, after: millis(rng, 0..400) }
+}
+
+fn place(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> Place {
+    match rng.u32(0..10) {
+        0..4 => Place::between(person, rng.usize(0..people)),
+        4..9 => {
+            let own: Vec<usize> =
+                (0..groups.len()).filter(|group| groups[*group].contains(&person)).collect();
+            own.get(rng.usize(0..own.len().max(1))).map_or(Place::Lobby, |group| Place::Group(*group))
+        }
+        _ => Place::Lobby,
+    }
+}
+
+fn step(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> Step {
+    let place = place(rng, person, people, groups);
+    let action = match rng.u32(0..1_000) {
+        0..800 => Action::Send { place, messages: 1, bytes: rng.usize(1..40) },
+        800..830 => Action::Send { place, messages: rng.usize(2..20), bytes: rng.usize(1..400) },
+        830..832 => Action::Send { place, messages: rng.usize(30..80), bytes: rng.usize(4_000..12_000) },
+        832..910 => Action::MarkRead { which: rng.usize(..) },
+        910..940 => Action::Acknowledge(match rng.u32(0..7) {
+            0..3 => Manner::AtOnce,
+            3 => Manner::Late(millis(rng, 5..800)),
+            4 => Manner::Backwards(rng.usize(2..12)),
+            5 => Manner::WithHoles(rng.usize(2..8)),
+            _ => Manner::Not,
+        }),
+        940..955 => Action::StopReading(millis(rng, 50..2_500)),
+        955..980 => Action::Leave { says_so: rng.bool(), comeback: comeback(rng) },
+        _ => Action::Suffer(match rng.u32(0..5) {
+            0 | 1 => Fault::Cut,
+            2 => Fault::Stall(millis(rng, 50..2_000)),
+            3 => Fault::ClientGone,
+            _ => Fault::ServerGone,
+        }),
+    };
+    Step { after: millis(rng, 0..30), action }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { people: 4, devices_each: 2, groups: 2, steps: 50, kills: 9, others: 7 };
+
+    #[test]
+    fn a_seed_says_it_all() {
+        let told = |seed| {
+            let plan = Plan::new(seed, SIZE, true);
+            let steps: Vec<_> = plan.devices.iter().map(|device| (device.begins, &device.steps)).collect();
+            format!("{:?} {:?} {steps:?}", plan.groups, plan.blows)
+        };
+        assert_eq!(told(7), told(7));
+        assert_ne!(told(7), told(8));
+    }
+
+    #[test]
+    fn there_are_as_many_kills_as_were_asked_for_in_the_order_of_their_time() {
+        for seed in 0..50 {
+            let plan = Plan::new(seed, SIZE, seed % 2 == 0);
+            assert_eq!(plan.blows.iter().map(|blow| blow.what.kills()).sum::<usize>(), SIZE.kills);
+            assert!(plan.blows.is_sorted_by(|one, other| one.at <= other.at));
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! One whole run: people sign up, devices talk, blows fall; then everyone takes everything in, the server
+//! goes down, and the histories are held against the database.
+
+use std::{
+    fmt::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    checker::{self, Violation},
+    client::{Client, Person, Phase, Status, World},
+    history::{Counts, History, Memory, Pen},
+    line::Line,
+    nemesis::{Blows, Nemesis},
+    plan::{Plan, Size},
+    postgres::Cluster,
+    server::complaints,
+    stored::{self, Stored},
+};
+
+/// How long everybody together may get on with nothing at all before it counts as a hang.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// What of a device's history is shown when it hangs.
+const TAIL: usize = 25;
+
+/// What a run came to.
+pub struct Report {
+    pub seed: u64,
+    database: &'static str,
+    took: Duration,
+    pub blows: Blows,
+    counts: Counts,
+    rows: i64,
+    pub violations: Vec<Violation>,
+    /// What the server itself found wrong with itself.
+    pub complaints: Vec<String>,
+    /// Why it did not come to its end.
+    pub hang: Option<String>,
+}
+
+impl Report {
+    pub fn is_clean(&self) -> bool {
+        self.violations.is_empty() && self.complaints.is_empty() && self.hang.is_none()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, database, took, blows, counts, rows, violations, complaints, hang } = self;
+        writeln!(f, "{database}, seed {seed}, {} s", took.as_secs())?;
+        writeln!(f, "{counts}")?;
+        writeln!(f, "{blows}")?;
+        writeln!(f, "messages stored {rows}; violations {}", violations.len())?;
+        for violation in violations.iter().take(20) {
+            writeln!(f, "  {violation}")?;
+        }
+        for complaint in complaints.iter().take(20) {
+            writeln!(f, "  the server says {complaint}")?;
+        }
+        if let Some(hang) = hang {
+            writeln!(f, "  it hung: {hang}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A device, as seen from outside.
+struct Watched {
+    pen: Pen,
+    status: Arc<Mutex<Status>>,
+    line: Arc<Line>,
+}
+
+pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
+    let began = Instant::now();
+    let with_postgres = cluster.is_some();
+    let plan = Plan::new(seed, size, with_postgres);
+    let folder = tempfile::Builder::new().prefix("parlor-chaos-").tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let url = cluster.as_ref().map_or_else(
+        || format!("sqlite://{}", folder.path().join("parlor.db").display()),
+        |cluster| cluster.url.clone(),
+    );
+    let stamp = Arc::new(AtomicU64::new(0));
+    let mut nemesis = Nemesis::new(url.clone(), cluster, logs.clone(), stamp.clone()).await;
+    let world = Arc::new(settle(&plan, size.people, *nemesis.address().borrow()).await);
+
+    let (phase, phases) = watch::channel(Phase::Storm);
+    let mut devices = Vec::new();
+    let mut clients = JoinSet::new();
+    let all_steps = plan.devices.len() * size.steps;
+    for (number, device) in plan.devices.into_iter().enumerate() {
+        let pen = Pen::new(&stamp, device.person, device.memory);
+        let line = Line::to(nemesis.address()).await;
+        let client = Client::new(number, device, world.clone(), line, pen);
+        devices.push(Watched {
+            pen: client.pen.clone(),
+            status: client.status.clone(),
+            line: client.line.clone(),
+        });
+        clients.spawn(client.run(phases.clone()));
+    }
+
+    let lines: Vec<Arc<Line>> = devices.iter().map(|device| device.line.clone()).collect();
+    let mut hang = nemesis.rages(&plan.blows, &world, &lines, all_steps, PATIENCE).await.err();
+    if hang.is_none() {
+        hang = comes_to_rest(&devices, &world, &phase, &url).await.err();
+    }
+    phase.send_replace(Phase::Over);
+    let over = async { while clients.join_next().await.is_some_and(|ended| ended.is_ok()) {} };
+    if timeout(PATIENCE, over).await.is_err() || !clients.is_empty() {
+        hang.get_or_insert_with(|| "a client did not end, or failed".to_owned());
+        clients.shutdown().await;
+    }
+    nemesis.terminates().await;
+
+    let history = History {
+        groups: plan.groups,
+        people: size.people,
+        devices: devices.iter().map(|device| device.pen.record()).collect(),
+        saved: std::mem::take(&mut nemesis.saved),
+    };
+    if hang.is_some() {
+        println!("{}", tails(&history));
+    }
+    let stored = stored::read(&url, &world).await.unwrap();
+    keep_for_a_look(&history, &stored);
+    Report {
+        seed,
+        database: if with_postgres { "PostgreSQL" } else { "SQLite" },
+        took: began.elapsed(),
+        blows: nemesis.blows,
+        counts: Counts::of(&history),
+        rows: stored.values().map(|room| room.last_seq).sum(),
+        violations: checker::check(&history, &stored, hang.is_none()),
+        complaints: complaints(&logs),
+        hang,
+    }
+}
+
+/// People sign up and groups are made while all is quiet.
+async fn settle(plan: &Plan, people: usize, address: std::net::SocketAddr) -> World {
+    let client = reqwest::Client::builder().tls_backend_preconfigured(crate::wire::no_tls()).build().unwrap();
+    let post = async |path: &str, token: &str, body: Json| -> Json {
+        let request = client.post(format!("http://{address}{path}")).json(&body);
+        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    let mut known = Vec::new();
+    for number in 0..people {
+        let login = json!({ "username": format!("person-{number}"), "password": "a long enough password" });
+        post("/api/users", "", login.clone()).await;
+        let login = post("/api/auth/login", "", login).await;
+        known.push(Person {
+            username: format!("person-{number}"),
+            id: login["user"]["id"].as_str().unwrap().parse().unwrap(),
+            token: login["token"].as_str().unwrap().to_owned(),
+        });
+    }
+    let mut groups = Vec::new();
+    for (number, members) in plan.groups.iter().enumerate() {
+        let users: Vec<&str> = members[1..].iter().map(|member| &*known[*member].username).collect();
+        let body = json!({ "groupName": format!("group-{number}"), "users": users });
+        let group = post("/api/rooms", &known[members[0]].token, body).await;
+        groups.push(group["groupId"].as_str().unwrap().parse().unwrap());
+    }
+    World { people: known, groups, steps: AtomicUsize::new(0) }
+}
+
+/// Waits until all steps are taken and everything is stored, then until everyone has come back once more
+/// and has everything, and their receipts are saved.
+async fn comes_to_rest(
+    devices: &[Watched],
+    world: &World,
+    phase: &watch::Sender<Phase>,
+    url: &str,
+) -> Result<(), String> {
+    waits("everything to be said and stored", devices, async || {
+        let status = |device: &Watched| {
+            let status = device.status.lock();
+            (status.steps, status.unanswered)
+        };
+        devices.iter().map(status).all(|status| status == (0, 0))
+    })
+    .await?;
+    assert!(world.steps.load(Ordering::Relaxed) > 0, "somebody has done something");
+    phase.send_replace(Phase::Calm);
+    waits("everyone to have everything", devices, async || {
+        // Too many open at once, or a database that is just coming up, are no reason to give up.
+        let Ok(stored) = stored::read(url, world).await else { return false };
+        devices.iter().all(|device| has_everything(device, &stored)) && receipts_are_saved(&stored)
+    })
+    .await
+}
+
+fn has_everything(device: &Watched, stored: &Stored) -> bool {
+    let status = device.status.lock().clone();
+    let memory = device.pen.memory();
+    status.is_calm
+        && (memory != Memory::Since
+            || status
+                .seen
+                .iter()
+                .all(|(room, seen)| stored.get(room).is_some_and(|room| room.last_seq == *seen)))
+}
+
+fn receipts_are_saved(stored: &Stored) -> bool {
+    stored.values().all(|room| room.receipts.values().all(|receipts| receipts.delivered == room.last_seq))
+}
+
+/// Asks again and again until the answer is yes; gives up when nothing at all has moved for long.
+async fn waits(what: &str, devices: &[Watched], is_so: impl AsyncFn() -> bool) -> Result<(), String> {
+    let entries = || devices.iter().map(|device| device.pen.length()).sum::<usize>();
+    let mut last = entries();
+    let mut moved = Instant::now();
+    let began = Instant::now();
+    while !is_so().await {
+        sleep(Duration::from_millis(200)).await;
+        let now = entries();
+        if now > last {
+            (last, moved) = (now, Instant::now());
+        }
+        // What goes round in circles hangs, too.
+        if moved.elapsed() > PATIENCE || began.elapsed() > PATIENCE * 5 {
+            return Err(format!("waited in vain for {what}"));
+        }
+    }
+    Ok(())
+}
+
+/// The end of each device's history.
+fn tails(history: &History) -> String {
+    let mut tails = String::new();
+    for (number, record) in history.devices.iter().enumerate() {
+        writeln!(tails, "device {number} of person {}, {:?}:", record.person, record.memory).unwrap();
+        for entry in record.entries.iter().rev().take(TAIL).rev() {
+            writeln!(tails, "  {} on {}: {:?}", entry.stamp, entry.connection, entry.what).unwrap();
+        }
+    }
+    tails
+}
+
+/// Writes everything into the file that PARLOR_CHAOS_KEEP names, if it does: to look into a violation.
+fn keep_for_a_look(history: &History, stored: &Stored) {
+    let Some(path) = std::env::var_os("PARLOR_CHAOS_KEEP") else { return };
+    let mut text = String::new();
+    let mut all: Vec<_> = history
+        .devices
+        .iter()
+        .enumerate()
+        .flat_map(|(device, record)| record.entries.iter().map(move |entry| (device, entry)))
+        .collect();
+    all.sort_by_key(|(_, entry)| entry.stamp);
+    for (device, entry) in all {
+        writeln!(text, "{} device {device} connection {}: {:?}", entry.stamp, entry.connection, entry.what)
+            .unwrap();
+    }
+    for (id, room) in stored {
+        writeln!(text, "room {id}: {:?} up to {}, {:?}", room.place, room.last_seq, room.receipts).unwrap();
+        for line in &room.lines {
+            writeln!(text, "  {line:?}").unwrap();
+        }
+    }
+    std::fs::write(path, text).unwrap();
+}

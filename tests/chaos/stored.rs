@@ -1,0 +1,91 @@
+//! What the database holds in the end: the truth.
+
+use std::collections::{BTreeMap, HashMap};
+
+use entity::{MessageId, RoomId, UserId, member, message, room};
+use sea_orm::{Database, EntityTrait, QueryOrder};
+
+use crate::{
+    client::World,
+    history::{Digest, Line, Place},
+};
+
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// None for a room that nobody was meant to make.
+    pub place: Option<Place>,
+    pub last_seq: i64,
+    /// In the order of seq.
+    pub lines: Vec<Line>,
+    pub receipts: BTreeMap<usize, Receipts>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Receipts {
+    pub delivered: i64,
+    pub read: i64,
+}
+
+impl Room {
+    pub fn id_at(&self, seq: i64) -> Option<MessageId> {
+        self.line_at(seq).map(|line| line.id)
+    }
+
+    pub fn line_at(&self, seq: i64) -> Option<&Line> {
+        let at = self.lines.binary_search_by_key(&seq, |line| line.seq).ok()?;
+        self.lines.get(at)
+    }
+}
+
+pub type Stored = BTreeMap<RoomId, Room>;
+
+/// Reads everything, past the server.
+pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
+    let database = Database::connect(url).await?;
+    let numbers: HashMap<UserId, usize> =
+        world.people.iter().enumerate().map(|(number, person)| (person.id, number)).collect();
+    let number = |user: Option<UserId>| user.and_then(|user| numbers.get(&user).copied());
+    let mut stored = Stored::new();
+    for row in room::Entity::find().all(&database).await? {
+        let place = match row.kind {
+            room::Kind::Lobby => Some(Place::Lobby),
+            room::Kind::Group => world.groups.iter().position(|group| *group == row.id).map(Place::Group),
+            room::Kind::Direct => number(row.pair_low)
+                .and_then(|low| number(row.pair_high).map(|high| Place::between(low, high))),
+        };
+        let room = Room { place, last_seq: row.last_seq.0, lines: Vec::new(), receipts: BTreeMap::new() };
+        stored.insert(row.id, room);
+    }
+    let rows =
+        message::Entity::find().order_by_asc(message::Column::RoomId).order_by_asc(message::Column::Seq);
+    for row in rows.all(&database).await? {
+        let Some(room) = stored.get_mut(&row.room_id) else { continue };
+        let content: String = serde_json::from_str(&row.content).unwrap_or(row.content);
+        room.lines.push(Line {
+            seq: row.seq.0,
+            id: row.id,
+            sender: number(Some(row.sender_id)),
+            client_message_id: row.client_message_id,
+            content: Digest::of(&content),
+        });
+    }
+    database.close().await?;
+    for (id, person, receipts) in self::receipts(url, world).await? {
+        if let Some(room) = stored.get_mut(&id) {
+            room.receipts.insert(person, receipts);
+        }
+    }
+    Ok(stored)
+}
+
+/// How far everyone is stored to have got in each room.
+pub async fn receipts(url: &str, world: &World) -> Result<Vec<(RoomId, usize, Receipts)>, sea_orm::DbErr> {
+    let database = Database::connect(url).await?;
+    let rows = member::Entity::find().all(&database).await?;
+    database.close().await?;
+    let receipts = rows.into_iter().filter_map(|row| {
+        let person = world.people.iter().position(|person| person.id == row.user_id)?;
+        Some((row.room_id, person, Receipts { delivered: row.delivered_seq.0, read: row.read_seq.0 }))
+    });
+    Ok(receipts.collect())
+}
