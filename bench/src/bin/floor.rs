@@ -1,0 +1,128 @@
+//! The floor: speaks just enough Engine.IO and Socket.IO to be driven by the load generator, writes a ready-made frame
+//! to every socket for each message, and keeps nothing. What is left is what the kernel costs.
+#![expect(clippy::disallowed_methods, reason = "a program of its own, which nobody drains")]
+
+use std::{io::ErrorKind, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// Under one lock, so that all sockets are written to in the same order.
+#[derive(Default)]
+struct Room {
+    sockets: Vec<Arc<TcpStream>>,
+    seq: u64,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let room = Arc::<Mutex<Room>>::default();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let room = room.clone();
+        tokio::spawn(async move { serve(Arc::new(stream), &room).await });
+    }
+}
+
+async fn serve(stream: Arc<TcpStream>, room: &Mutex<Room>) -> Result<()> {
+    let mut input = Vec::new();
+    while !input.ends_with(b"\r\n\r\n") {
+        read(&stream, &mut input).await?;
+    }
+    let head = std::str::from_utf8(&input)?.to_ascii_lowercase();
+    let at = head.find("sec-websocket-key:").context("no key")? + "sec-websocket-key:".len();
+    let key = std::str::from_utf8(&input)?[at..].lines().next().unwrap_or_default().trim().to_owned();
+    let accept = derive_accept_key(key.as_bytes());
+    write(&stream, format!("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n").as_bytes())?;
+    write(
+        &stream,
+        &frame(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#),
+    )?;
+    input.clear();
+    loop {
+        read(&stream, &mut input).await?;
+        let (mut to_all, mut to_sender): (Vec<String>, _) = (Vec::new(), Vec::new());
+        while let Some(packet) = take_frame(&mut input) {
+            if packet.starts_with("40/chat,") {
+                to_sender.extend(frame(r#"40/chat,{"sid":"s"}"#));
+                room.lock().sockets.push(stream.clone());
+            } else if let Some((id, message)) = message(&packet) {
+                to_all.push(message.to_owned());
+                to_sender.extend(frame(&format!(r#"43/chat,{id}[{{"success":true}}]"#)));
+            }
+        }
+        if !to_all.is_empty() {
+            tell(&mut room.lock(), &to_all)?;
+        }
+        write(&stream, &to_sender)?;
+    }
+}
+
+fn tell(room: &mut Room, messages: &[String]) -> Result<()> {
+    let mut frames = Vec::new();
+    for message in messages {
+        room.seq += 1;
+        let seq = room.seq;
+        frames.extend(frame(&format!(
+            r#"42/chat,["response",{{"response":{{"seq":{seq},"message":{message}}}}}]"#
+        )));
+    }
+    room.sockets.iter().try_for_each(|socket| write(socket, &frames))
+}
+
+/// The id and the payload of `42/chat,7["groupMessage",{…}]`.
+fn message(packet: &str) -> Option<(&str, &str)> {
+    let (id, rest) = packet.strip_prefix("42/chat,")?.split_once("[\"groupMessage\",")?;
+    Some((id, rest.strip_suffix(']')?))
+}
+
+async fn read(stream: &TcpStream, input: &mut Vec<u8>) -> Result<()> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(input) {
+            Ok(0) => bail!("hung up"),
+            Ok(_) => return Ok(()),
+            Err(err) if err.kind() == ErrorKind::WouldBlock => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+}
+
+/// All at once or not at all: keeping the rest for later would be more than the floor.
+fn write(stream: &TcpStream, bytes: &[u8]) -> Result<()> {
+    if !bytes.is_empty() && stream.try_write(bytes)? < bytes.len() {
+        bail!("a socket is full");
+    }
+    Ok(())
+}
+
+fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match text.len() {
+        length @ 0..126 => frame.push(length as u8),
+        length => {
+            frame.push(126);
+            frame.extend((length as u16).to_be_bytes());
+        }
+    }
+    frame.extend(text.as_bytes());
+    frame
+}
+
+/// The next whole frame of a client, unmasked.
+fn take_frame(input: &mut Vec<u8>) -> Option<String> {
+    let (head, length) = match input.get(1)? & 0x7f {
+        126 => (4, u16::from_be_bytes([*input.get(2)?, *input.get(3)?]) as usize),
+        length => (2, usize::from(length)),
+    };
+    let mask: [u8; 4] = input.get(head..head + 4)?.try_into().ok()?;
+    let payload = input.get(head + 4..head + 4 + length)?;
+    let text = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    input.drain(..head + 4 + length);
+    String::from_utf8(text).ok()
+}

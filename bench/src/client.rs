@@ -1,0 +1,368 @@
+//! A client: Engine.IO and Socket.IO packets over one WebSocket, in a task of its own, and as little work as can be done
+//! while still checking everything. It looks for the few fields it needs instead of decoding JSON, and answers whatever
+//! has arrived together in one write, as a browser does.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use memchr::memmem;
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::Sleep,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
+};
+
+use crate::{
+    latency::{self, Latencies},
+    tally::Tally,
+};
+
+/// How often a client with batched receipts says how far it has got.
+const REPORTS: Duration = Duration::from_secs(1);
+/// Most packets taken before what they cause is sent.
+const AT_ONCE: usize = 256;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipts {
+    /// Every delivery is acknowledged.
+    Each,
+    /// Once a second it says how far it has got.
+    Batched,
+    /// None: the floor takes none.
+    Silent,
+}
+
+/// How a client connects.
+#[derive(Clone)]
+pub struct Options {
+    pub receipts: Receipts,
+    /// Where its room is when it connects: the seq of the first delivery is one more.
+    pub has: i64,
+    /// Whether it asks for what follows that.
+    pub catches_up: bool,
+}
+
+/// Who connects, and to which room it belongs: a client hears of one room only.
+#[derive(Clone)]
+pub struct Identity {
+    pub username: Arc<str>,
+    pub room: Arc<str>,
+    pub token: Arc<str>,
+}
+
+/// A client that is connected. Dropping it hangs up.
+pub struct Client {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+enum Command {
+    Send {
+        event: &'static str,
+        payload: String,
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Reads no more, and keeps the connection.
+    Stall,
+    Take(oneshot::Sender<Latencies>),
+    Finish(oneshot::Sender<Story>),
+}
+
+/// An acknowledgement.
+pub struct Answer {
+    pub packet: Utf8Bytes,
+    pub took: Duration,
+}
+
+/// What a client has seen.
+#[derive(Default)]
+pub struct Story {
+    /// The seq of the last delivery.
+    pub has: i64,
+    /// From sending to delivery.
+    pub deliveries: Latencies,
+}
+
+impl Client {
+    pub async fn connect(
+        address: SocketAddr,
+        identity: Identity,
+        options: &Options,
+        tally: Arc<Tally>,
+    ) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        // Ten thousand of them are open at a time.
+        let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+        let (mut line, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
+        let open = text(&mut line).await?;
+        ensure!(open.starts_with("0{"), "not an open packet: {open}");
+        line.send(Message::text(format!("40/chat,{}", auth(&identity, options)))).await?;
+        let answer = text(&mut line).await?;
+        ensure!(answer.starts_with("40/chat,"), "refused: {answer}");
+        let (commands, orders) = mpsc::unbounded_channel();
+        let talk = Talk {
+            line,
+            identity,
+            receipts: options.receipts,
+            reported: options.has,
+            report: None,
+            tally,
+            story: Story { has: options.has, ..Story::default() },
+            waiting: HashMap::new(),
+            next_id: 0,
+            stalled: false,
+        };
+        tokio::spawn(talk.run(orders));
+        Ok(Self { commands })
+    }
+
+    /// Sends an event; its acknowledgement follows.
+    pub fn send(&self, event: &'static str, payload: String) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        // A client that has ended has told the tally why.
+        let _ = self.commands.send(Command::Send { event, payload, answer });
+        answered
+    }
+
+    pub fn stall(&self) {
+        let _ = self.commands.send(Command::Stall);
+    }
+
+    /// How long the deliveries up to now took; they are not told again.
+    pub async fn take(&self) -> Result<Latencies> {
+        let (tell, told) = oneshot::channel();
+        let _ = self.commands.send(Command::Take(tell));
+        told.await.context("a client had ended before")
+    }
+
+    /// Hangs up; what it has seen.
+    pub async fn finish(self) -> Result<Story> {
+        let (tell, told) = oneshot::channel();
+        let _ = self.commands.send(Command::Finish(tell));
+        told.await.context("a client had ended before")
+    }
+}
+
+fn auth(identity: &Identity, options: &Options) -> serde_json::Value {
+    let mut auth = serde_json::json!({ "token": &*identity.token, "catchUp": options.catches_up });
+    if options.receipts == Receipts::Batched {
+        auth["receipts"] = "batched".into();
+    }
+    if options.catches_up {
+        auth["since"] = serde_json::json!({ &*identity.room: options.has });
+    }
+    auth
+}
+
+async fn text(line: &mut WebSocketStream<TcpStream>) -> Result<Utf8Bytes> {
+    loop {
+        match line.next().await.context("hung up")?? {
+            // The engine's ping may come as early as this.
+            Message::Text(text) if &*text == "2" => line.send(Message::text("3")).await?,
+            Message::Text(text) => return Ok(text),
+            other => bail!("not text: {other}"),
+        }
+    }
+}
+
+/// The task of a client.
+struct Talk {
+    line: WebSocketStream<TcpStream>,
+    identity: Identity,
+    receipts: Receipts,
+    /// The last seq that was reported.
+    reported: i64,
+    /// When the next report is due.
+    report: Option<std::pin::Pin<Box<Sleep>>>,
+    tally: Arc<Tally>,
+    story: Story,
+    waiting: HashMap<u64, (Instant, oneshot::Sender<Answer>)>,
+    next_id: u64,
+    stalled: bool,
+}
+
+type Heard = Option<Result<Message, tokio_tungstenite::tungstenite::Error>>;
+
+impl Talk {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
+        if let Err(err) = self.talk(&mut orders).await {
+            self.tally.fail(format!("{}: {err:#}", self.identity.username));
+        }
+    }
+
+    async fn talk(&mut self, orders: &mut mpsc::UnboundedReceiver<Command>) -> Result<()> {
+        loop {
+            let due = async {
+                match &mut self.report {
+                    Some(at) => at.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                order = orders.recv() => match order {
+                    None => return Ok(()),
+                    Some(Command::Finish(tell)) => {
+                        let _ = tell.send(std::mem::take(&mut self.story));
+                        return Ok(());
+                    }
+                    Some(order) => self.obey(order).await?,
+                },
+                heard = self.line.next(), if !self.stalled => self.hear(heard).await?,
+                () = due => self.report().await?,
+            }
+            for _ in 0..AT_ONCE {
+                match orders.try_recv() {
+                    Ok(Command::Finish(tell)) => {
+                        let _ = tell.send(std::mem::take(&mut self.story));
+                        return Ok(());
+                    }
+                    Ok(order) => self.obey(order).await?,
+                    Err(_) => break,
+                }
+            }
+            for _ in 0..AT_ONCE {
+                // What is there already; the waker of this look is replaced by the next.
+                match if self.stalled { None } else { self.line.next().now_or_never() } {
+                    Some(heard) => self.hear(heard).await?,
+                    None => break,
+                }
+            }
+            self.line.flush().await?;
+        }
+    }
+
+    async fn say(&mut self, packet: String) -> Result<()> {
+        Ok(self.line.feed(Message::text(packet)).await?)
+    }
+
+    async fn obey(&mut self, order: Command) -> Result<()> {
+        match order {
+            Command::Send { event, payload, answer } => {
+                let id = self.next_id;
+                self.next_id += 1;
+                self.waiting.insert(id, (Instant::now(), answer));
+                self.say(format!("42/chat,{id}[\"{event}\",{payload}]")).await
+            }
+            Command::Stall => {
+                self.stalled = true;
+                Ok(())
+            }
+            Command::Take(tell) => {
+                let _ = tell.send(std::mem::take(&mut self.story.deliveries));
+                Ok(())
+            }
+            Command::Finish(_) => Ok(()),
+        }
+    }
+
+    async fn hear(&mut self, heard: Heard) -> Result<()> {
+        let packet = match heard.context("the server hung up")?? {
+            Message::Text(packet) => packet,
+            Message::Close(_) => bail!("the server hung up"),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            other => bail!("a strange message: {other}"),
+        };
+        if &*packet == "2" {
+            return self.say("3".to_owned()).await;
+        }
+        if let Some(event) = packet.strip_prefix("42/chat,") {
+            return self.event(event).await;
+        }
+        let Some(answer) = packet.strip_prefix("43/chat,") else { bail!("a strange packet: {packet}") };
+        let (id, answer) = split_id(answer);
+        ensure!(answer.starts_with("[{\"success\":true"), "a refusal: {packet}");
+        let waiting = id.parse().ok().and_then(|id: u64| self.waiting.remove(&id));
+        let (sent, tell) = waiting.with_context(|| format!("nobody asked for {packet}"))?;
+        let _ = tell.send(Answer { took: sent.elapsed(), packet });
+        Ok(())
+    }
+
+    async fn event(&mut self, event: &str) -> Result<()> {
+        let (id, event) = split_id(event);
+        if event.starts_with("[\"response\",") {
+            self.delivery(event)?;
+            return self.acknowledge(id).await;
+        }
+        if event.starts_with("[\"updateDeliveryStatusOnConnection\",") {
+            ensure!(has(event, "\"deliveredToAll\":true"), "a status that says nothing: {event}");
+            self.tally.statuses.one_more();
+        }
+        // Who is online, and the like: part of the work, and nothing to check.
+        Ok(())
+    }
+
+    /// Checks that it is the next message of the room, and whole.
+    fn delivery(&mut self, event: &str) -> Result<()> {
+        let seq = field(event, "\"seq\":").and_then(leading_number).context("no seq")?;
+        let next = self.story.has + 1;
+        ensure!(i64::try_from(seq) == Ok(next), "seq {seq} where {next} should be: {event}");
+        ensure!(has(event, &self.identity.room), "a message of another room: {event}");
+        let content = field(event, "\"content\":\"").context("no content")?;
+        if let Some(sent) = leading_number(content) {
+            let took = latency::now().checked_sub(sent).context("a message from the future")?;
+            self.story.deliveries.add(Duration::from_nanos(took));
+        }
+        self.story.has = next;
+        self.tally.deliveries.one_more();
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, id: &str) -> Result<()> {
+        match self.receipts {
+            Receipts::Each => {
+                ensure!(!id.is_empty(), "a delivery that asks for no acknowledgement");
+                let username = &self.identity.username;
+                let answer = format!("43/chat,{id}[{{\"success\":true,\"receiver\":\"{username}\"}}]");
+                self.say(answer).await
+            }
+            Receipts::Batched => {
+                ensure!(id.is_empty(), "a delivery that asks for an acknowledgement");
+                if self.report.is_none() {
+                    self.report = Some(Box::pin(tokio::time::sleep(REPORTS)));
+                }
+                Ok(())
+            }
+            Receipts::Silent => Ok(()),
+        }
+    }
+
+    async fn report(&mut self) -> Result<()> {
+        self.report = None;
+        if self.story.has > self.reported {
+            self.reported = self.story.has;
+            let (room, seq) = (&self.identity.room, self.reported);
+            self.say(format!("42/chat,[\"delivered\",{{\"roomId\":\"{room}\",\"seq\":{seq}}}]")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// `12["event"]` as `12` and the rest.
+fn split_id(packet: &str) -> (&str, &str) {
+    packet.split_at(packet.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(packet.len()))
+}
+
+fn has(text: &str, what: &str) -> bool {
+    memmem::find(text.as_bytes(), what.as_bytes()).is_some()
+}
+
+/// What follows a field's name.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let at = memmem::find(text.as_bytes(), name.as_bytes())?;
+    text.get(at + name.len()..)
+}
+
+fn leading_number(text: &str) -> Option<u64> {
+    split_id(text).0.parse().ok()
+}

@@ -1,0 +1,280 @@
+//! A server under load: a process of its own on a free port with a database of its own, and what both have cost so far.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use sea_orm::{ConnectionTrait, Database as Orm, DatabaseConnection, DbBackend, Statement};
+use serde::Serialize;
+use tokio::process::{Child, Command};
+
+use crate::{process, scene::Scene, seed, token::SECRET};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contender {
+    Parlor,
+    Node,
+    /// Writes a ready-made frame to every socket and keeps nothing.
+    Floor,
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parlor => "Parlor",
+            Self::Node => "Node",
+            Self::Floor => "floor",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    Sqlite,
+    Postgres,
+}
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub parlor: PathBuf,
+    pub floor: PathBuf,
+    /// The folder of the peer's source, with its packages installed.
+    pub node_peer: PathBuf,
+    /// Where SQLite's files go: a disk, not memory.
+    pub data: PathBuf,
+    /// A PostgreSQL server whose user may make databases.
+    pub postgres: Option<String>,
+}
+
+/// See the module.
+pub struct Server {
+    pub address: SocketAddr,
+    pub contender: Contender,
+    child: Child,
+    pid: u32,
+    /// A connection to the PostgreSQL database that it uses.
+    postgres: Option<DatabaseConnection>,
+    /// Kept until the server has gone.
+    _folder: tempfile::TempDir,
+}
+
+/// Processor time at a moment.
+#[derive(Clone, Debug)]
+struct Spent {
+    app: Duration,
+    /// By process of the database.
+    database: HashMap<u32, Duration>,
+    load: Duration,
+    at: Instant,
+}
+
+/// What something cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    pub app: Duration,
+    pub database: Duration,
+    /// Of the load generator.
+    pub load: Duration,
+    pub wall: Duration,
+}
+
+impl Cost {
+    /// Microseconds of the application for each.
+    pub fn app_each(&self, count: u64) -> f64 {
+        self.app.as_secs_f64() * 1e6 / count as f64
+    }
+
+    /// Microseconds of application and database for each.
+    pub fn each(&self, count: u64) -> f64 {
+        (self.app + self.database).as_secs_f64() * 1e6 / count as f64
+    }
+}
+
+/// A span that is being measured.
+pub struct Span(Spent);
+
+impl Server {
+    /// Makes a database, puts the scene into it, and starts the server on it.
+    pub async fn start(
+        programs: &Programs,
+        contender: Contender,
+        storage: Storage,
+        scene: &Scene,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(&programs.data)?;
+        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&programs.data)?;
+        let mut postgres = None;
+        let url = match storage {
+            Storage::Sqlite => format!("sqlite://{}/chat.db", folder.path().display()),
+            Storage::Postgres => {
+                let server = programs.postgres.as_deref().context("no PostgreSQL server was named")?;
+                let url = fresh_database(server, contender).await?;
+                postgres = Some(Orm::connect(&url).await?);
+                url
+            }
+        };
+        let mut command = match contender {
+            Contender::Parlor => {
+                let mut migrate = parlor(&programs.parlor, &url);
+                let migrated = migrate.args(["migrate", "up"]).stdout(Stdio::null()).status().await?;
+                ensure!(migrated.success(), "`parlor migrate up` failed");
+                seed::parlor(&url, scene).await.context("Parlor's database could not be seeded")?;
+                let mut serve = parlor(&programs.parlor, &url);
+                serve.arg("serve");
+                serve
+            }
+            Contender::Node => {
+                seed::peer(&programs.node_peer, &url, scene).await?;
+                let mut node = Command::new("node");
+                node.arg("server.js").current_dir(&programs.node_peer);
+                node.env("NODE_ENV", "production").env("DATABASE_URL", &url).env("JWT_SECRET", SECRET);
+                node
+            }
+            Contender::Floor => Command::new(&programs.floor),
+        };
+        if contender != Contender::Node {
+            command.current_dir(folder.path());
+        }
+        let written = folder.path().join("server.log");
+        let log = File::create(&written)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{contender} could not be started"))?;
+        let pid = child.id().context("it has ended at once")?;
+        let address = listening(&written).await.with_context(|| format!("{contender} does not listen"))?;
+        Ok(Self { address, contender, child, pid, postgres, _folder: folder })
+    }
+
+    /// Waits until it has nothing left to do: what a setup has caused is no part of what follows.
+    pub async fn settles(&self) -> Result<()> {
+        let mut quiet = 0;
+        let mut before = process::cpu(self.pid)?;
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let now = process::cpu(self.pid)?;
+            quiet = if now - before < Duration::from_millis(15) { quiet + 1 } else { 0 };
+            before = now;
+            if quiet == 3 {
+                return Ok(());
+            }
+        }
+        bail!("{} does not come to rest", self.contender)
+    }
+
+    pub async fn begin(&self) -> Result<Span> {
+        Ok(Span(self.spent().await?))
+    }
+
+    pub async fn end(&self, span: Span) -> Result<Cost> {
+        let (from, to) = (span.0, self.spent().await?);
+        // A process that has come meanwhile has spent nothing before.
+        let database = to.database.iter().map(|(pid, spent)| {
+            let before = from.database.get(pid).copied().unwrap_or_default();
+            spent.saturating_sub(before)
+        });
+        Ok(Cost {
+            app: to.app - from.app,
+            database: database.sum(),
+            load: to.load - from.load,
+            wall: to.at - from.at,
+        })
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> Result<u64> {
+        process::resident(self.pid)
+    }
+
+    pub fn open_files(&self) -> Result<usize> {
+        process::open_files(self.pid)
+    }
+
+    async fn spent(&self) -> Result<Spent> {
+        let mut database = HashMap::new();
+        if let Some(postgres) = &self.postgres {
+            for pid in backends(postgres).await? {
+                database.insert(pid, process::cpu(pid)?);
+            }
+        }
+        let (app, load) = (process::cpu(self.pid)?, process::own_cpu()?);
+        Ok(Spent { app, database, load, at: Instant::now() })
+    }
+
+    /// At once: nothing of it is needed any more.
+    pub async fn stop(mut self) -> Result<()> {
+        self.child.kill().await?;
+        if let Some(postgres) = self.postgres.take() {
+            postgres.close().await?;
+        }
+        Ok(())
+    }
+}
+
+fn parlor(program: &Path, url: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_remove("RUST_LOG")
+        .env("PARLOR__SERVER__LISTEN", "127.0.0.1:0")
+        .env("PARLOR__DATABASE__URL", url)
+        .env("PARLOR__AUTH__JWT_SECRET", SECRET)
+        // The peer has no such limits. They stay on, and are out of the way.
+        .env("PARLOR__LIMITS__EVENTS_PER_SECOND", "1000000")
+        .env("PARLOR__LIMITS__EVENTS_BURST", "1000000");
+    command
+}
+
+/// The address that a server writes when it is ready.
+async fn listening(log: &Path) -> Result<SocketAddr> {
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let written = std::fs::read_to_string(log)?;
+        let address = written.split_once("listening on http://").and_then(|(_, rest)| rest.split_once('\n'));
+        if let Some((address, _)) = address {
+            return Ok(address.trim().parse()?);
+        }
+    }
+    bail!("it wrote: {}", std::fs::read_to_string(log)?)
+}
+
+/// A database of that contender's own, empty; the one of the run before is dropped.
+async fn fresh_database(server: &str, contender: Contender) -> Result<String> {
+    let name = format!("parlor_bench_{contender}_{}", std::process::id()).to_lowercase();
+    let root = Orm::connect(server).await.context("the PostgreSQL server does not answer")?;
+    root.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    root.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
+    root.close().await?;
+    let (host, _) = server.rsplit_once('/').context("a PostgreSQL URL ends in a database's name")?;
+    Ok(format!("{host}/{name}"))
+}
+
+/// Drops what [`fresh_database`] has made.
+pub async fn drop_databases(server: &str) -> Result<()> {
+    let root = Orm::connect(server).await?;
+    for contender in [Contender::Parlor, Contender::Node] {
+        let name = format!("parlor_bench_{contender}_{}", std::process::id()).to_lowercase();
+        root.execute_unprepared(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+    }
+    Ok(root.close().await?)
+}
+
+/// The processes that PostgreSQL runs for this database, the asking one left out.
+async fn backends(postgres: &DatabaseConnection) -> Result<Vec<u32>> {
+    let asked =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND backend_type = 'client backend'";
+    let rows = postgres.query_all_raw(Statement::from_string(DbBackend::Postgres, asked)).await?;
+    rows.iter().map(|row| Ok(u32::try_from(row.try_get::<i32>("", "pid")?)?)).collect()
+}

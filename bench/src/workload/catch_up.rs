@@ -1,0 +1,63 @@
+//! A thousand users come back and are sent the hundred messages that each has missed.
+//!
+//! So many others are online that only the members of the same room are told of each: else that would be most of the
+//! work.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures_util::FutureExt;
+
+use super::{BOTH, Row, Target, Workload};
+use crate::{
+    client::{Options, Receipts},
+    scene::Scene,
+    server::Storage,
+    stage::{Crowd, Figures, Scale, Stage},
+    tally::Tally,
+};
+
+const MEMBERS: usize = 10;
+const MISSED: u32 = 100;
+/// What they had before.
+const SEEN: u32 = 20;
+
+pub const CATCH_UP: Workload = Workload {
+    name: "catch-up of 1,000 users × 100 messages",
+    storage: Storage::Sqlite,
+    contenders: BOTH,
+    scene: |scale| Scene::groups(rooms(scale) + bystanders(scale), MEMBERS, SEEN + MISSED),
+    run: |stage| run(stage).boxed(),
+    rows: &[
+        Row::aimed("cpu/message", "CPU per message, connecting included", "µs", Target::OfNode(0.35, 0.20)),
+        Row::plain("seconds", "from the first to the last", "s"),
+    ],
+};
+
+fn rooms(scale: Scale) -> usize {
+    scale.of(2, 100, 100)
+}
+
+/// Rooms of people who are online all the time.
+fn bystanders(scale: Scale) -> usize {
+    scale.of(1, 101, 101)
+}
+
+async fn run(stage: &Stage) -> Result<Figures> {
+    let users = rooms(stage.scale) * MEMBERS;
+    let last = i64::from(SEEN + MISSED);
+    let here = Options { receipts: Receipts::Batched, has: last, catches_up: false };
+    let bystanders = stage.connect(users..users + bystanders(stage.scale) * MEMBERS, here).await?;
+    let identities = stage.identities(0..users)?;
+    let options = Options { receipts: Receipts::Batched, has: SEEN.into(), catches_up: true };
+    let tally: Arc<Tally> = Arc::default();
+    let messages = users as u64 * u64::from(MISSED);
+    tally.deliveries.expect(messages);
+    let span = stage.begin().await?;
+    let clients = stage.connect_identities(identities, &options, &tally).await?;
+    tally.delivered().await?;
+    let cost = stage.end(span).await?;
+    Crowd { clients, tally, told: false }.finish(|_| last).await?;
+    bystanders.finish(|_| last).await?;
+    Ok(Figures::from([("cpu/message", cost.app_each(messages)), ("seconds", cost.wall.as_secs_f64())]))
+}

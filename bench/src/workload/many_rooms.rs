@@ -1,0 +1,61 @@
+//! Two hundred rooms of ten, somebody writing in each; every delivery is acknowledged.
+
+use anyhow::Result;
+use futures_util::{FutureExt, future::try_join_all};
+
+use super::{BOTH, Row, Workload, fresh};
+use crate::{
+    client::Receipts,
+    latency::Latencies,
+    scene::Scene,
+    server::Storage,
+    stage::{Figures, Scale, Stage, latencies, pump, shares},
+};
+
+const MEMBERS: usize = 10;
+const IN_FLIGHT: usize = 2;
+
+pub const MANY_ROOMS: Workload = Workload {
+    name: "200 rooms of 10",
+    storage: Storage::Sqlite,
+    contenders: BOTH,
+    scene: |scale| Scene::groups(rooms(scale), MEMBERS, 0),
+    run: |stage| run(stage).boxed(),
+    rows: &[
+        Row::plain("cpu/delivery", "CPU per delivery", "µs"),
+        Row::plain("cpu/message", "CPU per stored message", "µs"),
+        Row::plain("ack p50", "send to ack, p50", "ms"),
+        Row::plain("ack p99", "send to ack, p99", "ms"),
+        Row::plain("delivery p99", "send to delivery, p99", "ms"),
+        Row::plain("wall rate", "deliveries a second, as fast as it goes", "/s"),
+    ],
+};
+
+fn rooms(scale: Scale) -> usize {
+    scale.of(3, 200, 200)
+}
+
+async fn run(stage: &Stage) -> Result<Figures> {
+    let (rooms, each) = (rooms(stage.scale), stage.scale.of(3, 20, 75));
+    let crowd = stage.connect(0..rooms * MEMBERS, fresh(Receipts::Each)).await?;
+    let messages = each * rooms as u64;
+    crowd.expect(messages, MEMBERS as u64);
+    let span = stage.begin().await?;
+    let pumping = (0..rooms).map(|room| {
+        let (client, to) = (&crowd.clients[room * MEMBERS], stage.room(room));
+        async move { pump(client, &to, each, IN_FLIGHT).await }
+    });
+    let mut acks = Latencies::default();
+    try_join_all(pumping).await?.into_iter().for_each(|part| acks.merge(part));
+    crowd.tally.complete().await?;
+    let cost = stage.end(span).await?;
+    let seen = crowd.finish(|_| each as i64).await?;
+    let deliveries = messages * MEMBERS as u64;
+    let mut figures = Figures::from([
+        ("cpu/delivery", cost.app_each(deliveries)),
+        ("cpu/message", cost.app_each(messages)),
+    ]);
+    shares(&mut figures, &cost, deliveries);
+    latencies(&mut figures, acks, seen);
+    Ok(figures)
+}
