@@ -17,13 +17,6 @@ const SETTINGS = {
   LIMITS__EVENTS_BURST: '10000',
 };
 
-/** Where the app finds HTTP: the server's other port. */
-function httpOf(server) {
-  const addresses = [...server.output.matchAll(/listening on (http:\/\/\S+)/g)].map(([, url]) => url);
-  assert.equal(addresses.length, 2, server.output);
-  return addresses[1];
-}
-
 /** One browser: its cookies, which all its tabs share, and its CORS. */
 class Browser {
   cookies = new Map();
@@ -31,7 +24,7 @@ class Browser {
   constructor(server, origin = ORIGIN) {
     this.server = server;
     this.origin = origin;
-    this.http = httpOf(server);
+    this.http = server.urls[1];
   }
 
   /** As Angular's HttpClient with `{ withCredentials: true }` in an interceptor. */

@@ -48,7 +48,7 @@ test('without the package, the answer says what to run', async (t) => {
   const answer = await bare.request('GET', '/socket.io/socket.io.js');
   assert.equal(answer.status, 404);
   assert.match(answer.text, /npm install socket\.io-client/);
-  assert.match(bare.output, /socket\.io-client cannot be served/);
+  await bare.logs(/socket\.io-client cannot be served/);
   const alice = await bare.person('alice');
   await alice.connect();
 });

@@ -10,6 +10,7 @@ import { Connection } from './connection.mjs';
 import { freshDatabase } from './database.mjs';
 import { request } from './http.mjs';
 import { Person } from './person.mjs';
+import { until } from './waiting.mjs';
 
 const START_LIMIT = 30_000;
 const STOP_LIMIT = 15_000;
@@ -19,6 +20,8 @@ export class Server {
   static secret = 'a-secret-for-tests-only-which-is-long-enough';
 
   url = null;
+  /** Every address that it listens on, in the order of the setting; `url` is the first. */
+  urls = [];
   output = '';
   connections = new Set();
   #child = null;
@@ -64,7 +67,8 @@ export class Server {
       child.once('error', (error) => ended({ code: null, signal: null, error }));
       child.once('exit', (code, signal) => ended({ code, signal }));
     });
-    this.url = await this.#listening(child);
+    this.urls = await this.#listening(child);
+    this.url = this.urls[0];
   }
 
   /** SIGTERM, as an operator does it; the server has to end by itself and say that all is well. */
@@ -143,6 +147,11 @@ export class Server {
     return Number(/^parlor_connections (\d+)/m.exec(text)?.[1]);
   }
 
+  /** What matches in the log, once it does: a log comes by another way than the answers, and often later. */
+  logs(pattern) {
+    return until(`${pattern} in the log`, () => pattern.exec(this.output));
+  }
+
   /** An HTTP request without any credential but those in `headers`. */
   request(method, path, body, headers) {
     return request(this.url, method, path, body, headers);
@@ -165,6 +174,7 @@ export class Server {
   }
 
   async #listening(child) {
+    const wanted = this.#settings.SERVER__LISTEN.split(',').length;
     let found;
     const listening = new Promise((resolve) => (found = resolve));
     let fresh = '';
@@ -174,15 +184,15 @@ export class Server {
         if (process.env.PARLOR_TEST_LOG) process.stderr.write(text);
         if (!found) return;
         fresh += text.replace(/\x1b\[[0-9;]*m/g, '');
-        const line = /listening on (http:\/\/[^\s"',}]+)(?=[\s"',}])/.exec(fresh);
-        if (line) found = found(line[1]);
+        const urls = Array.from(fresh.matchAll(/listening on (http:\/\/[^\s"',}]+)(?=[\s"',}])/g), ([, url]) => url);
+        if (urls.length >= wanted) found = found(urls.map((url) => url.replace(/\/$/, '')));
       });
     }
     const first = await Promise.race([listening, this.#exited, nothingAfter(START_LIMIT)]);
-    if (typeof first === 'string') return first.replace(/\/$/, '');
+    if (Array.isArray(first)) return first;
     this.#child = null;
     child.kill('SIGKILL');
-    const why = first ? `ended at once (${first.error ?? `code ${first.code}, signal ${first.signal}`})` : 'did not say "listening on http://..."';
+    const why = first ? `ended at once (${first.error ?? `code ${first.code}, signal ${first.signal}`})` : 'did not say "listening on http://..." as often as it should';
     throw new Error(`${process.env.PARLOR_BIN} serve ${why}${this.#lastWords()}`);
   }
 
