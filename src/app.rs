@@ -6,7 +6,6 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use axum::{Router, middleware};
 use jsonwebtoken::Algorithm;
-use socketioxide::SocketIo;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -42,7 +41,7 @@ pub struct App {
     pub chat: Chat,
     pub auth: Auth,
     shutdown: Shutdown,
-    io: SocketIo,
+    io: socketio::SocketIo,
     router: Router,
     metrics: Option<rest::RenderMetrics>,
     metrics_listener: Option<std::net::SocketAddr>,

@@ -256,6 +256,25 @@ fn failed(err: sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(Arc::new(err)))
 }
 
+/// What tests begin with.
+#[cfg(test)]
+impl Db {
+    /// A migrated SQLite database in a folder.
+    pub async fn migrated_in(folder: &Path) -> Self {
+        let settings = DbSettings {
+            url: format!("sqlite://{}/parlor.db", folder.display()),
+            auto_migrate: true,
+            readers: 2,
+            max_connections: 1,
+            acquire_timeout: Duration::from_secs(5),
+            busy_timeout: Duration::from_secs(5),
+        };
+        let db = Self::connect(&settings).await.expect("a folder of one's own can be written to");
+        db.migrate_up().await.expect("an empty database can be migrated");
+        db
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, Frame, Raw, Server, Socket};
+use crate::harness::{A_WHILE, Frame, Raw, Server, Socket, at_full_speed};
 
 struct Scene {
     ada: Socket,
@@ -15,11 +15,7 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let server = Server::with(|config| {
-            config.limits.events_per_second = 100_000;
-            config.limits.events_burst = 100_000;
-        })
-        .await;
+        let server = Server::with(at_full_speed).await;
         let ada = server.online("ada").await;
         let bob = server.online("bob").await;
         let group = ada.makes_group("friends", &["bob"]).await;

@@ -5,13 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, ANSWER, Server, Socket, Transport, succeeded};
-
-fn quick(config: &mut parlor::config::Config) {
-    config.limits.events_per_second = 1_000_000;
-    config.limits.events_burst = 1_000_000;
-    config.limits.waiting_events = 10_000;
-}
+use crate::harness::{A_WHILE, ANSWER, Server, Socket, Transport, at_full_speed, succeeded};
 
 fn range(range: std::ops::RangeInclusive<i64>) -> Vec<i64> {
     range.collect()
@@ -172,7 +166,7 @@ async fn without_catching_up_nothing_old_is_sent_and_live_messages_start_at_once
 
 #[tokio::test(flavor = "multi_thread")]
 async fn six_hundred_messages_come_in_two_pages_and_the_second_waits_for_the_first() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=600).await;
@@ -189,7 +183,7 @@ async fn six_hundred_messages_come_in_two_pages_and_the_second_waits_for_the_fir
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_not_acknowledged_is_followed_after_five_seconds() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=510).await;
@@ -204,7 +198,7 @@ async fn a_page_that_is_not_acknowledged_is_followed_after_five_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn seventeen_hundred_messages_arrive_whole_by_every_transport() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=1700).await;
@@ -219,7 +213,7 @@ async fn seventeen_hundred_messages_arrive_whole_by_every_transport() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batched_client_pages_by_its_own_reports() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=600).await;
@@ -234,7 +228,7 @@ async fn a_batched_client_pages_by_its_own_reports() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_message_waits_its_turn_during_catch_up() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=600).await;
@@ -251,7 +245,7 @@ async fn a_live_message_waits_its_turn_during_catch_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_messages_of_other_rooms_do_not_wait() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let carl = server.online("carl").await;
     let bob = server.person("bob").await;
@@ -267,7 +261,7 @@ async fn live_messages_of_other_rooms_do_not_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_sent_while_somebody_connects_are_neither_lost_nor_doubled() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_to("bob", "1").await;
@@ -289,7 +283,7 @@ async fn messages_sent_while_somebody_connects_are_neither_lost_nor_doubled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_acknowledgement_of_ones_own_message_comes_after_its_response_even_then() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=600).await;
@@ -350,7 +344,7 @@ async fn who_was_added_while_away_gets_what_was_said_since() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn since_counts_whoever_else_uses_the_room_while_a_device_comes_in() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     let laptop = bob.connecting().without_acknowledging().open().await;

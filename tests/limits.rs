@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, PATIENCE, Person, Server, Transport, succeeded, until};
+use crate::harness::{A_WHILE, PATIENCE, Person, Server, Transport, at_full_speed, succeeded, until};
 
 const LIMIT: usize = 16 * 1024;
 
@@ -188,9 +188,8 @@ async fn five_wrong_room_passwords_and_then_not_even_the_right_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_events_than_may_wait_are_refused_and_may_come_again() {
     let server = Server::with(|config| {
+        at_full_speed(config);
         config.limits.waiting_events = 4;
-        config.limits.events_burst = 1000;
-        config.limits.events_per_second = 1000;
     })
     .await;
     let ada = server.online("ada").await;
@@ -210,9 +209,7 @@ async fn more_events_than_may_wait_are_refused_and_may_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_wait_are_bounded_in_bytes_too() {
     let server = Server::with(|config| {
-        config.limits.waiting_events = 10_000;
-        config.limits.events_burst = 1000;
-        config.limits.events_per_second = 1000;
+        at_full_speed(config);
     })
     .await;
     let ada = server.online("ada").await;
@@ -241,9 +238,7 @@ async fn a_full_writer_refuses_and_loses_nothing_it_has_taken() {
     let server = Server::with(|config| {
         config.writer.queue = 8;
         config.writer.batch = 2;
-        config.limits.events_burst = 10_000;
-        config.limits.events_per_second = 10_000;
-        config.limits.waiting_events = 10_000;
+        at_full_speed(config);
     })
     .await;
     let ada = server.online("ada").await;
@@ -298,9 +293,7 @@ async fn a_client_that_never_acknowledges_gets_everything_and_its_receipt_stays(
 async fn a_burst_beyond_what_may_be_unacknowledged_leaves_no_hole_in_the_receipt() {
     let server = Server::with(|config| {
         config.limits.unacknowledged = 40;
-        config.limits.events_per_second = 1_000_000;
-        config.limits.events_burst = 1_000_000;
-        config.limits.waiting_events = 10_000;
+        at_full_speed(config);
     })
     .await;
     let ada = server.online("ada").await;

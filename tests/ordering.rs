@@ -2,13 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Server, Transport, succeeded};
-
-fn quick(config: &mut parlor::config::Config) {
-    config.limits.events_per_second = 1_000_000;
-    config.limits.events_burst = 1_000_000;
-    config.limits.waiting_events = 10_000;
-}
+use crate::harness::{Server, Transport, at_full_speed, succeeded};
 
 /// Whether a message says its own place.
 fn is_its_own_seq(told: &serde_json::Value) -> bool {
@@ -18,7 +12,7 @@ fn is_its_own_seq(told: &serde_json::Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_sent_without_waiting_arrive_in_order_by_every_transport() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     let carl = server.person("carl").await.connect_by(Transport::Polling).await;
@@ -45,7 +39,7 @@ async fn a_thousand_messages_sent_without_waiting_arrive_in_order_by_every_trans
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fast_sender_by_polling_keeps_the_order_too() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.person("ada").await.connect_by(Transport::Polling).await;
     let bob = server.online("bob").await;
     ada.posts_many_to("bob", 1..=500).await;
@@ -56,7 +50,7 @@ async fn a_fast_sender_by_polling_keeps_the_order_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_senders_at_once_make_one_order_that_all_agree_on() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     let carl = server.online("carl").await;
@@ -91,7 +85,7 @@ async fn many_senders_at_once_make_one_order_that_all_agree_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_to_several_rooms_keep_their_order_in_each() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let others = ["bob", "carl", "dora", "eve"];
     for other in others {
@@ -122,7 +116,7 @@ async fn two_who_write_to_each_other_for_the_first_time_at_once_meet_in_one_room
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_of_one_socket_is_handled_in_the_order_sent() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     // Each of these makes sense only after the one before.
@@ -142,7 +136,7 @@ async fn every_event_of_one_socket_is_handled_in_the_order_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_before_leaving_is_stored_before_leaving() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     for round in 0..10 {
@@ -159,7 +153,7 @@ async fn what_is_sent_before_leaving_is_stored_before_leaving() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_before_deleting_a_group_is_stored_before_it_is_deleted() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     for round in 0..10 {

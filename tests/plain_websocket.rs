@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::harness::{A_WHILE, Frame, Frames, Plain, Raw, Server, forge, in_time, keys_of, until};
+use crate::harness::{
+    A_WHILE, Frame, Frames, Plain, Raw, Server, at_full_speed, forge, in_time, keys_of, until,
+};
 
 // Coming in.
 
@@ -257,7 +259,7 @@ async fn what_is_no_frame_of_ours_is_told_so_and_hurts_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_messages_come_in_order_to_every_kind_of_client() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.person("ada").await.connect_plain().await;
     let bob = server.person("bob").await.connect_plain().await;
     let cyd = server.online("cyd").await;
@@ -282,7 +284,7 @@ async fn a_thousand_messages_come_in_order_to_every_kind_of_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_own_message_comes_before_the_answer_and_its_delivery_after() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.person("ada").await.connect_plain().await;
     let _bob = server.online("bob").await;
     let mut sent = Vec::new();
@@ -358,7 +360,7 @@ async fn who_was_away_gets_what_was_missed_by_receipt_or_by_since() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_absence_comes_page_by_page_as_it_is_acknowledged() {
-    let server = Server::with(quick).await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=1200).await;
@@ -485,7 +487,7 @@ async fn who_was_put_out_of_a_group_hears_no_more_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_stop_closes_with_1001_and_coming_back_goes_on_without_a_gap() {
-    let mut server = Server::with(quick).await;
+    let mut server = Server::with(at_full_speed).await;
     let ada = server.person("ada").await;
     let bob = server.person("bob").await;
     let (from, to) = (ada.connect_plain().await, bob.connect_plain().await);
@@ -639,16 +641,10 @@ async fn events_and_nonsense_share_one_budget() {
     other.is_alive().await;
 }
 
-fn quick(config: &mut parlor::config::Config) {
-    config.limits.events_per_second = 1_000_000;
-    config.limits.events_burst = 1_000_000;
-    config.limits.waiting_events = 10_000;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_too_slowly_is_cut_off_loses_nothing_and_holds_up_nobody() {
     let server = Server::with(|config| {
-        quick(config);
+        at_full_speed(config);
         config.limits.outgoing_packets = 64;
     })
     .await;

@@ -14,7 +14,7 @@ use proptest::{
 use serde_json::{Value as Json, json};
 use tokio::sync::Mutex;
 
-use crate::harness::{Frame, Frames, Person, Raw, Server, Socket, handshake_of, in_time};
+use crate::harness::{Frame, Frames, Person, Raw, Server, Socket, at_full_speed, handshake_of, in_time};
 
 const LIST: &str = "42/chat,7[\"listRooms\",{}]";
 
@@ -44,8 +44,7 @@ fn holds<S: Strategy<Value: Debug>>(cases: u32, inputs: S, check: impl AsyncFn(S
 /// A server on which nothing is refused for coming too often.
 async fn patient_server() -> Server {
     Server::with(|config| {
-        config.limits.events_per_second = 1_000_000;
-        config.limits.events_burst = 1_000_000;
+        at_full_speed(config);
         config.limits.connections_per_user = 10_000;
         config.limits.failed_attempts_per_address = 1_000_000;
     })

@@ -84,9 +84,27 @@ async fn a_report_that_fills_the_hole_moves_the_receipt_over_what_lies_behind_it
     tokio::time::sleep(A_WHILE).await;
     let stands = bob.asks("delivered", json!({ "roomId": room, "seq": 2 })).await;
     assert_eq!(stands["seq"], 2, "3 is still a hole");
-    let stands = bob.asks("delivered", json!({ "roomId": room, "seq": 3 })).await;
-    assert_eq!(stands["seq"], 5);
+    until("the receipt of 5", || async {
+        let stands = bob.asks("delivered", json!({ "roomId": room, "seq": 3 })).await;
+        stands["seq"] == 5
+    })
+    .await;
     is_delivered_up_to(&bob, &room, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_never_acknowledged_holds_up_no_other_room() {
+    let server = Server::start().await;
+    let (ada, cyd) = (server.online("ada").await, server.online("cyd").await);
+    let bob = server.person("bob").await.connecting().without_acknowledging().open().await;
+    ada.posts_to("bob", "never").await;
+    bob.sees_message("never").await;
+    for content in ["soon", "later"] {
+        let message = cyd.posts_to("bob", content).await;
+        bob.acknowledges(content).await;
+        cyd.sees_delivered(&message).await;
+    }
+    ada.sees_nothing(TOLD, A_WHILE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

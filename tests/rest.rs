@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Answer, Http, Server, keys_of};
+use crate::harness::{Answer, Http, Server, at_full_speed, keys_of};
 
 const USER: [&str; 7] = ["firstName", "id", "isOnline", "lastName", "lastSeen", "profile", "username"];
 
@@ -206,12 +206,7 @@ async fn joining_and_leaving_need_no_body() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_page_by_seq_oldest_first() {
-    let server = Server::with(|config| {
-        config.limits.events_per_second = 1000;
-        config.limits.events_burst = 1000;
-        config.limits.waiting_events = 1000;
-    })
-    .await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     server.person("bob").await;
     ada.posts_many_to("bob", 1..=320).await;

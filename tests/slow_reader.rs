@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Ended, Person, Plain, Raw, Server, Socket, Transport, handshake_of, succeeded, until};
+use crate::harness::{
+    Ended, Person, Plain, Raw, Server, Socket, Transport, at_full_speed, handshake_of, succeeded, until,
+};
 
 fn tight(config: &mut parlor::config::Config) {
     config.limits.outgoing_packets = 64;
-    config.limits.events_per_second = 1_000_000;
-    config.limits.events_burst = 1_000_000;
-    config.limits.waiting_events = 10_000;
+    at_full_speed(config);
     config.presence.grace = Duration::from_millis(100);
 }
 

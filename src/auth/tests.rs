@@ -4,7 +4,6 @@ use parking_lot::Mutex;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 
 use super::*;
-use crate::db::DbSettings;
 
 const PASSWORD: &str = "correct horse";
 
@@ -38,17 +37,7 @@ impl Newcomers for Nobody {
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::connect(&DbSettings {
-            url: format!("sqlite://{}/parlor.db", folder.path().display()),
-            auto_migrate: false,
-            readers: 2,
-            max_connections: 1,
-            acquire_timeout: Duration::from_secs(5),
-            busy_timeout: Duration::from_secs(5),
-        })
-        .await
-        .unwrap();
-        db.migrate_up().await.unwrap();
+        let db = Db::migrated_in(folder.path()).await;
         let clock = Clock::movable();
         let passwords = Passwords::new(2, 64);
         let failures = Failures::new(clock.clone(), 5, 100, Duration::from_secs(300));

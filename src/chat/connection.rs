@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -107,6 +107,8 @@ pub struct Connection {
     clock: Clock,
     /// Changes when the token is refreshed; the user never does.
     caller: RwLock<Arc<Caller>>,
+    /// The end of its login in Unix milliseconds: looked at before every event, so beside the lock.
+    expires_at: AtomicI64,
     outlet: Box<dyn Outlet>,
     /// It may be closed for a newer one of its user.
     pub(super) gives_way: bool,
@@ -142,6 +144,7 @@ impl Connection {
         Arc::new(Self {
             id: ConnectionId::next(),
             clock,
+            expires_at: AtomicI64::new(caller.expires_at.timestamp_millis()),
             caller: RwLock::new(Arc::new(caller)),
             _counted: counts.connection(outlet.gateway()),
             outlet,
@@ -168,7 +171,9 @@ impl Connection {
     }
 
     pub(super) fn set_caller(&self, caller: Caller) {
+        let expires_at = caller.expires_at.timestamp_millis();
         *self.caller.write() = Arc::new(caller);
+        self.expires_at.store(expires_at, Ordering::SeqCst);
     }
 
     /// Its user is shown under another first name from now on.
@@ -184,18 +189,17 @@ impl Connection {
     /// # Errors
     /// `token_revoked` or `token_expired`.
     pub fn check_login(&self) -> Result<()> {
-        let expires_at = self.caller.read().expires_at;
-        if self.ended.load(Ordering::SeqCst) {
+        if self.is_ended() {
             Err(Error::Unauthenticated(Why::TokenRevoked))
-        } else if expires_at <= self.clock.now() {
-            Err(Error::expired(expires_at))
+        } else if self.has_expired() {
+            Err(Error::expired(self.caller.read().expires_at))
         } else {
             Ok(())
         }
     }
 
-    fn is_live(&self) -> bool {
-        self.check_login().is_ok()
+    fn has_expired(&self) -> bool {
+        self.expires_at.load(Ordering::SeqCst) <= self.clock.now().timestamp_millis()
     }
 
     /// Whether its login was ended, by whatever but the time.
@@ -209,7 +213,7 @@ impl Connection {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.over.is_cancelled()
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Whether it was cut off and only waits for the line below to go.
@@ -224,9 +228,10 @@ impl Connection {
         first
     }
 
-    /// Writes an event; one that is too slow for it is cut off and catches up when it is back.
+    /// Writes an event to a connection that [`Connection::hears`]. One that is too slow for it is to be cut
+    /// off, and catches up when it is back.
     pub(super) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<(), Lagging> {
-        if self.hears() { self.outlet.emit(self, envelope) } else { Err(Lagging) }
+        self.outlet.emit(self, envelope)
     }
 
     /// See [`Outlet::is_pressed`].
@@ -248,8 +253,12 @@ impl Connection {
     }
 
     /// Whether it may be written to: open, and its login stands.
-    fn hears(&self) -> bool {
-        self.open.load(Ordering::SeqCst) && self.is_live() && !self.is_cut() && !self.is_over()
+    pub(super) fn hears(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+            && !self.is_ended()
+            && !self.is_cut()
+            && !self.is_over()
+            && !self.has_expired()
     }
 
     /// Cuts it off, so that its client comes back and catches up. One whose login is over goes with a

@@ -71,6 +71,8 @@ pub enum Change {
 pub enum Form {
     /// The JSON of protocol.md part 3.
     Native,
+    /// The same as a Socket.IO packet.
+    Packet,
     /// The same as a whole frame of a plain WebSocket.
     Frame,
     /// The frames of the end-to-end encrypted app of part 4.4.
@@ -95,7 +97,7 @@ pub struct Envelope {
     pub event: Event,
     /// For wires that tell the connection an event came from apart from the others.
     pub origin: Option<Origin>,
-    rendered: [OnceLock<Box<dyn Any + Send + Sync>>; 5],
+    rendered: [OnceLock<Box<dyn Any + Send + Sync>>; 6],
 }
 
 impl Envelope {

@@ -77,11 +77,14 @@ impl Receipts {
 }
 
 impl Chat {
-    /// The client of a connection has acknowledged one message.
-    pub fn acknowledge(&self, connection: &Arc<Connection>, room: RoomId, seq: Seq) {
-        let Some(roster) = self.core.rosters.resident(room) else { return };
-        if roster.acknowledge(connection.id, seq) {
-            self.core.receipts.touch(&roster);
+    /// The client of a connection has acknowledged these messages.
+    pub fn acknowledge(&self, connection: &Arc<Connection>, messages: &[(RoomId, Seq)]) {
+        for messages in messages.chunk_by(|(one, _), (other, _)| one == other) {
+            let room = messages.first().and_then(|(room, _)| self.core.rosters.resident(*room));
+            let Some(roster) = room else { continue };
+            if roster.acknowledge(connection.id, messages.iter().map(|(_, seq)| *seq)) {
+                self.core.receipts.touch(&roster);
+            }
         }
         connection.acknowledged.notify_waiters();
     }

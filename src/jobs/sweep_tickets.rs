@@ -18,29 +18,17 @@ pub async fn run(db: Db, clock: Clock) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use chrono::TimeDelta;
     use entity::{SessionId, UserId, session, user};
     use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
 
     use super::*;
-    use crate::db::DbSettings;
 
     #[tokio::test]
     async fn what_is_over_goes_and_what_is_not_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::connect(&DbSettings {
-            url: format!("sqlite://{}/parlor.db", folder.path().display()),
-            auto_migrate: false,
-            readers: 1,
-            max_connections: 1,
-            acquire_timeout: Duration::from_secs(5),
-            busy_timeout: Duration::from_secs(5),
-        })
-        .await
-        .unwrap();
-        db.migrate_up().await.unwrap();
+        let db = Db::migrated_in(folder.path()).await;
         let clock = Clock::movable();
         let (user_id, session_id, now) = (UserId::new(), SessionId::new(), clock.now());
         let user = user::ActiveModel {

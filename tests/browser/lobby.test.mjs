@@ -97,6 +97,8 @@ test('nothing is sent while the server is away, and the text stays', async (t) =
 test('when the login has ended, the page says so', async (t) => {
   const ada = await server.person('ada');
   const { tab } = await enters(t, ada);
+  // A page that had not got beyond polling yet learns by a 400 that its session is gone.
+  tab.mayComplain(/status of 400 .*transport=polling/);
   await ada.logsOut();
   await tells(tab, 'Your login has ended');
   assert.equal(await tab.runs(() => document.querySelector('#send').disabled), true);

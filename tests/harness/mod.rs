@@ -53,6 +53,13 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before believing that something does not happen.
 pub const A_WHILE: Duration = Duration::from_millis(250);
 
+/// For tests that send as fast as they can: none of the limits on events is in the way.
+pub fn at_full_speed(config: &mut parlor::config::Config) {
+    config.limits.events_per_second = 1_000_000;
+    config.limits.events_burst = 1_000_000;
+    config.limits.waiting_events = 10_000;
+}
+
 /// Waits for a future, and says what was waited for when it takes too long.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {

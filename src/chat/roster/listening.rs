@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use entity::{Seq, UserId, room};
 
-use super::{Held, Listener, Reply, Roster, Standing, State, TAIL};
+use super::{Fresh, Held, Listener, Published, Reply, Roster, Standing, State, TAIL};
 use crate::chat::{
     connection::{Connection, ConnectionId},
-    event::{Envelope, Event, Origin},
+    event::{Envelope, Event},
     nouns::Message,
     watermark::Acked,
 };
@@ -77,52 +77,44 @@ impl Roster {
         }
     }
 
-    /// Offers a stored message to everyone who listens and then answers its sender. Returns the
-    /// connections that have to be brought up to date from the database.
-    pub(in crate::chat) fn publish(
-        &self,
-        message: Arc<Message>,
-        origin: Option<Origin>,
-        reply: Reply,
-    ) -> Vec<Arc<Connection>> {
-        let connection = origin.as_ref().map(|origin| origin.connection);
-        let seq = message.row.seq;
-        let mut behind = Vec::new();
-        let mut lagging = Vec::new();
-        let (answer, lagging) = {
+    /// Offers what a commit has stored here, in the order of seq, to everyone who listens, and then answers
+    /// the senders.
+    ///
+    /// Listener by listener and not message by message: what is written to a socket at one go leaves it
+    /// in one piece.
+    pub(in crate::chat) fn publish(&self, fresh: Vec<Fresh>) -> Published {
+        let mut published = Published::default();
+        let (answers, gone) = {
             let mut state = self.state.lock();
-            if seq > state.published.next() {
-                // One before it was stored and its commit's answer lost: the tail has a hole there.
-                state.tail.clear();
-                state.tail_after = Seq(seq.0 - 1);
+            let mut batch = Vec::with_capacity(fresh.len());
+            let mut replies = Vec::with_capacity(fresh.len());
+            for Fresh { message, origin, reply } in fresh {
+                state.has_now(&message);
+                replies.push((origin.as_ref().map(|origin| origin.connection), message.clone(), reply));
+                batch.push((message.row.seq, Envelope::from(Event::Message(message), origin)));
             }
-            state.published = state.published.max(seq);
-            state.remember(&message);
-            let envelope = Envelope::from(Event::Message(message.clone()), origin);
             // Nobody acknowledges the lobby's messages, so nothing would be won by waiting.
             let may_wait = self.kind != room::Kind::Lobby;
+            let mut lagging = Vec::new();
             for listener in state.listeners.values_mut().filter(|listener| listener.live) {
-                let waits = may_wait && listener.connection.is_pressed();
-                if seq == listener.sent.next() && !waits {
-                    match listener.connection.emit(&envelope) {
-                        Ok(()) => listener.sent = seq,
-                        Err(_) => lagging.push(listener.connection.id),
-                    }
-                } else if seq > listener.sent {
-                    listener.live = false;
-                    behind.push(listener.connection.clone());
+                match listener.offer(&batch, may_wait) {
+                    Offer::Taken => published.reached += 1,
+                    Offer::Missed => published.behind.push(listener.connection.clone()),
+                    Offer::Lagging => lagging.push(listener.connection.id),
                 }
             }
-            let lagging: Vec<Listener> = lagging.iter().filter_map(|id| state.listeners.remove(id)).collect();
-            (state.hold(connection, message, reply), lagging)
+            let gone: Vec<Listener> = lagging.iter().filter_map(|id| state.listeners.remove(id)).collect();
+            let answers: Vec<Held> = replies
+                .into_iter()
+                .filter_map(|(origin, message, reply)| state.hold(origin, message, reply))
+                .collect();
+            (answers, gone)
         };
-        if let Some(answer) = answer {
-            answer.give();
-        }
-        for connection in let_go(lagging) {
+        answers.into_iter().for_each(Held::give);
+        for connection in let_go(gone) {
             connection.cut("its queue is full");
         }
-        behind
+        published
     }
 
     /// Answers the repeat of a stored message, not before its sender has seen the first come by.
@@ -162,14 +154,14 @@ impl Roster {
             let mut state = self.state.lock();
             let published = state.published;
             let Some(listener) = state.listeners.get_mut(&id) else { return Standing::Gone };
-            let mut lags = false;
+            let mut lags = !page.is_empty() && !listener.connection.hears();
             for message in page {
-                if message.row.seq == listener.sent.next() {
-                    if listener.connection.emit(&Envelope::new(Event::Message(message.clone()))).is_err() {
-                        lags = true;
-                        break;
+                if !lags && message.row.seq == listener.sent.next() {
+                    let envelope = Envelope::new(Event::Message(message.clone()));
+                    lags = listener.connection.emit(&envelope).is_err();
+                    if !lags {
+                        listener.sent = message.row.seq;
                     }
-                    listener.sent = message.row.seq;
                 }
             }
             let sent = listener.sent;
@@ -200,7 +192,48 @@ impl Roster {
     }
 }
 
+/// What became of a batch that was offered to a live listener.
+enum Offer {
+    Taken,
+    /// It is not live any more, and has to be brought up to date.
+    Missed,
+    Lagging,
+}
+
+impl Listener {
+    fn offer(&mut self, batch: &[(Seq, Envelope)], may_wait: bool) -> Offer {
+        let first = batch.partition_point(|(seq, _)| *seq <= self.sent);
+        let news = &batch[first..];
+        if !news.is_empty() && !self.connection.hears() {
+            return Offer::Lagging;
+        }
+        for (seq, envelope) in news {
+            if *seq != self.sent.next() || (may_wait && self.connection.is_pressed()) {
+                self.live = false;
+                return Offer::Missed;
+            }
+            if self.connection.emit(envelope).is_err() {
+                return Offer::Lagging;
+            }
+            self.sent = *seq;
+        }
+        Offer::Taken
+    }
+}
+
 impl State {
+    /// A message has been stored.
+    fn has_now(&mut self, message: &Arc<Message>) {
+        let seq = message.row.seq;
+        if seq > self.published.next() {
+            // One before it was stored and its commit's answer lost: the tail has a hole there.
+            self.tail.clear();
+            self.tail_after = Seq(seq.0 - 1);
+        }
+        self.published = self.published.max(seq);
+        self.remember(message);
+    }
+
     fn remember(&mut self, message: &Arc<Message>) {
         // The lobby keeps no receipts, so nobody is ever told about its messages.
         if self.members.is_empty() {

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use super::{
     connection::{Connection, ConnectionId},
+    event::Origin,
     nouns::{Message, Person, Receiver},
     watermark::{Acked, Floor, Floors, Marks},
 };
@@ -99,6 +100,22 @@ impl Held {
     fn give(self) {
         (self.reply)(Ok(self.message));
     }
+}
+
+/// A message that was stored just now: who gets it, and who hears that it was.
+pub struct Fresh {
+    pub message: Arc<Message>,
+    pub origin: Option<Origin>,
+    pub reply: Reply,
+}
+
+/// What came of offering messages to everyone who listens.
+#[derive(Default)]
+pub struct Published {
+    /// Listeners that were written to.
+    pub reached: usize,
+    /// Those that have to be brought up to date from the database.
+    pub behind: Vec<Arc<Connection>>,
 }
 
 /// How a listener stands after an attempt to bring it up to date.

@@ -8,14 +8,14 @@ use super::{Roster, Telling, Unsaved};
 use crate::chat::{connection::ConnectionId, nouns::Message, watermark::Floor};
 
 impl Roster {
-    /// One connection has acknowledged one message. Returns whether a receipt moved.
-    pub(in crate::chat) fn acknowledge(&self, id: ConnectionId, seq: Seq) -> bool {
+    /// One connection has acknowledged these messages. Returns whether a receipt moved.
+    pub(in crate::chat) fn acknowledge(&self, id: ConnectionId, seqs: impl Iterator<Item = Seq>) -> bool {
         let mut state = self.state.lock();
         let Some(listener) = state.listeners.get_mut(&id) else { return false };
-        if seq > listener.sent {
-            return false;
+        let sent = listener.sent;
+        for seq in seqs.filter(|seq| *seq <= sent) {
+            listener.acked.add(seq);
         }
-        listener.acked.add(seq);
         let (from, upto) = (listener.acked.from, listener.acked.upto);
         let user = listener.connection.user();
         let Some(entry) = state.members.get_mut(&user) else { return false };

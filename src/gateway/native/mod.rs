@@ -7,6 +7,7 @@ mod connect;
 mod lists;
 mod messages;
 mod presence;
+mod pressure;
 mod receipts;
 mod render;
 mod rooms;
@@ -18,7 +19,8 @@ use serde::Deserialize;
 use self::answer::Answer;
 pub use self::{
     connect::{Receipts, Wishes},
-    receipts::acknowledges,
+    pressure::Pressure,
+    receipts::Acknowledgement,
     render::{Rendered, render},
 };
 use super::events::{Ack, Dialect, Request, Socket};

@@ -26,15 +26,21 @@ impl TryFrom<i64> for Up {
 }
 
 /// What a client acknowledges `response` with.
-#[derive(Deserialize)]
-struct Acknowledgement {
+#[derive(Default, Deserialize)]
+pub struct Acknowledgement {
     success: Option<bool>,
 }
 
-/// Whether an answer to `response` says that the message has arrived. Anything but a `success: false`
-/// does: that the client answered says that the message is there.
-pub fn acknowledges(answer: Json) -> bool {
-    serde_json::from_value::<Acknowledgement>(answer).map_or(true, |answer| answer.success != Some(false))
+impl Acknowledgement {
+    pub fn of(answer: Json) -> Self {
+        serde_json::from_value(answer).unwrap_or_default()
+    }
+
+    /// Whether it says that the message has arrived. Anything but a `success: false` does, also what is no
+    /// acknowledgement by its form: that the client answered says that the message is there.
+    pub fn says_arrived(&self) -> bool {
+        self.success != Some(false)
+    }
 }
 
 #[derive(Deserialize)]

@@ -2,21 +2,20 @@
 //! and its dispatcher is registered before the CONNECT packet is answered, so that no event is lost
 //! however early it comes.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, marker::PhantomData, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 use socketioxide::{
     TransportType,
-    adapter::LocalAdapter,
-    extract::SocketRef,
-    handler::{DisconnectHandler, FromConnectParts, Value},
-    socket::{DisconnectReason, Socket},
+    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, Value},
+    socket::DisconnectReason,
 };
 
 use super::{
-    Gateway,
+    Gateway, Socket,
     dispatch::{Dispatcher, EventPacket},
+    encoded::Sockets,
     request::Handshake,
 };
 use crate::{
@@ -32,7 +31,7 @@ use crate::{
 /// The socket itself, to be kept weakly: the library's own reference would keep it alive.
 pub struct Handle(pub Arc<Socket>);
 
-impl FromConnectParts<LocalAdapter> for Handle {
+impl FromConnectParts<Sockets> for Handle {
     type Error = Infallible;
 
     fn from_connect_parts(socket: &Arc<Socket>, _: &Option<Value>) -> Result<Self, Infallible> {
@@ -126,7 +125,7 @@ pub trait Departs: Dialect {
 /// a client that leaves the namespace and comes back at once would be overlooked.
 struct Leaving<D>(Arc<Inbox<EventPacket, D>>);
 
-impl<D: Departs> DisconnectHandler<LocalAdapter, ()> for Leaving<D> {
+impl<D: Departs> DisconnectHandler<Sockets, ()> for Leaving<D> {
     fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
         self.0.dialect.depart(reason);
         self.0.leave();
@@ -134,9 +133,26 @@ impl<D: Departs> DisconnectHandler<LocalAdapter, ()> for Leaving<D> {
     }
 }
 
-/// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled.
-pub async fn open<D: Dialect>(socket: SocketRef) {
-    if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
-        inbox.open();
+/// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled. Not as a
+/// task, as the library would run a function: until it has run, what everyone is told would pass it by.
+pub struct Open<D>(PhantomData<fn() -> D>);
+
+impl<D> Open<D> {
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<D> Clone for Open<D> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<D: Dialect> ConnectHandler<Sockets, ()> for Open<D> {
+    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+        if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
+            inbox.open();
+        }
     }
 }

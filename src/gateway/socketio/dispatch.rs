@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use socketioxide::{
-    adapter::LocalAdapter,
     extract::AckSender,
     handler::{FromMessageParts, MessageHandler, Value},
-    socket::Socket,
 };
 
+use super::{Socket, encoded::Sockets};
 use crate::{
     chat::connection::Lagging,
     error::{Error, Result},
@@ -59,7 +58,7 @@ impl<D: Dialect> Dispatcher<D> {
     }
 }
 
-impl<D: Dialect> MessageHandler<LocalAdapter, ()> for Dispatcher<D> {
+impl<D: Dialect> MessageHandler<Sockets, ()> for Dispatcher<D> {
     fn call(&self, socket: Arc<Socket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
         let write: Option<Write> = match ack_id {

@@ -4,6 +4,7 @@
 mod chat_ns;
 mod connect;
 mod dispatch;
+mod encoded;
 mod refusal;
 mod request;
 mod root_ns;
@@ -13,13 +14,20 @@ mod way;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use socketioxide::{ParserConfig, SocketIo};
+use socketioxide::ParserConfig;
 
 use crate::{auth::Auth, chat::Chat, gateway::events::Pace, shutdown::Shutdown};
 
-use self::request::SlimLayer;
 pub use self::root_ns::Dialects;
 pub use self::sessions::Sessions;
+use self::{
+    encoded::{Namespaces, Sockets},
+    request::SlimLayer,
+};
+
+/// The library's types, with [`Sockets`] as their adapter.
+pub type SocketIo = socketioxide::SocketIo<Sockets>;
+type Socket = socketioxide::socket::Socket<Sockets>;
 
 /// Engine.IO's own pace, as Node's server has it.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -60,6 +68,7 @@ struct Gateway {
     shutdown: Shutdown,
     sessions: Sessions,
     io: SocketIo,
+    namespaces: Namespaces,
     settings: Arc<Settings>,
 }
 
@@ -75,7 +84,8 @@ pub fn routes(
         .max_incoming_binaries(ATTACHMENTS)
         .max_incoming_binary_buf_size(settings.packet_bytes)
         .packet_completion_timeout(settings.connect_timeout);
-    let (service, io) = SocketIo::builder()
+    let namespaces = Namespaces::default();
+    let (service, io) = socketioxide::SocketIo::builder()
         .req_path("/socket.io")
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
@@ -88,11 +98,13 @@ pub fn routes(
         .connect_timeout(settings.connect_timeout)
         .ack_timeout(settings.ack_timeout)
         .with_parser(parser)
+        .with_adapter::<Sockets>(namespaces.clone())
         .build_svc();
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     let settings = Arc::new(settings);
     let slim = SlimLayer::new(sessions.clone(), settings.clone(), chat.counts().engine_sessions.clone());
-    let gateway = Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), settings };
+    let gateway =
+        Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
     chat_ns::mount(&io, gateway.clone());
     if gateway.settings.root.rooms || gateway.settings.root.lobby {
         root_ns::mount(&io, gateway);

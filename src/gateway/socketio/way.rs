@@ -5,14 +5,20 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
-use socketioxide::{
-    SocketIo, TransportType,
-    socket::{Sid, Socket},
-};
+use socketioxide::{TransportType, socket::Sid};
 
-use super::{Gateway, request::Handshake, sessions::Sessions};
-use crate::{chat::connection::Lagging, gateway::line::Line, shutdown::Shutdown};
+use super::{
+    Gateway, Socket, SocketIo,
+    encoded::{Encoded, Sockets},
+    request::Handshake,
+    sessions::Sessions,
+};
+use crate::{
+    chat::connection::Lagging,
+    error::{Error, Result},
+    gateway::line::Line,
+    shutdown::Shutdown,
+};
 
 /// How long a client that was told goodbye may take to close its connection.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -22,6 +28,7 @@ pub struct Way {
     /// Weak: the socket holds the connection, which holds this.
     socket: Weak<Socket>,
     sid: Sid,
+    sockets: Sockets,
     /// Its websocket, where the session began with one.
     websocket: Option<Line>,
     namespace: &'static str,
@@ -36,24 +43,29 @@ impl Way {
         socket: &Arc<Socket>,
         handshake: &Handshake,
         namespace: &'static str,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let sockets = gateway.namespaces.sockets(namespace);
+        Ok(Self {
             socket: Arc::downgrade(socket),
             sid: socket.id,
+            sockets: sockets.ok_or_else(|| Error::internal("a namespace that is not mounted"))?,
             websocket: handshake.websocket.clone(),
             namespace,
             sessions: gateway.sessions.clone(),
             io: gateway.io.clone(),
             shutdown: gateway.shutdown.clone(),
-        }
+        })
     }
 
     pub fn socket(&self) -> Result<Arc<Socket>, Lagging> {
         self.socket.upgrade().ok_or(Lagging)
     }
 
-    pub fn emit<T: Serialize + ?Sized>(&self, name: &str, payload: &T) -> Result<(), Lagging> {
-        self.socket()?.emit(name, payload).map_err(|_| Lagging)
+    pub fn emit(&self, event: &Encoded) -> Result<(), Lagging> {
+        if self.socket.strong_count() == 0 {
+            return Err(Lagging);
+        }
+        self.sockets.emit(self.sid, event)
     }
 
     /// Leaves the namespace; see [`crate::chat::connection::Outlet::end`].

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{fail, outlet::Said};
+use super::{fail, outlet::said};
 use crate::{
     chat::{
         Draft, Place,
@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     gateway::{
         events::{Ack, Request, Socket},
+        socketio::encoded::Encoded,
         wire::MessageView,
     },
 };
@@ -44,20 +45,20 @@ fn draft(request: &Request<'_>, limit: usize) -> Result<Draft> {
 }
 
 /// What the page hears of an event. Its own message it shows by itself.
-pub fn render(envelope: &Envelope, is_own: bool) -> Option<&Said> {
+pub fn render(envelope: &Envelope, is_own: bool) -> Option<&Encoded> {
     if is_own {
         return None;
     }
-    envelope.rendered(Form::Lobby, said)?.as_ref()
+    envelope.rendered(Form::Lobby, encode)?.as_ref()
 }
 
-fn said(event: &Event) -> Option<Said> {
+fn encode(event: &Event) -> Option<Encoded> {
     match event {
         Event::Message(message) if matches!(message.receiver, Receiver::Lobby(_)) => {
-            Said::new(CHAT_MESSAGE, &line(message))
+            said(CHAT_MESSAGE, &line(message))
         }
         Event::Presence(presence) => {
-            Said::new(if presence.online { "new user" } else { "user left" }, &*presence.username)
+            said(if presence.online { "new user" } else { "user left" }, &*presence.username)
         }
         _ => None,
     }

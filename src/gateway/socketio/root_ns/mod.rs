@@ -16,20 +16,15 @@ use std::{
 };
 
 use serde::Serialize;
-use socketioxide::{
-    ParserError, SocketIo,
-    extract::TryData,
-    handler::ConnectHandler,
-    socket::{DisconnectReason, Socket as Raw},
-};
+use socketioxide::{ParserError, extract::TryData, handler::ConnectHandler, socket::DisconnectReason};
 
 use self::{
     joined::{Kept, Visit},
     outlet::RootOutlet,
 };
 use super::{
-    Gateway,
-    connect::{self, Departs, Handle, Shown},
+    Gateway, Socket as Raw, SocketIo,
+    connect::{self, Departs, Handle, Open, Shown},
     request::Handshake,
     way::Way,
 };
@@ -148,7 +143,7 @@ impl fmt::Display for NotAuthorized {
 pub fn mount(io: &SocketIo, gateway: Gateway) {
     let kept = Kept::new(gateway.chat.counts().last_joined.clone());
     let enter = async move |Handle(socket), TryData(payload)| enter(gateway, kept, socket, payload).await;
-    io.ns(PATH, connect::open::<Root>.with(enter));
+    io.ns(PATH, Open::<Root>::new().with(enter));
 }
 
 async fn enter(
@@ -190,7 +185,7 @@ async fn admit(
     if on.rooms && visit.is_news {
         restore(gateway, &kept, &caller, &visit).await?;
     }
-    let way = Way::new(gateway, socket, &handshake, PATH);
+    let way = Way::new(gateway, socket, &handshake, PATH)?;
     let outlet = Box::new(RootOutlet::new(way, spoken.clone(), visit.joined()));
     // The front ends load what was said by themselves, and leave sockets open.
     let options = ConnectOptions { gives_way: true, ..ConnectOptions::live_only() };

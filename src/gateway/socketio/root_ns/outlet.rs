@@ -3,30 +3,23 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
-use super::{Spoken, joined::Joined, lobby, rooms};
+use super::{PATH, Spoken, joined::Joined, lobby, rooms};
 use crate::{
     chat::{
         connection::{Connection, Lagging, Outlet},
         event::Envelope,
     },
-    gateway::socketio::way::Way,
+    gateway::socketio::{encoded::Encoded, way::Way},
 };
 
-/// An event's name and payload.
-pub struct Said {
-    pub name: &'static str,
-    pub payload: Box<RawValue>,
-}
-
-impl Said {
-    pub fn new(name: &'static str, payload: &(impl Serialize + ?Sized)) -> Option<Self> {
-        to_raw_value(payload)
-            .inspect_err(|err| tracing::error!(error = %err, event = name, "could not render an event"))
-            .ok()
-            .map(|payload| Self { name, payload })
-    }
+/// An event of this namespace.
+pub fn said(name: &'static str, payload: &(impl Serialize + ?Sized)) -> Option<Encoded> {
+    to_raw_value(payload)
+        .inspect_err(|err| tracing::error!(error = %err, event = name, "could not render an event"))
+        .ok()
+        .map(|payload| Encoded::event(PATH, name, &payload))
 }
 
 /// See the module.
@@ -52,12 +45,12 @@ impl Outlet for RootOutlet {
         if self.spoken.hears_rooms()
             && let Some(said) = rooms::render(envelope, is_own, &self.joined)
         {
-            self.way.emit(said.name, &*said.payload)?;
+            self.way.emit(said)?;
         }
         if self.spoken.hears_lobby()
             && let Some(said) = lobby::render(envelope, is_own)
         {
-            self.way.emit(said.name, &*said.payload)?;
+            self.way.emit(said)?;
         }
         Ok(())
     }

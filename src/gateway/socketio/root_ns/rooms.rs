@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     answer, fail,
     joined::{Joined, Visit},
-    outlet::Said,
+    outlet::said,
 };
 use crate::{
     chat::{
@@ -23,6 +23,7 @@ use crate::{
     error::{Error, Noun, Result},
     gateway::{
         events::{Ack, Request, Socket},
+        socketio::encoded::Encoded,
         wire::Time,
     },
 };
@@ -214,7 +215,7 @@ fn draft(request: &Request<'_>, limit: usize) -> Result<(Place, Draft)> {
 
 /// What the app hears of an event, on a socket that has joined these rooms. That a room was made its
 /// maker hears in the answer.
-pub fn render<'a>(envelope: &'a Envelope, is_own: bool, joined: &Joined) -> Option<&'a Said> {
+pub fn render<'a>(envelope: &'a Envelope, is_own: bool, joined: &Joined) -> Option<&'a Encoded> {
     let hears = match &envelope.event {
         Event::Message(message) => joined.has(message.row.room_id),
         Event::RoomsChanged { change: Change::Created, .. } => !is_own,
@@ -223,16 +224,16 @@ pub fn render<'a>(envelope: &'a Envelope, is_own: bool, joined: &Joined) -> Opti
     if !hears {
         return None;
     }
-    envelope.rendered(Form::Rooms, said)?.as_ref()
+    envelope.rendered(Form::Rooms, encode)?.as_ref()
 }
 
-fn said(event: &Event) -> Option<Said> {
+fn encode(event: &Event) -> Option<Encoded> {
     match event {
         Event::Message(message) if matches!(message.receiver, Receiver::Group(_)) => {
-            Said::new("updateRoomClients", &SaidView::of(message))
+            said("updateRoomClients", &SaidView::of(message))
         }
         Event::RoomsChanged { group, change: Change::Created } => {
-            Said::new("updateRoomsDropdowns", &RoomView::of(group))
+            said("updateRoomsDropdowns", &RoomView::of(group))
         }
         _ => None,
     }

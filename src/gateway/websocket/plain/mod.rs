@@ -24,7 +24,7 @@ use crate::{
             refusal::Rejection,
             wrong_method,
         },
-        native::{Native, Wishes, acknowledges},
+        native::{Acknowledgement, Native, Wishes},
     },
 };
 
@@ -107,10 +107,10 @@ impl Listener for Ear {
                 self.take(Ok(event), write);
             }
             Ok(Said::Reply { id, data }) => {
-                let place = id.and_then(|id| self.unanswered.answered(id));
-                if let Some((room, seq)) = place.filter(|_| acknowledges(data)) {
+                let message = id.and_then(|id| self.unanswered.answered(id));
+                if let Some(message) = message.filter(|_| Acknowledgement::of(data).says_arrived()) {
                     let socket = &self.inbox.socket;
-                    socket.chat.acknowledge(&socket.connection, room, seq);
+                    socket.chat.acknowledge(&socket.connection, &[message]);
                 }
             }
             // It takes its turn among the events, and of their budget.

@@ -6,16 +6,17 @@ use entity::{RoomId, Seq};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::counts::{Count, Counted};
-
-/// A client that has acknowledged nothing for so long is not waited for: it may never do so.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::{
+    counts::{Count, Counted},
+    gateway::native::Pressure,
+};
 
 /// See the module. It remembers at most `most`; while there are that many, events come without an id, so
 /// their receipt does not move by itself. One that is not acknowledged in time is forgotten.
 #[derive(Debug)]
 pub struct Unanswered {
     most: usize,
+    pressure: Pressure,
     timeout: Duration,
     count: Count,
     state: Mutex<State>,
@@ -26,8 +27,6 @@ struct State {
     last: u64,
     /// By id, and so by age.
     waiting: BTreeMap<u64, Waiting>,
-    /// When the last one came, or where none has, when the first was asked for.
-    kept_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -41,7 +40,7 @@ struct Waiting {
 impl Unanswered {
     /// `count` is of all that are waited for anywhere.
     pub fn new(most: usize, timeout: Duration, count: Count) -> Self {
-        Self { most, timeout, count, state: Mutex::default() }
+        Self { most, pressure: Pressure::new(most), timeout, count, state: Mutex::default() }
     }
 
     /// The id under which a message is to be acknowledged; none where too many are waited for.
@@ -55,7 +54,7 @@ impl Unanswered {
             return None;
         }
         if state.waiting.is_empty() {
-            state.kept_at = Some(now);
+            self.pressure.moved();
         }
         state.last += 1;
         let id = state.last;
@@ -70,16 +69,13 @@ impl Unanswered {
         let now = Instant::now();
         let mut state = self.state.lock();
         let waiting = state.waiting.remove(&id)?;
-        state.kept_at = Some(now);
+        self.pressure.moved();
         (waiting.until > now).then_some((waiting.room, waiting.seq))
     }
 
-    /// See [`crate::chat::connection::Outlet::is_pressed`]. The other half is for missed messages on their
-    /// way.
+    /// See [`crate::chat::connection::Outlet::is_pressed`].
     pub fn is_pressed(&self) -> bool {
-        let state = self.state.lock();
-        state.waiting.len() >= self.most - self.most / 2
-            && state.kept_at.is_some_and(|at| at.elapsed() < PATIENCE)
+        self.pressure.is_felt(self.state.lock().waiting.len())
     }
 }
 

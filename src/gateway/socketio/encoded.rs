@@ -1,0 +1,81 @@
+//! Events that are encoded once for all sockets that get them. The library would encode an event anew for
+//! each socket that it is emitted to; only an adapter, the library's own place for who is where, may hand a
+//! socket a packet that is made already. So this is one, and otherwise does what the library's local one does.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use socketioxide::adapter::Emitter;
+use socketioxide_core::{
+    Sid, Value,
+    adapter::{BroadcastOptions, CoreAdapter, CoreLocalAdapter, DefinedAdapter, SocketEmitter},
+    packet::Packet,
+};
+
+use crate::chat::connection::Lagging;
+
+/// An event as a packet of one namespace. Cheap to clone.
+#[derive(Clone)]
+pub struct Encoded(Packet);
+
+impl Encoded {
+    /// `name` is one of ours: nothing in it has to be escaped.
+    pub fn event(namespace: &'static str, name: &'static str, payload: &RawValue) -> Self {
+        let arguments = format!("[\"{name}\",{}]", payload.get());
+        Self(Packet::event(namespace, Value::Str(arguments.into(), None)))
+    }
+}
+
+/// The sockets of one namespace, as the library keeps them.
+#[derive(Clone)]
+pub struct Sockets(Arc<CoreLocalAdapter<Emitter>>);
+
+impl Sockets {
+    /// Writes a packet to one socket; to one that has left the namespace, nothing.
+    pub fn emit(&self, sid: Sid, event: &Encoded) -> Result<(), Lagging> {
+        self.0.broadcast(event.0.clone(), BroadcastOptions::new(sid)).map_err(|_| Lagging)
+    }
+}
+
+/// The sockets of each namespace, from when it is mounted. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct Namespaces(Arc<Mutex<Vec<Sockets>>>);
+
+impl Namespaces {
+    pub fn sockets(&self, namespace: &str) -> Option<Sockets> {
+        self.0.lock().iter().find(|sockets| &**sockets.0.path() == namespace).cloned()
+    }
+}
+
+impl CoreAdapter<Emitter> for Sockets {
+    type Error = Infallible;
+    type State = Namespaces;
+    type AckStream = <Emitter as SocketEmitter>::AckStream;
+    type InitRes = ();
+
+    fn new(namespaces: &Namespaces, local: CoreLocalAdapter<Emitter>) -> Self {
+        let sockets = Self(Arc::new(local));
+        namespaces.0.lock().push(sockets.clone());
+        sockets
+    }
+
+    fn init(self: Arc<Self>, on_success: impl FnOnce() + Send + 'static) {
+        on_success();
+    }
+
+    async fn broadcast_with_ack(
+        &self,
+        packet: Packet,
+        opts: BroadcastOptions,
+        timeout: Option<Duration>,
+    ) -> Result<Self::AckStream, Infallible> {
+        Ok(self.0.broadcast_with_ack(packet, opts, timeout).0)
+    }
+
+    fn get_local(&self) -> &CoreLocalAdapter<Emitter> {
+        &self.0
+    }
+}
+
+impl DefinedAdapter for Sockets {}
