@@ -38,6 +38,7 @@ mod receipts;
 mod rooms;
 mod roster;
 mod rosters;
+mod rows;
 mod users;
 mod watermark;
 mod writer;
