@@ -157,19 +157,20 @@ impl Roster {
     }
 
     /// Sends a page of what a listener has missed, and lets it go live where that was all.
-    pub(in crate::chat) fn catch_up(&self, id: ConnectionId, page: &[Arc<Message>]) -> Standing {
+    pub(in crate::chat) fn catch_up(&self, id: ConnectionId, page: &[Arc<Envelope>]) -> Standing {
         let (standing, released, lagging) = {
             let mut state = self.state.lock();
             let published = state.published;
             let Some(listener) = state.listeners.get_mut(&id) else { return Standing::Gone };
             let mut lags = false;
-            for message in page {
-                if message.row.seq == listener.sent.next() {
-                    if listener.connection.emit(&Envelope::new(Event::Message(message.clone()))).is_err() {
+            for envelope in page {
+                let seq = listener.sent.next();
+                if envelope.message().is_some_and(|message| message.row.seq == seq) {
+                    if listener.connection.emit(envelope).is_err() {
                         lags = true;
                         break;
                     }
-                    listener.sent = message.row.seq;
+                    listener.sent = seq;
                 }
             }
             let sent = listener.sent;
