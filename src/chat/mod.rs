@@ -5,7 +5,8 @@
 //! - `users`: register, find, list, change, delete; `newcomers`: accounts of people whom an issuer vouches for
 //! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
 //!   `rooms` opens direct rooms and the lobby
-//! - `messages`: send, history; `catch_up` sends a connection what it has missed, `missed` keeps that for the next one
+//! - `messages`: send, history
+//! - `catch_up`: sends a connection what it has missed; `missed` keeps that for the next one
 //! - `receipts`: delivered and read, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
 //! - `joined`: which rooms a socket had joined, for wires where it hears only those
