@@ -95,7 +95,14 @@ impl Db {
             // that believes to be in one: what it "commits" then would be lost. Open another instead.
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_with(
-                both.clone().create_if_missing(true).read_only(false).journal_mode(SqliteJournalMode::Wal),
+                both.clone()
+                    .create_if_missing(true)
+                    .read_only(false)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // Where a statement of several rows notes what it has changed, to be taken back if one
+                    // of them fails: in memory instead of a temporary file. Nothing of it has to survive,
+                    // the log that commits go to is another.
+                    .pragma("temp_store", "MEMORY"),
             )
             .await
             .map_err(failed)?;
@@ -338,6 +345,21 @@ mod tests {
         }
         let written = db.reader().execute_unprepared("CREATE TABLE t (a INTEGER)").await;
         assert!(written.unwrap_err().to_string().contains("readonly"));
+    }
+
+    /// Lost without a word where `.cargo/config.toml` is not found, or its flags are not passed on.
+    #[tokio::test]
+    async fn sqlite_is_compiled_as_the_configuration_of_cargo_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::connect(&in_folder(&folder)).await.unwrap();
+        let asked = "SELECT compile_options AS value FROM pragma_compile_options";
+        let asked = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, asked);
+        let rows = db.reader().query_all_raw(asked).await.unwrap();
+        let options: Vec<String> = rows.iter().map(|row| row.try_get("", "value").unwrap()).collect();
+        for wanted in ["ENABLE_QPSG", "DEFAULT_MEMSTATUS=0"] {
+            assert!(options.iter().any(|option| option == wanted), "{wanted}: {options:?}");
+        }
+        assert!(!options.iter().any(|option| option == "ENABLE_MEMORY_MANAGEMENT"), "{options:?}");
     }
 
     #[tokio::test]

@@ -34,6 +34,29 @@ async fn what_came_while_away_is_sent_on_connect() {
     again.sees_no_message().await;
 }
 
+/// What the first one was sent serves those who follow, but for what has changed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_later_is_told_how_things_stand_then() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await;
+    ada.posts_many_to("bob", 1..=3).await;
+    let deaf = bob.connecting().without_acknowledging().open().await;
+    assert_eq!(deaf.sees_message("3").await["deliveredToAll"], false);
+    let device = bob.connect().await;
+    let last = device.sees_message("3").await;
+    assert_eq!(last["deliveredToAll"], false);
+    ada.sees_delivered(&last).await;
+    let room = room_of(&device).await;
+    let from_the_start = json!({ "since": { room.as_str().unwrap(): 0 } });
+    let late = bob.connect_with(from_the_start).await;
+    assert_eq!(late.sees_message("3").await["deliveredToAll"], true);
+    // What comes afterwards joins what was kept.
+    ada.posts_to("bob", "4").await;
+    let later = bob.connect_with(json!({ "since": { room.as_str().unwrap(): 1 } })).await;
+    assert_eq!(later.sees_seqs(&room, 3).await, [2, 3, 4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_acknowledged_is_sent_again() {
     let server = Server::start().await;

@@ -11,12 +11,12 @@ use entity::Seq;
 use super::{
     Core,
     connection::Connection,
-    nouns::Message,
+    event::Envelope,
     roster::{Roster, Standing},
 };
 
 /// Most messages of one room sent without a pause (protocol.md part 3).
-const PAGE: u64 = 500;
+const PAGE: usize = 500;
 /// How long a page waits for a client that does not acknowledge.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -49,9 +49,9 @@ impl Core {
 async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster>) {
     let mut next = still_behind(connection, roster);
     while let Some(after) = next {
-        let limit = PAGE.min(core.settings.under_way as u64);
+        let limit = PAGE.min(core.settings.under_way);
         let page = read_page(core, roster, after, limit).await;
-        let Some(last) = page.last().map(|message| message.row.seq) else {
+        let Some(last) = page.last().and_then(|envelope| Some(envelope.message()?.row.seq)) else {
             // Published and yet not there: never to be skipped in silence.
             tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
             connection.cut("its missed messages could not be read");
@@ -70,7 +70,7 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
             // Deliveries of its own messages may have waited for it to see these.
             core.receipts.touch(roster);
         }
-        if page.len() as u64 == limit && standing != Standing::Live {
+        if page.len() == limit && standing != Standing::Live {
             acknowledged(connection, roster, last).await;
             next = still_behind(connection, roster);
         } else {
@@ -84,10 +84,10 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
 }
 
 /// Reads a page, however long the database takes to come back: the connection's end ends this too.
-async fn read_page(core: &Core, roster: &Roster, after: Seq, limit: u64) -> Vec<Arc<Message>> {
+async fn read_page(core: &Core, roster: &Roster, after: Seq, limit: usize) -> Vec<Arc<Envelope>> {
     let mut pause = Duration::from_millis(500);
     loop {
-        match core.page_after(roster, after, limit).await {
+        match core.missed(roster, after, limit).await {
             Ok(page) => return page,
             Err(err) => {
                 tracing::warn!(error = ?err, room.id = %roster.id, "could not read what a connection missed");

@@ -109,6 +109,14 @@ impl Envelope {
         Self { event, origin, rendered: Default::default() }
     }
 
+    /// The message that it is about, where it is a room's message.
+    pub fn message(&self) -> Option<&Arc<Message>> {
+        match &self.event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
     pub fn is_from(&self, connection: ConnectionId) -> bool {
         self.origin.as_ref().is_some_and(|origin| origin.connection == connection)
     }

@@ -24,6 +24,7 @@ use super::{
     nouns::{Conversation, ConversationKind, HistoryPage, Message, Person},
     roster::{Reply, Roster, message_noun},
     rosters::{LISTED, people},
+    rows,
     text::{Body, ClientMessageId, is_storable},
     writer,
 };
@@ -105,11 +106,12 @@ impl Chat {
                 if let Some(before) = before {
                     select = select.filter(message::COLUMN.seq.lt(before));
                 }
-                select.all(core.db.reader()).await?
+                rows::read(core.db.reader(), roster.id, select).await?
             }
             (None, before) => {
                 let before = before.unwrap_or(Seq(i64::MAX));
-                message::before(roster.id, before, limit + 1).all(core.db.reader()).await?
+                let select = message::before(roster.id, before, limit + 1);
+                rows::read(core.db.reader(), roster.id, select).await?
             }
         };
         let has_more = rows.len() as u64 > limit;
@@ -291,7 +293,8 @@ impl Core {
         after: Seq,
         limit: u64,
     ) -> Result<Vec<Arc<Message>>> {
-        let rows = message::after(roster.id, after, limit).all(self.db.reader()).await?;
+        let select = message::after(roster.id, after, limit);
+        let rows = rows::read(self.db.reader(), roster.id, select).await?;
         self.nouns(roster, rows).await
     }
 

@@ -6,6 +6,7 @@
 //! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
 //!   `rooms` opens direct rooms and the lobby
 //! - `messages`: send, history
+//! - `catch_up`: sends a connection what it has missed; `missed` keeps that for the next one
 //! - `receipts`: delivered and read, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
 //! - `joined`: which rooms a socket had joined, for wires where it hears only those
@@ -31,6 +32,7 @@ mod joined;
 mod members;
 mod membership;
 mod messages;
+mod missed;
 mod newcomers;
 mod presence;
 mod readiness;
@@ -38,6 +40,7 @@ mod receipts;
 mod rooms;
 mod roster;
 mod rosters;
+mod rows;
 mod users;
 mod watermark;
 mod writer;
@@ -105,6 +108,7 @@ struct Core {
     writer: writer::Writer,
     /// The tasks behind the writer.
     writers: TaskTracker,
+    missed: missed::Missed,
     receipts: receipts::Receipts,
     expiry: expiry::Expiry,
     /// The one room that everyone is in.
@@ -145,6 +149,7 @@ impl Chat {
         let (writer, shards) = writer::Writer::new(shards, settings.writer_queue, settings.writer_batch);
         let core = Arc::new(Core {
             hub: hub::Hub::new(clock.clone(), settings.connections_per_user),
+            missed: missed::Missed::new(),
             receipts: receipts::Receipts::new(),
             expiry: expiry::Expiry::new(),
             db,
@@ -163,6 +168,7 @@ impl Chat {
         for shard in shards {
             core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), shard)));
         }
+        core.shutdown.spawn(missed::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
         core.shutdown.spawn(expiry::run(core.clone()));
         Ok(Self { core })

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, member, message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
@@ -31,9 +31,38 @@ impl fmt::Display for Time {
     }
 }
 
+impl Time {
+    /// The digits of a year that has four, which is all that clocks show: every message has one, and the
+    /// library's way of writing it took longer than the rest of the message.
+    fn digits(self) -> Option<[u8; 24]> {
+        let (date, time) = (self.0.date_naive(), self.0.time());
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |end: usize, places: usize, mut number: u32| {
+            for place in text[end - places..end].iter_mut().rev() {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+            number == 0
+        };
+        let fits = put(4, 4, u32::try_from(date.year()).ok()?)
+            && put(7, 2, date.month())
+            && put(10, 2, date.day())
+            && put(13, 2, time.hour())
+            && put(16, 2, time.minute())
+            && put(19, 2, time.second())
+            // A leap second has a thousand more of them.
+            && put(23, 3, time.nanosecond() / 1_000_000);
+        fits.then_some(text)
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let digits = self.digits();
+        match digits.as_ref().map(|digits| str::from_utf8(digits)) {
+            Some(Ok(digits)) => serializer.serialize_str(digits),
+            _ => serializer.collect_str(self),
+        }
     }
 }
 
@@ -149,7 +178,8 @@ pub struct MessageView<'a> {
     /// A username.
     sender: &'a str,
     /// The username for a direct room, the groupId for a group, the roomId for the lobby.
-    receiver: Cow<'a, str>,
+    #[schema(value_type = String)]
+    receiver: Addressee<'a>,
     /// Whether `receiver` is a room's id rather than a username.
     group: bool,
     /// A string for `text` and `system`, any JSON for `encrypted`.
@@ -174,6 +204,14 @@ pub struct MessageView<'a> {
     deleted_at: Option<Time>,
 }
 
+/// Whom a message is addressed to, without a copy of the name.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+enum Addressee<'a> {
+    User(&'a str),
+    Room(RoomId),
+}
+
 /// The schema of [`MessageView::kind`]; the names themselves are [`kind`]'s.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -188,8 +226,8 @@ impl<'a> MessageView<'a> {
     pub fn of(message: &'a Message) -> Self {
         let row = &message.row;
         let (receiver, group) = match &message.receiver {
-            Receiver::User(username) => (Cow::Borrowed(&**username), false),
-            Receiver::Group(room) | Receiver::Lobby(room) => (Cow::Owned(room.to_string()), true),
+            Receiver::User(username) => (Addressee::User(username), false),
+            Receiver::Group(room) | Receiver::Lobby(room) => (Addressee::Room(*room), true),
         };
         Self {
             message_id: row.id,
@@ -653,6 +691,18 @@ mod tests {
             delivered_to_all: false,
             read_by_all: false,
         }
+    }
+
+    #[test]
+    fn a_time_has_three_decimals_and_a_z_in_any_year() {
+        let rfc3339 = |time: Time| time.0.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let second = |year| Utc.with_ymd_and_hms(year, 12, 31, 23, 59, 59).unwrap();
+        for year in [-1, 0, 7, 1969, 2026, 9999, 10_000] {
+            let time = Time(second(year) + chrono::TimeDelta::microseconds(999_999));
+            assert_eq!(json(time), format!("\"{}\"", rfc3339(time)));
+        }
+        let leap = Time(second(2016).with_nanosecond(1_500_000_000).unwrap());
+        assert_eq!(json(leap), format!("\"{}\"", rfc3339(leap)));
     }
 
     const HI: &str = r#"{"messageId":"018f0000-0000-7000-8000-000000000003","roomId":"018f0000-0000-7000-8000-000000000002","seq":1,"sender":"ada","receiver":"bob","group":false,"content":"h\u0000i","kind":"text","timestamp":"2026-01-02T03:04:05.120Z","deliveredToAll":false,"readByAll":false}"#;

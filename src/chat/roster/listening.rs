@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entity::{Seq, UserId, room};
 
-use super::{Fresh, Held, Listener, Published, Reply, Roster, Standing, State, TAIL};
+use super::{Fresh, Held, Listener, Published, Reply, Roster, Standing, State, Tail};
 use crate::chat::{
     connection::{Connection, ConnectionId},
     event::{Envelope, Event},
@@ -138,8 +138,7 @@ impl Roster {
             return Vec::new();
         }
         state.published = seq;
-        state.tail.clear();
-        state.tail_after = seq;
+        state.tail = Tail::after(seq);
         let late = state.listeners.values_mut().filter(|listener| listener.live);
         late.map(|listener| {
             listener.live = false;
@@ -149,18 +148,18 @@ impl Roster {
     }
 
     /// Sends a page of what a listener has missed, and lets it go live where that was all.
-    pub(in crate::chat) fn catch_up(&self, id: ConnectionId, page: &[Arc<Message>]) -> Standing {
+    pub(in crate::chat) fn catch_up(&self, id: ConnectionId, page: &[Arc<Envelope>]) -> Standing {
         let (standing, released, lagging) = {
             let mut state = self.state.lock();
             let published = state.published;
             let Some(listener) = state.listeners.get_mut(&id) else { return Standing::Gone };
             let mut lags = !page.is_empty() && !listener.connection.hears();
-            for message in page {
-                if !lags && message.row.seq == listener.sent.next() {
-                    let envelope = Envelope::new(Event::Message(message.clone()));
-                    lags = listener.connection.emit(&envelope).is_err();
+            for envelope in page {
+                let seq = listener.sent.next();
+                if !lags && envelope.message().is_some_and(|message| message.row.seq == seq) {
+                    lags = listener.connection.emit(envelope).is_err();
                     if !lags {
-                        listener.sent = message.row.seq;
+                        listener.sent = seq;
                     }
                 }
             }
@@ -227,28 +226,14 @@ impl State {
         let seq = message.row.seq;
         if seq > self.published.next() {
             // One before it was stored and its commit's answer lost: the tail has a hole there.
-            self.tail.clear();
-            self.tail_after = Seq(seq.0 - 1);
+            self.tail = Tail::after(Seq(seq.0 - 1));
         }
         self.published = self.published.max(seq);
-        self.remember(message);
-    }
-
-    fn remember(&mut self, message: &Arc<Message>) {
-        // The lobby keeps no receipts, so nobody is ever told about its messages.
         if self.members.is_empty() {
-            self.tail_after = message.row.seq;
-            return;
-        }
-        self.tail.push_back(message.clone());
-        if self.tail.len() > TAIL {
-            self.drop_oldest();
-        }
-    }
-
-    pub(super) fn drop_oldest(&mut self) {
-        if let Some(oldest) = self.tail.pop_front() {
-            self.tail_after = oldest.row.seq;
+            // The lobby keeps no receipts, so nobody is ever told about its messages.
+            self.tail = Tail::after(seq);
+        } else {
+            self.tail.push(message.clone());
         }
     }
 

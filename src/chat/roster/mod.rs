@@ -7,30 +7,26 @@
 
 mod listening;
 mod receipts;
+mod tail;
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use entity::{RoomId, Seq, UserId, member::Role, message, room};
 use parking_lot::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::{
     connection::{Connection, ConnectionId},
-    event::Origin,
+    event::{Envelope, Event, Origin},
     nouns::{Message, Person, Receiver},
     watermark::{Acked, Floor, Floors, Marks},
 };
 use crate::error::Result;
 
-use self::listening::let_go;
+use self::{listening::let_go, tail::Tail};
 
 /// Answers whoever sent a message; runs in the task that published it, right behind its delivery.
 pub type Reply = Box<dyn FnOnce(Result<Arc<Message>>) + Send + Sync>;
-
-/// Messages kept until their senders were told of the delivery. Further back the database is asked.
-const TAIL: usize = 256;
 
 /// See the module.
 pub struct Roster {
@@ -38,6 +34,8 @@ pub struct Roster {
     pub kind: room::Kind,
     /// A direct room's two users; the same one twice in the room with oneself.
     pub pair: Option<[Peer; 2]>,
+    /// Held by whoever reads what listeners have missed: the others find it read.
+    pub(super) reading: AsyncMutex<()>,
     state: Mutex<State>,
 }
 
@@ -56,9 +54,7 @@ struct State {
     published: Seq,
     members: HashMap<UserId, Entry>,
     listeners: HashMap<ConnectionId, Listener>,
-    tail: VecDeque<Arc<Message>>,
-    /// The tail holds every message after this one.
-    tail_after: Seq,
+    tail: Tail,
 }
 
 /// A member in memory. Receipts never move back.
@@ -152,14 +148,14 @@ impl Roster {
             id: room.id,
             kind: room.kind,
             pair,
+            reading: AsyncMutex::default(),
             state: Mutex::new(State {
                 version: room.roster_version,
                 deleted: room.deleted_at.is_some(),
                 published: room.last_seq,
                 members,
                 listeners: HashMap::new(),
-                tail: VecDeque::new(),
-                tail_after: room.last_seq,
+                tail: Tail::after(room.last_seq),
             }),
         }
     }
@@ -221,6 +217,34 @@ impl Roster {
 
     pub fn floors(&self) -> Floors {
         self.state.lock().floors()
+    }
+
+    /// Replaces messages about which something else is known by now than when they were read: how far they
+    /// have got, or what a member is called. Answers whether there were any.
+    pub(super) fn bring_up_to_date(&self, page: &mut [Arc<Envelope>]) -> bool {
+        let state = self.state.lock();
+        let floors = state.floors();
+        let mut changed = false;
+        for envelope in page {
+            let Some(message) = envelope.message() else { continue };
+            let (sender, seq) = (message.row.sender_id, message.row.seq);
+            let delivered_to_all = floors.delivered.of(sender) >= seq;
+            let read_by_all = floors.read.of(sender) >= seq;
+            let person = state.members.get(&sender).map_or(&message.sender, |entry| &entry.person);
+            if (delivered_to_all, read_by_all) != (message.delivered_to_all, message.read_by_all)
+                || *person != message.sender
+            {
+                let message = Message {
+                    delivered_to_all,
+                    read_by_all,
+                    sender: person.clone(),
+                    ..Message::clone(message)
+                };
+                *envelope = Arc::new(Envelope::new(Event::Message(Arc::new(message))));
+                changed = true;
+            }
+        }
+        changed
     }
 
     /// A user has come in; `version` is the room's after that.

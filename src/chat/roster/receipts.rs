@@ -140,19 +140,13 @@ impl Roster {
 
     /// The recent messages after `after`, where memory still has all of them.
     pub(in crate::chat) fn recent(&self, after: Seq) -> Option<Vec<Arc<Message>>> {
-        let state = self.state.lock();
-        if after < state.tail_after {
-            return None;
-        }
-        Some(state.tail.iter().filter(|message| message.row.seq > after).cloned().collect())
+        self.state.lock().tail.since(after)
     }
 
     /// Forgets the recent messages that everyone has got.
     pub(in crate::chat) fn forget_delivered(&self) {
         let mut state = self.state.lock();
         let least = state.floors().delivered.least.map_or(Seq::ZERO, |(seq, _)| seq);
-        while state.tail.front().is_some_and(|message| message.row.seq <= least) {
-            state.drop_oldest();
-        }
+        state.tail.forget_up_to(least);
     }
 }

@@ -1,0 +1,219 @@
+//! What happens to every message that is read or written: read from the database, put into words, decoded.
+//!
+//! `cargo bench --bench messages`, with a part of a name to run only some. Without `--bench`, as `cargo test
+//! --benches` runs it, each is called once.
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, Utc};
+use divan::{Bencher, black_box};
+use entity::{MessageId, RoomId, Seq, SessionId, UserId, member, message, room, user};
+use parlor::{
+    app::App,
+    chat::{
+        Chat, Draft, HistoryQuery, Place,
+        caller::Caller,
+        connection::{ConnectOptions, Connection, Lagging, Outlet},
+        event::{Envelope, Event},
+        nouns::{HistoryPage, Message, Person, Receiver},
+        text::{Body, ClientMessageId},
+    },
+    clock::Clock,
+    config::Config,
+    gateway::{native::render, wire::HistoryView},
+};
+use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
+use tokio::{runtime::Runtime, sync::oneshot};
+
+/// Messages in the room that is read.
+const STORED: i64 = 2_000;
+const PAGE: usize = 50;
+/// Rooms that are written to at the same time.
+const ROOMS: usize = 64;
+
+fn main() {
+    divan::main();
+}
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_790_000_000_123).expect("a time")
+}
+
+fn row(room: RoomId, sender: UserId, seq: i64) -> message::Model {
+    message::Model {
+        room_id: room,
+        seq: Seq(seq),
+        id: MessageId::new(),
+        sender_id: sender,
+        kind: message::Kind::Text,
+        content: format!("\"{seq} is what was said, and the rest is about as long as what people write\""),
+        client_message_id: Some(MessageId::new().to_string()),
+        reply_to: None,
+        created_at: at(),
+        edited_at: None,
+        deleted_at: None,
+    }
+}
+
+fn noun(seq: i64) -> Message {
+    let room = RoomId::new();
+    Message {
+        row: row(room, UserId::new(), seq),
+        sender: Person::new("ada".into(), None),
+        receiver: Receiver::Group(room),
+        receiver_id: None,
+        delivered_to_all: false,
+        read_by_all: false,
+    }
+}
+
+#[divan::bench]
+fn render_a_message(bencher: Bencher<'_, '_>) {
+    let event = Event::Message(Arc::new(noun(1)));
+    bencher.bench(|| render(black_box(&event)).payload);
+}
+
+#[divan::bench]
+fn render_a_page(bencher: Bencher<'_, '_>) {
+    let page = HistoryPage { messages: (1..=PAGE as i64).map(noun).collect(), has_more: true };
+    bencher.bench(|| serde_json::to_string(&HistoryView::of(black_box(&page))));
+}
+
+/// A server on a SQLite file with a room that somebody listens to and in which much was said, and others.
+struct Stored {
+    chat: Chat,
+    caller: Caller,
+    room: RoomId,
+    others: Vec<RoomId>,
+    _connection: Arc<Connection>,
+    _app: App,
+    _folder: tempfile::TempDir,
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl Outlet for Deaf {
+    fn gateway(&self) -> &'static str {
+        "bench"
+    }
+    fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
+        Ok(())
+    }
+    fn end(&self) {}
+    fn cut(&self) {}
+}
+
+static STORE: LazyLock<Stored> = LazyLock::new(|| RUNTIME.block_on(store()).expect("a stored room"));
+
+async fn store() -> anyhow::Result<Stored> {
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::development();
+    config.database.url = format!("sqlite://{}/parlor.db", folder.path().display()).into();
+    let app = App::build(&config, Clock::real()).await?;
+    let user = UserId::new();
+    let person = user::Model {
+        id: user,
+        username: "ada".into(),
+        username_key: "ada".into(),
+        password_hash: None,
+        first_name: None,
+        last_name: None,
+        email: None,
+        phone: None,
+        profile: None,
+        is_admin: false,
+        created_at: at(),
+        last_seen_at: None,
+        deleted_at: None,
+    };
+    person.clone().into_active_model().insert(app.db.writer()).await?;
+    let room = make_room(&app, user, STORED).await?;
+    let messages = (1..=STORED).map(|seq| row(room, user, seq).into_active_model());
+    message::Entity::insert_many(messages).exec_without_returning(app.db.writer()).await?;
+    let mut others = Vec::with_capacity(ROOMS);
+    for _ in 0..ROOMS {
+        others.push(make_room(&app, user, 0).await?);
+    }
+
+    let chat = app.chat.clone();
+    let address = std::net::Ipv4Addr::LOCALHOST.into();
+    let caller = Caller::signed_in(person, SessionId::new(), DateTime::<Utc>::MAX_UTC, address);
+    let connection = chat.connect(caller.clone(), Box::new(Deaf), ConnectOptions::live_only()).await?;
+    Ok(Stored { chat, caller, room, others, _connection: connection, _app: app, _folder: folder })
+}
+
+async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId> {
+    let room = RoomId::new();
+    let group = room::Model {
+        id: room,
+        kind: room::Kind::Group,
+        name: Some(room.to_string()),
+        name_key: Some(room.to_string()),
+        password_hash: None,
+        owner_id: Some(user),
+        pair_low: None,
+        pair_high: None,
+        last_seq: Seq(last),
+        roster_version: 0,
+        created_at: at(),
+        active_at: at(),
+        deleted_at: None,
+    };
+    group.into_active_model().insert(app.db.writer()).await?;
+    let membership = member::Model {
+        room_id: room,
+        user_id: user,
+        role: member::Role::Owner,
+        joined_at: at(),
+        delivered_seq: Seq(last),
+        read_seq: Seq(last),
+        told_seq: Seq(last),
+        listening: false,
+    };
+    membership.into_active_model().insert(app.db.writer()).await?;
+    Ok(room)
+}
+
+/// A message in each of some rooms at once, until the last is stored.
+#[divan::bench(args = [1, 11, ROOMS])]
+fn store_messages(bencher: Bencher<'_, '_>, rooms: usize) {
+    let stored = &*STORE;
+    let body =
+        Body::parse(message::Kind::Text, "\"about as long as what people write\"", 1_000).expect("a text");
+    bencher.bench_local(|| {
+        RUNTIME.block_on(async {
+            let mut answers = Vec::with_capacity(rooms);
+            for room in stored.others.iter().take(rooms) {
+                let draft = Draft {
+                    body: body.clone(),
+                    client_message_id: ClientMessageId::parse(&MessageId::new().to_string()).ok(),
+                    reply_to: None,
+                    written: None,
+                };
+                let (answer, answered) = oneshot::channel();
+                let reply =
+                    Box::new(move |stored: parlor::error::Result<_>| drop(answer.send(stored.is_ok())));
+                stored.chat.send(&stored.caller, None, Place::Room(*room), draft, reply).await;
+                answers.push(answered);
+            }
+            for answered in answers {
+                assert_eq!(answered.await, Ok(true));
+            }
+        });
+    });
+}
+
+/// Cycles through the room as somebody who scrolls back does.
+#[divan::bench]
+fn read_a_page(bencher: Bencher<'_, '_>) {
+    let stored = &*STORE;
+    let mut before = STORED + 1;
+    bencher.bench_local(|| {
+        before = if before <= PAGE as i64 { STORED + 1 } else { before - PAGE as i64 };
+        let query = HistoryQuery { before: Some(Seq(before)), after: None, limit: Some(PAGE as u64) };
+        RUNTIME.block_on(stored.chat.history(&stored.caller, Place::Room(stored.room), query))
+    });
+}

@@ -1,0 +1,54 @@
+//! The newest messages of a room, kept until their senders were told of the delivery. Further back the
+//! database is asked.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use entity::Seq;
+
+use crate::chat::nouns::Message;
+
+/// Most messages that are kept.
+const MESSAGES: usize = 256;
+/// Most bytes of their contents: few of the largest, and all of what people usually write.
+const BYTES: usize = 128 * 1024;
+
+/// See the module. It holds every message after [`Tail::after`].
+pub struct Tail {
+    after: Seq,
+    messages: VecDeque<Arc<Message>>,
+    bytes: usize,
+}
+
+impl Tail {
+    pub fn after(seq: Seq) -> Self {
+        Self { after: seq, messages: VecDeque::new(), bytes: 0 }
+    }
+
+    /// The message after the newest.
+    pub fn push(&mut self, message: Arc<Message>) {
+        self.bytes += message.row.content.len();
+        self.messages.push_back(message);
+        while self.messages.len() > MESSAGES || self.bytes > BYTES {
+            self.drop_oldest();
+        }
+    }
+
+    /// Everything after `seq`, where that is still here.
+    pub fn since(&self, seq: Seq) -> Option<Vec<Arc<Message>>> {
+        let is_here = seq >= self.after;
+        is_here.then(|| self.messages.iter().filter(|message| message.row.seq > seq).cloned().collect())
+    }
+
+    pub fn forget_up_to(&mut self, seq: Seq) {
+        while self.messages.front().is_some_and(|message| message.row.seq <= seq) {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some(oldest) = self.messages.pop_front() {
+            self.after = oldest.row.seq;
+            self.bytes -= oldest.row.content.len();
+        }
+    }
+}
