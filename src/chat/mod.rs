@@ -29,6 +29,7 @@ mod expiry;
 mod groups;
 mod hub;
 mod joined;
+mod listing;
 mod members;
 mod membership;
 mod messages;

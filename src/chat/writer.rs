@@ -12,16 +12,15 @@ use std::{
 
 use entity::{MessageId, RoomId, Seq, UserId, message, room};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult,
-    Iterable, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Alias, CaseStatement, Expr, Query},
+    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult,
+    QueryFilter, QuerySelect, Value,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Core,
     event::Origin,
+    listing::{self, Rest},
     nouns::Person,
     roster::{Fresh, Reply, Roster, message_noun},
     text::{Body, ClientMessageId},
@@ -335,21 +334,17 @@ async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
 /// Reads where each room stands, and keeps other nodes out of it until the commit.
 async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<HashMap<RoomId, RoomHead>> {
     let ids: BTreeSet<RoomId> = drafts.iter().map(|draft| draft.roster.id).collect();
-    let heads: Vec<RoomHead> = room::Entity::find()
-        .select_only()
-        .columns([
-            room::Column::Id,
-            room::Column::LastSeq,
-            room::Column::RosterVersion,
-            room::Column::DeletedAt,
-        ])
-        .filter(room::COLUMN.id.is_in(ids))
-        // One order for all, so that two nodes never wait for each other.
-        .order_by_asc(room::COLUMN.id)
-        .lock_exclusive()
-        .into_model()
-        .all(tx)
-        .await?;
+    let backend = tx.get_database_backend();
+    // In one order for all, so that two nodes never wait for each other. SQLite has locked everything.
+    let text = match backend {
+        DbBackend::Postgres => {
+            "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows) ORDER BY id FOR UPDATE"
+        }
+        _ => "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows)",
+    };
+    let ids: Vec<[Value; 1]> = ids.into_iter().map(|id| [id.0.into()]).collect();
+    let asked = listing::statement(backend, text, ids.into_iter(), Rest::Last);
+    let heads = RoomHead::find_by_statement(asked).all(tx).await?;
     Ok(heads.into_iter().map(|head| (head.id, head)).collect())
 }
 
@@ -360,34 +355,21 @@ async fn find_repeats(
     tx: &DatabaseTransaction,
     drafts: &[Draft],
 ) -> Result<HashMap<RepeatKey, message::Model>> {
-    let asked: Vec<_> = drafts
+    let asked: Vec<[Value; 3]> = drafts
         .iter()
         .filter_map(|draft| {
             let id = draft.client_message_id.as_ref()?;
-            Some((draft.roster.id.0, draft.sender.0, id.as_str().to_owned()))
+            Some([draft.roster.id.0.into(), draft.sender.0.into(), id.as_str().into()])
         })
         .collect();
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    // A join with the list of values, so that each is one look into the unique index. Both
-    // databases call the columns of such a list column1, column2, …
-    let list = Alias::new("asked");
-    let is = |column: message::Column, value: &'static str| {
-        Expr::col((message::Entity, column)).eq(Expr::col((list.clone(), Alias::new(value))))
-    };
-    let mut query = Query::select();
-    query
-        .columns(message::Column::iter().map(|column| (message::Entity, column)))
-        .from_values(asked, list.clone())
-        .inner_join(
-            message::Entity,
-            Condition::all()
-                .add(is(message::Column::RoomId, "column1"))
-                .add(is(message::Column::SenderId, "column2"))
-                .add(is(message::Column::ClientMessageId, "column3")),
-        );
-    let rows = message::Model::find_by_statement(tx.get_database_backend().build(&query)).all(tx).await?;
+    // A join with the list of values, so that each is one look into the unique index.
+    let text = "SELECT messages.* FROM (rows) AS asked INNER JOIN messages ON messages.room_id = asked.column1 \
+                AND messages.sender_id = asked.column2 AND messages.client_message_id = asked.column3";
+    let asked = listing::statement(tx.get_database_backend(), text, asked.into_iter(), Rest::Last);
+    let rows = message::Model::find_by_statement(asked).all(tx).await?;
     let keyed = rows.into_iter().filter_map(|row| {
         let id = row.client_message_id.clone()?;
         Some(((row.room_id, row.sender_id, id), row))
@@ -424,28 +406,31 @@ async fn is_member(tx: &DatabaseTransaction, draft: &Draft) -> Result<bool> {
 }
 
 async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
-    let rows: Vec<message::ActiveModel> = outcomes
-        .iter()
-        .filter_map(|outcome| match outcome {
-            Outcome::Stored(row) => Some(message::ActiveModel {
-                room_id: Set(row.room_id),
-                seq: Set(row.seq),
-                id: Set(row.id),
-                sender_id: Set(row.sender_id),
-                kind: Set(row.kind),
-                content: Set(row.content.clone()),
-                client_message_id: Set(row.client_message_id.clone()),
-                reply_to: Set(row.reply_to),
-                created_at: Set(row.created_at),
-                edited_at: Set(None),
-                deleted_at: Set(None),
-            }),
-            _ => None,
+    let stored = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Stored(row) => Some(row),
+        _ => None,
+    });
+    let rows: Vec<[Value; 9]> = stored
+        .map(|row| {
+            [
+                row.room_id.0.into(),
+                row.seq.0.into(),
+                row.id.0.into(),
+                row.sender_id.0.into(),
+                row.kind.to_value().into(),
+                row.content.as_str().into(),
+                row.client_message_id.clone().into(),
+                row.reply_to.map(|id| id.0).into(),
+                row.created_at.into(),
+            ]
         })
         .collect();
-    if !rows.is_empty() {
-        message::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
+    let text = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
+                created_at) SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL";
+    tx.execute_raw(listing::statement(tx.get_database_backend(), text, rows.into_iter(), Rest::Null)).await?;
     Ok(())
 }
 
@@ -457,15 +442,11 @@ async fn advance_rooms(
     if next.is_empty() {
         return Ok(());
     }
-    let seqs = next.iter().fold(CaseStatement::new(), |case, (room, seq)| {
-        case.case(Expr::col(room::Column::Id).eq(room.0), seq.0)
-    });
-    room::Entity::update_many()
-        .col_expr(room::Column::LastSeq, seqs.finally(Expr::col(room::Column::LastSeq)).into())
-        .col_expr(room::Column::ActiveAt, Expr::value(now))
-        .filter(room::COLUMN.id.is_in(next.keys().copied()))
-        .exec(tx)
-        .await?;
+    // A join once more: a `CASE` would compare every room with every other.
+    let text = "UPDATE rooms SET last_seq = moved.column2, active_at = moved.column3 FROM (rows) AS moved \
+                WHERE rooms.id = moved.column1";
+    let rows = next.iter().map(|(room, seq)| [room.0.into(), seq.0.into(), now.into()]);
+    tx.execute_raw(listing::statement(tx.get_database_backend(), text, rows, Rest::Last)).await?;
     Ok(())
 }
 
