@@ -2,15 +2,14 @@
 //! and its dispatcher is registered before the CONNECT packet is answered, so that no event is lost
 //! however early it comes.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, marker::PhantomData, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 use socketioxide::{
     TransportType,
     adapter::LocalAdapter,
-    extract::SocketRef,
-    handler::{DisconnectHandler, FromConnectParts, Value},
+    handler::{ConnectHandler, DisconnectHandler, FromConnectParts, Value},
     socket::{DisconnectReason, Socket},
 };
 
@@ -134,9 +133,26 @@ impl<D: Departs> DisconnectHandler<LocalAdapter, ()> for Leaving<D> {
     }
 }
 
-/// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled.
-pub async fn open<D: Dialect>(socket: SocketRef) {
-    if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
-        inbox.open();
+/// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled. Not as a
+/// task, as the library would run a function.
+pub struct Opens<D>(PhantomData<fn() -> D>);
+
+impl<D> Opens<D> {
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<D> Clone for Opens<D> {
+    fn clone(&self) -> Self {
+        Self::new()
+    }
+}
+
+impl<D: Dialect> ConnectHandler<LocalAdapter, ()> for Opens<D> {
+    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+        if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
+            inbox.open();
+        }
     }
 }

@@ -148,7 +148,7 @@ impl fmt::Display for NotAuthorized {
 pub fn mount(io: &SocketIo, gateway: Gateway) {
     let kept = Kept::new(gateway.chat.counts().last_joined.clone());
     let enter = async move |Handle(socket), TryData(payload)| enter(gateway, kept, socket, payload).await;
-    io.ns(PATH, connect::open::<Root>.with(enter));
+    io.ns(PATH, connect::Opens::<Root>::new().with(enter));
 }
 
 async fn enter(
