@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 use tokio::net::TcpListener;
 
 use crate::{
-    auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, Signers},
+    auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, PasswordCheck, Signers},
     chat::{self, Chat},
     clock::Clock,
     config::{self, Config, IssuerAlgorithm, Mode},
@@ -76,8 +76,8 @@ impl App {
         let auth = Auth::new(
             db.clone(),
             clock.clone(),
-            passwords,
-            failures,
+            &shutdown,
+            PasswordCheck { passwords, failures },
             Signers { keys: keys(config), issuers: issuers(config, &clock, &shutdown)? },
             AuthSettings { token_ttl: config.auth.token_ttl },
             auth::Core { watch: Arc::new(chat.clone()), newcomers: Arc::new(chat.clone()) },

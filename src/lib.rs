@@ -10,7 +10,7 @@
 //! - [`chat`]: the core: decides, orders, stores, and tells everyone
 //! - [`jobs`]: background work
 //! - [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`password`], [`shutdown`],
-//!   [`telemetry`]: what the others stand on, each knowing none of them
+//!   [`telemetry`], [`together`]: what the others stand on, each knowing none of them
 //!
 //! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `native`
 //! turns it into a draft; `chat::messages` asks the room's roster whether the sender is in it and
@@ -33,3 +33,4 @@ pub mod limits;
 pub mod password;
 pub mod shutdown;
 pub mod telemetry;
+pub mod together;

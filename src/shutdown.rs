@@ -1,14 +1,17 @@
 //! The end of the process, and the tasks that have to be waited for. Every task starts here; the
 //! order in which the parts go down is [`crate::app::App`]'s.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Cheap to clone; all clones speak of the same end.
+/// Cheap to clone and small to keep, as every connection does; all clones speak of the same end.
 #[derive(Clone, Debug, Default)]
-pub struct Shutdown {
+pub struct Shutdown(Arc<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
     begun: CancellationToken,
     settling: CancellationToken,
     closing: CancellationToken,
@@ -26,7 +29,7 @@ impl Shutdown {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.tasks.spawn(task)
+        self.0.tasks.spawn(task)
     }
 
     /// Starts a task that handles what a client asked for; it is let finish before anything is
@@ -35,58 +38,58 @@ impl Shutdown {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        self.commands.spawn(self.tasks.track_future(command))
+        self.0.commands.spawn(self.0.tasks.track_future(command))
     }
 
     /// Waits until no command runs; call it once none are started any more.
     pub async fn commands_finished(&self) {
-        self.commands.close();
-        self.commands.wait().await;
+        self.0.commands.close();
+        self.0.commands.wait().await;
     }
 
     /// From here on nothing more is queued: the writer empties its queues and stops.
     pub fn settle(&self) {
-        self.settling.cancel();
+        self.0.settling.cancel();
     }
 
     /// Waits for [`Shutdown::settle`].
     pub async fn settling(&self) {
-        self.settling.cancelled().await;
+        self.0.settling.cancelled().await;
     }
 
     /// Everything that was to be told has been queued: connections are closed, in a way that their
     /// clients come back.
     pub fn close(&self) {
-        self.closing.cancel();
+        self.0.closing.cancel();
     }
 
     /// Waits for [`Shutdown::close`].
     pub async fn closing(&self) {
-        self.closing.cancelled().await;
+        self.0.closing.cancelled().await;
     }
 
     /// From here on new commands are refused.
     pub fn begin(&self) {
-        self.begun.cancel();
+        self.0.begun.cancel();
     }
 
     pub fn has_begun(&self) -> bool {
-        self.begun.is_cancelled()
+        self.0.begun.is_cancelled()
     }
 
     /// Waits for [`Shutdown::begin`].
     pub async fn begun(&self) {
-        self.begun.cancelled().await;
+        self.0.begun.cancelled().await;
     }
 
     /// Waits until every task has ended; no new one is counted from here on.
     pub async fn finished(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// Tasks that have not ended.
     pub fn running(&self) -> usize {
-        self.tasks.len()
+        self.0.tasks.len()
     }
 }

@@ -1,16 +1,46 @@
 //! Sessions in the database: opened, prolonged, ended, and joined with their user. Telling connections
 //! that one ended is left to the caller.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use entity::{SessionId, UserId, session, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait,
-    UpdateMany, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
+    QuerySelect, RelationTrait, UpdateMany, sea_query::Expr,
 };
 
-use crate::{db::Db, error::Result};
+use crate::{chat::caller::Account, db::Db, error::Result, shutdown::Shutdown, together::Together};
+
+/// Those of the sessions that have not ended, of users who are not deleted.
+const LIVE: &str = "SELECT sessions.id, users.id, users.username, users.first_name, users.is_admin \
+    FROM sessions INNER JOIN users ON users.id = sessions.user_id \
+    WHERE sessions.revoked_at IS NULL AND users.deleted_at IS NULL AND sessions.id IN (ids)";
+
+/// Asks for the users of sessions that have not ended, as [`live`] does, for everyone who comes with a token
+/// at the same time.
+pub(super) type LiveUsers = Together<SessionId, Option<Account>>;
+
+pub(super) fn live_users(db: &Db, shutdown: &Shutdown) -> LiveUsers {
+    let db = db.clone();
+    Together::new(shutdown.clone(), move |sessions: Vec<SessionId>| {
+        let db = db.clone();
+        Box::pin(async move {
+            let asked = db.listing(LIVE, sessions.iter().map(|session| session.0));
+            let rows = db.reader().query_all_raw(asked).await?;
+            let live: HashMap<SessionId, Account> = rows.iter().map(live_user).collect::<Result<_, _>>()?;
+            // One session may be asked for twice.
+            Ok(sessions.iter().map(|session| live.get(session).cloned()).collect())
+        })
+    })
+}
+
+fn live_user(row: &QueryResult) -> Result<(SessionId, Account), DbErr> {
+    let session = row.try_get_by_index(0)?;
+    let (user, username) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+    let (first_name, is_admin) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+    Ok((session, Account::new(user, username, first_name, is_admin)))
+}
 
 /// A new session, with the user as it is now; none if the account is gone or its password is not the
 /// one it was.

@@ -47,7 +47,8 @@ impl House {
         let heard = Arc::new(Heard::default());
         let signers = Signers { keys, issuers: Issuers::default() };
         let core = Core { watch: heard.clone(), newcomers: Arc::new(Nobody) };
-        let auth = Auth::new(db.clone(), clock.clone(), passwords.clone(), failures, signers, settings, core);
+        let check = PasswordCheck { passwords: passwords.clone(), failures };
+        let auth = Auth::new(db.clone(), clock.clone(), &Shutdown::new(), check, signers, settings, core);
         Self { auth, db, clock, passwords, heard, _folder: folder }
     }
 

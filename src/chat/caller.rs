@@ -30,25 +30,36 @@ pub struct Caller {
     pub address: IpAddr,
 }
 
+/// What a caller is known by of the account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: UserId,
+    pub person: Person,
+    pub is_admin: bool,
+}
+
+impl Account {
+    pub fn new(id: UserId, username: String, first_name: Option<String>, is_admin: bool) -> Self {
+        Self { id, person: Person::new(username, first_name), is_admin }
+    }
+}
+
+impl From<user::Model> for Account {
+    fn from(user: user::Model) -> Self {
+        Self::new(user.id, user.username, user.first_name, user.is_admin)
+    }
+}
+
 impl Caller {
     /// A user who came in by this login, until its credential ends.
     pub fn signed_in(
-        user: user::Model,
+        account: impl Into<Account>,
         session: SessionId,
         expires_at: DateTime<Utc>,
         address: IpAddr,
     ) -> Self {
-        let Person { username, first_name } = Person::new(user.username, user.first_name);
-        Self {
-            user: user.id,
-            username,
-            first_name,
-            is_admin: user.is_admin,
-            session,
-            by_issuer: false,
-            expires_at,
-            address,
-        }
+        let Account { id, person: Person { username, first_name }, is_admin } = account.into();
+        Self { user: id, username, first_name, is_admin, session, by_issuer: false, expires_at, address }
     }
 
     pub fn person(&self) -> Person {

@@ -4,10 +4,10 @@
 //! before it is open, so nothing is missed in between; and it is opened once its client has been
 //! answered.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{collections::HashMap, sync::Arc};
 
-use entity::{RoomId, Seq, member, room};
-use sea_orm::{JoinType, QueryFilter, QuerySelect, RelationTrait};
+use entity::{RoomId, Seq, UserId};
+use sea_orm::ConnectionTrait;
 
 use super::{
     Chat, Core,
@@ -15,7 +15,36 @@ use super::{
     connection::{ConnectOptions, Connection, Outlet},
     roster::Roster,
 };
-use crate::error::{Error, Result, Why};
+use crate::{
+    db::Db,
+    error::{Error, Result, Why},
+    shutdown::Shutdown,
+    together::Together,
+};
+
+/// The rooms, deleted ones left out, that users are members of.
+const ROOMS_OF: &str = "SELECT members.user_id, members.room_id \
+    FROM members INNER JOIN rooms ON rooms.id = members.room_id \
+    WHERE rooms.deleted_at IS NULL AND members.user_id IN (ids)";
+
+/// Asks for the rooms of users, for everyone who connects at the same time.
+pub(super) type RoomsOf = Together<UserId, Vec<RoomId>>;
+
+pub(super) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
+    let db = db.clone();
+    Together::new(shutdown.clone(), move |users: Vec<UserId>| {
+        let db = db.clone();
+        Box::pin(async move {
+            let asked = db.listing(ROOMS_OF, users.iter().map(|user| user.0));
+            let mut rooms: HashMap<UserId, Vec<RoomId>> = HashMap::with_capacity(users.len());
+            for row in db.reader().query_all_raw(asked).await? {
+                rooms.entry(row.try_get_by_index(0)?).or_default().push(row.try_get_by_index(1)?);
+            }
+            // One user may connect twice at the same time.
+            Ok(users.iter().map(|user| rooms.get(user).cloned().unwrap_or_default()).collect())
+        })
+    })
+}
 
 impl Chat {
     /// Lets a connection in: it listens to all its user's rooms, and hears nothing until
@@ -55,7 +84,7 @@ impl Chat {
     /// The client was answered: from here on the connection hears events, what it missed first.
     pub fn open(&self, connection: &Arc<Connection>) {
         let core = &self.core;
-        connection.open.store(true, Ordering::SeqCst);
+        connection.open();
         if connection.is_ended() {
             // Its login ended while it came in.
             connection.end_late();
@@ -123,15 +152,8 @@ impl Core {
         options: &ConnectOptions,
     ) -> Result<()> {
         let user = connection.user();
-        let rooms: Vec<RoomId> = member::of_user(user)
-            .join(JoinType::InnerJoin, member::Relation::Room.def())
-            .filter(room::COLUMN.deleted_at.is_null())
-            .select_only()
-            .column(member::Column::RoomId)
-            .into_tuple()
-            .all(self.db.reader())
-            .await?;
-        let rosters = self.rosters.get_all(self.db.reader(), rooms).await?;
+        let rooms = self.rooms_of.ask(user).await?;
+        let rosters = self.rosters.get_all(rooms).await?;
         for roster in rosters {
             let since = since(options, &roster);
             if let Some(since) = since {
@@ -162,13 +184,13 @@ impl Core {
         if connection.is_over() {
             // It left while it came in, and may have missed this room on its way out.
             roster.unlisten(connection.id);
-        } else if connection.open.load(Ordering::SeqCst) {
+        } else if connection.is_open() {
             self.bring_up(connection, roster);
         }
     }
 
     /// Lets all connections of a user listen to a room that they have come into.
-    pub(super) fn attach_user(self: &Arc<Self>, user: entity::UserId, roster: &Arc<Roster>, start: Seq) {
+    pub(super) fn attach_user(self: &Arc<Self>, user: UserId, roster: &Arc<Roster>, start: Seq) {
         for connection in self.hub.of_user(user) {
             self.attach(&connection, roster, start);
         }

@@ -13,7 +13,6 @@ use std::{
 use entity::{RoomId, UserId};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     caller::Caller,
@@ -41,6 +40,23 @@ impl ConnectionId {
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A moment among those at which connections opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Opening(u64);
+
+static OPENINGS: AtomicU64 = AtomicU64::new(1);
+
+impl Opening {
+    /// Behind all connections that are open.
+    pub fn now() -> Self {
+        Self(OPENINGS.load(Ordering::SeqCst))
+    }
+
+    fn next() -> Self {
+        Self(OPENINGS.fetch_add(1, Ordering::SeqCst))
     }
 }
 
@@ -104,6 +120,7 @@ impl Default for ConnectOptions {
 /// See the module. Made by [`super::Chat::connect`], ended by [`super::Chat::disconnect`].
 pub struct Connection {
     pub id: ConnectionId,
+    user: UserId,
     clock: Clock,
     /// Changes when the token is refreshed; the user never does.
     caller: RwLock<Arc<Caller>>,
@@ -120,15 +137,16 @@ pub struct Connection {
     pub(super) under_way: Semaphore,
     /// Told whenever the client acknowledges something; a catch-up waits for it between pages.
     pub(super) acknowledged: Notify,
-    /// Set when it may be written to: after the gateway's own answer to the connect.
-    pub(super) open: AtomicBool,
-    /// Cancelled when it has ended, by whichever side.
-    over: CancellationToken,
+    /// When it was opened: it may be written to after the gateway's own answer to the connect. Zero before.
+    opened: AtomicU64,
+    /// It is gone, by whichever side.
+    over: AtomicBool,
+    /// Told when it is.
+    ending: Notify,
     /// Its login has ended: nothing more may be done with it.
     ended: AtomicBool,
     /// It has missed something and is on its way out: its client comes back.
     cut: AtomicBool,
-    closed: AtomicBool,
     _counted: Counted,
 }
 
@@ -143,6 +161,7 @@ impl Connection {
     ) -> Arc<Self> {
         Arc::new(Self {
             id: ConnectionId::next(),
+            user: caller.user,
             clock,
             expires_at: AtomicI64::new(caller.expires_at.timestamp_millis()),
             caller: RwLock::new(Arc::new(caller)),
@@ -153,11 +172,11 @@ impl Connection {
             behind: Mutex::default(),
             under_way: Semaphore::new(under_way),
             acknowledged: Notify::new(),
-            open: AtomicBool::new(false),
-            over: CancellationToken::new(),
+            opened: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            ending: Notify::new(),
             ended: AtomicBool::new(false),
             cut: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
         })
     }
 
@@ -167,7 +186,20 @@ impl Connection {
     }
 
     pub fn user(&self) -> UserId {
-        self.caller.read().user
+        self.user
+    }
+
+    pub(super) fn open(&self) {
+        self.opened.store(Opening::next().0, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.opened.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether it was open at that moment.
+    pub(super) fn opened_by(&self, at: Opening) -> bool {
+        (1..at.0).contains(&self.opened.load(Ordering::SeqCst))
     }
 
     pub(super) fn set_caller(&self, caller: Caller) {
@@ -209,11 +241,14 @@ impl Connection {
 
     /// Waits for its end.
     pub(super) async fn over(&self) {
-        self.over.cancelled().await;
+        let ending = self.ending.notified();
+        if !self.is_over() {
+            ending.await;
+        }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.over.load(Ordering::SeqCst)
     }
 
     /// Whether it was cut off and only waits for the line below to go.
@@ -223,8 +258,8 @@ impl Connection {
 
     /// Marks it as gone, the first time; the hub and the rooms let go of it afterwards.
     pub(super) fn close(&self) -> bool {
-        let first = !self.closed.swap(true, Ordering::SeqCst);
-        self.over.cancel();
+        let first = !self.over.swap(true, Ordering::SeqCst);
+        self.ending.notify_waiters();
         first
     }
 
@@ -254,11 +289,7 @@ impl Connection {
 
     /// Whether it may be written to: open, and its login stands.
     pub(super) fn hears(&self) -> bool {
-        self.open.load(Ordering::SeqCst)
-            && !self.is_ended()
-            && !self.is_cut()
-            && !self.is_over()
-            && !self.has_expired()
+        self.is_open() && !self.is_ended() && !self.is_cut() && !self.is_over() && !self.has_expired()
     }
 
     /// Cuts it off, so that its client comes back and catches up. One whose login is over goes with a
@@ -280,7 +311,7 @@ impl Connection {
     /// Ends it after a last word: its login is over. One that is not open yet is ended by
     /// [`Connection::end_late`].
     pub(super) fn end(self: &Arc<Self>, reason: &str) {
-        if !self.ended.swap(true, Ordering::SeqCst) && self.open.load(Ordering::SeqCst) {
+        if !self.ended.swap(true, Ordering::SeqCst) && self.is_open() {
             self.say_goodbye(reason);
         }
     }

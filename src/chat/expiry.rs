@@ -39,34 +39,35 @@ impl Expiry {
         Self { due: Mutex::default() }
     }
 
-    /// Watches a connection's newest token.
+    /// Watches a connection's newest token. Its end follows when the warning has been taken: until then, which
+    /// may be long, one entry is enough.
     pub fn watch(&self, connection: &Arc<Connection>, notice: Duration) {
-        let expires_at = connection.caller().expires_at;
-        let warn_at = expires_at - notice;
-        let mut due = self.due.lock();
-        due.insert((warn_at, connection.id, Due::Warning), Arc::downgrade(connection));
-        due.insert((expires_at, connection.id, Due::End), Arc::downgrade(connection));
+        let warn_at = connection.caller().expires_at - notice;
+        self.due.lock().insert((warn_at, connection.id, Due::Warning), Arc::downgrade(connection));
     }
 
     /// Drops the entries of a connection that is gone.
     pub fn forget(&self, connection: &Connection, notice: Duration) {
         let expires_at = connection.caller().expires_at;
         let mut due = self.due.lock();
-        due.remove(&(expires_at - notice, connection.id, Due::Warning));
-        due.remove(&(expires_at, connection.id, Due::End));
+        if due.remove(&(expires_at - notice, connection.id, Due::Warning)).is_none() {
+            due.remove(&(expires_at, connection.id, Due::End));
+        }
     }
 
-    fn take_due(&self, now: DateTime<Utc>) -> Vec<(DateTime<Utc>, Due, Arc<Connection>)> {
+    fn take_due(&self, now: DateTime<Utc>, notice: Duration) -> Vec<(DateTime<Utc>, Due, Arc<Connection>)> {
         let mut due = self.due.lock();
         let mut taken = Vec::new();
         while let Some(entry) = due.first_entry() {
             if entry.key().0 > now {
                 break;
             }
-            let ((at, _, what), connection) = entry.remove_entry();
-            if let Some(connection) = connection.upgrade() {
-                taken.push((at, what, connection));
+            let ((at, id, what), connection) = entry.remove_entry();
+            let Some(live) = connection.upgrade() else { continue };
+            if what == Due::Warning {
+                due.insert((at + notice, id, Due::End), connection);
             }
+            taken.push((at, what, live));
         }
         taken
     }
@@ -79,7 +80,7 @@ pub(super) async fn run(core: Arc<Core>) {
             _ = tick.tick() => {}
             () = core.shutdown.begun() => return,
         }
-        for (at, what, connection) in core.expiry.take_due(core.clock.now()) {
+        for (at, what, connection) in core.expiry.take_due(core.clock.now(), core.settings.expiring_notice) {
             let expires_at = connection.caller().expires_at;
             match what {
                 Due::Warning if at == expires_at - core.settings.expiring_notice => {

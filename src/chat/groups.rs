@@ -320,14 +320,14 @@ impl Chat {
 impl Core {
     /// The roster of a group that exists.
     async fn group_roster(&self, group: RoomId) -> Result<Arc<Roster>> {
-        let roster = self.rosters.get(self.db.reader(), group).await?;
+        let roster = self.rosters.get(group).await?;
         roster
             .filter(|roster| roster.kind == room::Kind::Group && !roster.is_deleted())
             .ok_or(Error::NotFound(Noun::Group))
     }
 
     pub(super) async fn hold_group(&self, group: RoomId) -> Result<Held<'_>> {
-        let held = self.rosters.hold(self.db.reader(), group).await?;
+        let held = self.rosters.hold(group).await?;
         held.filter(|held| held.roster.kind == room::Kind::Group).ok_or(Error::NotFound(Noun::Group))
     }
 

@@ -75,7 +75,7 @@ impl Core {
         user: UserId,
         username: &str,
     ) -> Result<room::Model> {
-        let held = self.rosters.hold(self.db.reader(), room).await?.ok_or(Error::NotFound(Noun::Room))?;
+        let held = self.rosters.hold(room).await?.ok_or(Error::NotFound(Noun::Room))?;
         let roster = &held.roster;
         let is_group = roster.kind == room::Kind::Group;
         self.writer.caught_up(room).await;
@@ -118,9 +118,9 @@ impl Core {
     /// Brings a roster up to date that another process has changed the room under: the command line,
     /// or another node.
     pub(super) async fn reread(self: &Arc<Self>, room: RoomId) -> Result<()> {
-        let Some(held) = self.rosters.hold(self.db.reader(), room).await? else { return Ok(()) };
+        let Some(held) = self.rosters.hold(room).await? else { return Ok(()) };
         let roster = &held.roster;
-        let (gone, come) = match self.rosters.read(self.db.reader(), room).await? {
+        let (gone, come) = match self.rosters.read(&held).await? {
             Some((version, members)) => roster.reconcile(version, members),
             None => (roster.delete(), Vec::new()),
         };

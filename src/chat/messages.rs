@@ -151,8 +151,7 @@ impl Chat {
             .all(core.db.reader())
             .await?;
         let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
-        let rosters =
-            core.rosters.get_all(core.db.reader(), rooms.iter().map(|room| room.id).collect()).await?;
+        let rosters = core.rosters.get_all(rooms.iter().map(|room| room.id).collect()).await?;
         let rosters: HashMap<RoomId, Arc<Roster>> =
             rosters.into_iter().map(|roster| (roster.id, roster)).collect();
         let mut last = core.last_messages(&rooms, &rosters).await?;

@@ -106,12 +106,14 @@ struct Core {
     settings: Settings,
     hub: hub::Hub,
     rosters: rosters::Rosters,
+    rooms_of: connect::RoomsOf,
     writer: writer::Writer,
     /// The tasks behind the writer.
     writers: TaskTracker,
     missed: missed::Missed,
     receipts: receipts::Receipts,
     expiry: expiry::Expiry,
+    signs: presence::Signs,
     /// The one room that everyone is in.
     lobby: Arc<roster::Roster>,
 }
@@ -143,7 +145,7 @@ impl Chat {
         counts: Counts,
         settings: Settings,
     ) -> Result<Self> {
-        let rosters = rosters::Rosters::new();
+        let rosters = rosters::Rosters::new(&db, &shutdown);
         let lobby = rooms::open_lobby(&db, &clock, &rosters).await?;
         // SQLite writes through one connection; more shards would only wait for each other.
         let shards = if db.is_sqlite() { 1 } else { 4 };
@@ -151,8 +153,10 @@ impl Chat {
         let core = Arc::new(Core {
             hub: hub::Hub::new(clock.clone(), settings.connections_per_user),
             missed: missed::Missed::new(),
+            rooms_of: connect::rooms_of(&db, &shutdown),
             receipts: receipts::Receipts::new(),
             expiry: expiry::Expiry::new(),
+            signs: presence::Signs::default(),
             db,
             clock,
             shutdown,
@@ -172,6 +176,7 @@ impl Chat {
         core.shutdown.spawn(missed::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
         core.shutdown.spawn(expiry::run(core.clone()));
+        core.shutdown.spawn(presence::run(core.clone()));
         Ok(Self { core })
     }
 

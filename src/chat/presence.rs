@@ -1,12 +1,19 @@
 //! Who is online, and who is typing. A user is online from the first connection until a while
 //! after the last, so that a reload does not flicker.
+//!
+//! Somebody's coming is told at once. Where many come together, the next ones are told together a moment
+//! later, so that who hears of all of them is written to once.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use entity::UserId;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{
     Chat, Core,
     caller::Caller,
-    connection::Connection,
+    connection::{Connection, ConnectionId, Opening},
     event::{Envelope, Event},
     hub::Departure,
     messages::Place,
@@ -15,6 +22,41 @@ use super::{
     roster::Roster,
 };
 use crate::error::Result;
+
+/// How long those who come behind somebody else gather.
+const GATHERING: Duration = Duration::from_millis(50);
+
+/// Signs told to a connection in one go: a queue that has once been long keeps its length in memory.
+const IN_ONE_GO: usize = 16;
+
+/// Signs that somebody came or went, in the order in which they were given, until they are told.
+#[derive(Default)]
+pub(super) struct Signs {
+    given: Mutex<Vec<Sign>>,
+    work: Notify,
+}
+
+struct Sign {
+    user: UserId,
+    envelope: Envelope,
+    /// The rooms that the user is in.
+    rosters: Vec<Arc<Roster>>,
+    /// Who opened later than this was not there to hear it.
+    at: Opening,
+}
+
+impl Sign {
+    fn of(user: UserId, presence: Presence, rosters: Vec<Arc<Roster>>) -> Self {
+        Self { user, envelope: Envelope::new(Event::Presence(presence)), rosters, at: Opening::now() }
+    }
+}
+
+impl Signs {
+    fn give(&self, sign: Sign) {
+        self.given.lock().push(sign);
+        self.work.notify_one();
+    }
+}
 
 impl Chat {
     /// Tells the others of a place that the caller is typing, or is not any more. Lossy by design.
@@ -47,7 +89,7 @@ impl Core {
             let last_seen = self.clock.now();
             let presence = Presence { username: caller.username.clone(), online: true, last_seen };
             let rosters = connection.rosters.lock().clone();
-            self.tell_presence(caller.user, presence, &rosters);
+            self.signs.give(Sign::of(caller.user, presence, rosters));
         }
     }
 
@@ -64,26 +106,68 @@ impl Core {
             if core.hub.confirm(&departure) {
                 core.receipts.saw(departure.user, last_seen);
                 let presence = Presence { username: departure.username, online: false, last_seen };
-                core.tell_presence(departure.user, presence, &rosters);
+                core.signs.give(Sign::of(departure.user, presence, rosters));
             }
         });
     }
 
     /// To everyone while few are online, else to those who share a room.
-    fn tell_presence(&self, user: entity::UserId, presence: Presence, rosters: &[Arc<Roster>]) {
-        let envelope = Envelope::new(Event::Presence(presence));
-        if self.hub.online_count() <= self.settings.everyone_up_to {
-            self.hub.tell_everyone(&envelope, Some(user));
-            return;
+    async fn tell_signs(&self) {
+        let signs = std::mem::take(&mut *self.signs.given.lock());
+        if self.hub.online_count() > self.settings.everyone_up_to {
+            return self.tell_in_rooms(&signs).await;
         }
-        let mut told = HashSet::new();
-        for roster in rosters.iter().filter(|roster| roster.id != self.lobby.id) {
-            for connection in roster.listeners(Some(user)) {
-                if told.insert(connection.id) {
-                    connection.tell(&envelope);
+        for signs in signs.chunks(IN_ONE_GO) {
+            for connection in self.hub.all(None) {
+                tell(&connection, signs.iter());
+            }
+            // What was written goes out before more comes.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// By who hears of it: what is written to a connection in one go leaves in one go.
+    async fn tell_in_rooms(&self, signs: &[Sign]) {
+        let mut heard: HashMap<ConnectionId, (Arc<Connection>, Vec<usize>)> = HashMap::new();
+        for (at, sign) in signs.iter().enumerate() {
+            for roster in sign.rosters.iter().filter(|roster| roster.id != self.lobby.id) {
+                for connection in roster.listeners(Some(sign.user)) {
+                    let (_, signs) = heard.entry(connection.id).or_insert_with(|| (connection, Vec::new()));
+                    // They may share several rooms.
+                    if signs.last() != Some(&at) {
+                        signs.push(at);
+                    }
                 }
             }
         }
+        while !heard.is_empty() {
+            for (connection, heard) in heard.values_mut() {
+                let now = heard.drain(..heard.len().min(IN_ONE_GO));
+                tell(connection, now.filter_map(|at| signs.get(at)));
+            }
+            heard.retain(|_, (_, heard)| !heard.is_empty());
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn tell<'a>(connection: &Arc<Connection>, signs: impl Iterator<Item = &'a Sign>) {
+    for sign in signs {
+        if connection.user() != sign.user && connection.opened_by(sign.at) {
+            connection.tell(&sign.envelope);
+        }
+    }
+}
+
+/// Tells what signs are given, for as long as the server runs.
+pub(super) async fn run(core: Arc<Core>) {
+    loop {
+        tokio::select! {
+            () = core.signs.work.notified() => {}
+            () = core.shutdown.begun() => return,
+        }
+        core.tell_signs().await;
+        tokio::time::sleep(GATHERING).await;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 impl Core {
     /// The roster of a room that exists.
     pub(super) async fn roster(&self, room: RoomId) -> Result<Arc<Roster>> {
-        let roster = self.rosters.get(self.db.reader(), room).await?;
+        let roster = self.rosters.get(room).await?;
         roster.filter(|roster| !roster.is_deleted()).ok_or(Error::NotFound(Noun::Room))
     }
 
@@ -114,5 +114,5 @@ pub(super) async fn open_lobby(db: &Db, clock: &Clock, rosters: &Rosters) -> Res
         // Another node may make it at the same moment; either way it is there then.
         room::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(db.writer()).await?;
     }
-    rosters.get(db.reader(), LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
+    rosters.get(LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
 }

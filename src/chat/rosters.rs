@@ -11,16 +11,12 @@ use std::{
 };
 
 use entity::{
-    RoomId, Seq, UserId, member,
-    member::Role,
-    room,
+    RoomId, Seq, UserId, room,
     user::{self, username_key},
 };
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
-    RelationTrait,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, QuerySelect};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::{
@@ -28,16 +24,29 @@ use super::{
     roster::{Entry, Peer, Roster},
     watermark::Marks,
 };
-use crate::error::Result;
+use crate::{db::Db, error::Result, shutdown::Shutdown, together::Together};
 
 /// Locks shared by all rooms; a room uses the one its id falls on.
 const STRIPES: usize = 64;
 /// Rooms read in one go: who is in thousands must not keep everybody else's waiting meanwhile.
-const ROOMS: usize = 50;
+const AT_ONCE: usize = 50;
 /// Values in one list of a query, below what the databases take.
 pub(super) const LISTED: usize = 5_000;
 
+/// The rooms, deleted ones left out; of a direct one its users' names, whether they are deleted or not: they
+/// keep their place in what was said.
+const ROOMS: &str = "SELECT rooms.id, rooms.kind, rooms.last_seq, rooms.roster_version, \
+    low.id, low.username, high.id, high.username FROM rooms \
+    LEFT JOIN users AS low ON low.id = rooms.pair_low LEFT JOIN users AS high ON high.id = rooms.pair_high \
+    WHERE rooms.deleted_at IS NULL AND rooms.id IN (ids)";
+/// Everyone in the rooms.
+const MEMBERS: &str = "SELECT members.room_id, members.user_id, members.role, members.delivered_seq, \
+    members.read_seq, members.told_seq, users.username, users.first_name \
+    FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (ids)";
+
 pub(super) struct Rosters {
+    /// Reads rooms, for everyone who needs some at the same time.
+    stored: Together<RoomId, Option<Stored>>,
     resident: Mutex<Resident>,
     stripes: [AsyncMutex<()>; STRIPES],
     hasher: RandomState,
@@ -50,6 +59,15 @@ struct Resident {
     sweep_at: usize,
 }
 
+/// A room as the database has it.
+struct Stored {
+    kind: room::Kind,
+    published: Seq,
+    version: i64,
+    pair: Option<[Peer; 2]>,
+    members: HashMap<UserId, Entry>,
+}
+
 /// A room whose membership nobody else changes meanwhile.
 pub(super) struct Held<'a> {
     pub roster: Arc<Roster>,
@@ -57,8 +75,18 @@ pub(super) struct Held<'a> {
 }
 
 impl Rosters {
-    pub fn new() -> Self {
+    pub fn new(db: &Db, shutdown: &Shutdown) -> Self {
+        let db = db.clone();
+        let stored = Together::new(shutdown.clone(), move |rooms: Vec<RoomId>| {
+            let db = db.clone();
+            Box::pin(async move {
+                let mut stored = read_all(&db, &rooms).await?;
+                // Nobody else asks for the same one: who does holds its stripe.
+                Ok(rooms.iter().map(|room| stored.remove(room)).collect())
+            })
+        });
         Self {
+            stored,
             resident: Mutex::default(),
             stripes: std::array::from_fn(|_| AsyncMutex::new(())),
             hasher: RandomState::new(),
@@ -76,12 +104,12 @@ impl Rosters {
     }
 
     /// The roster of a room that exists, from memory or from the database.
-    pub async fn get(&self, db: &impl ConnectionTrait, room: RoomId) -> Result<Option<Arc<Roster>>> {
-        Ok(self.get_all(db, vec![room]).await?.pop())
+    pub async fn get(&self, room: RoomId) -> Result<Option<Arc<Roster>>> {
+        Ok(self.get_all(vec![room]).await?.pop())
     }
 
     /// The rosters of these rooms; those that do not exist are left out.
-    pub async fn get_all(&self, db: &impl ConnectionTrait, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+    pub async fn get_all(&self, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
         let mut found = Vec::with_capacity(rooms.len());
         let mut missing = Vec::new();
         for room in rooms {
@@ -93,37 +121,37 @@ impl Rosters {
         if missing.is_empty() {
             return Ok(found);
         }
-        for part in missing.chunks(ROOMS) {
+        // Boxed: most rooms are in memory, and whoever connects would make room for this.
+        Box::pin(self.load_all(missing, found)).await
+    }
+
+    async fn load_all(&self, missing: Vec<RoomId>, mut found: Vec<Arc<Roster>>) -> Result<Vec<Arc<Roster>>> {
+        for part in missing.chunks(AT_ONCE) {
             // In ascending order, so that two who load the same rooms never wait for each other.
             let stripes: BTreeSet<usize> = part.iter().map(|room| self.stripe_of(*room)).collect();
             let mut guards = Vec::with_capacity(stripes.len());
             for stripe in stripes {
                 guards.push(self.stripes[stripe].lock().await);
             }
-            found.extend(self.load(db, part.to_vec()).await?);
+            found.extend(self.load(part.to_vec()).await?);
         }
         Ok(found)
     }
 
     /// The roster, and the right to change who is in the room.
-    pub async fn hold(&self, db: &impl ConnectionTrait, room: RoomId) -> Result<Option<Held<'_>>> {
+    pub async fn hold(&self, room: RoomId) -> Result<Option<Held<'_>>> {
         let stripe = self.stripes[self.stripe_of(room)].lock().await;
         let roster = match self.resident(room) {
             Some(roster) => Some(roster),
-            None => self.load(db, vec![room]).await?.pop(),
+            None => self.load(vec![room]).await?.pop(),
         };
         Ok(roster.filter(|roster| !roster.is_deleted()).map(|roster| Held { roster, _stripe: stripe }))
     }
 
     /// Who is in a held room, as the database has it, and which version that is.
-    pub async fn read(
-        &self,
-        db: &impl ConnectionTrait,
-        room: RoomId,
-    ) -> Result<Option<(i64, HashMap<UserId, Entry>)>> {
-        let Some(row) = room::live().filter(room::COLUMN.id.eq(room)).one(db).await? else { return Ok(None) };
-        let members = members_of(db, [room].into_iter()).await?.remove(&room).unwrap_or_default();
-        Ok(Some((row.roster_version, members)))
+    pub async fn read(&self, held: &Held<'_>) -> Result<Option<(i64, HashMap<UserId, Entry>)>> {
+        let stored = self.stored.ask(held.roster.id).await?;
+        Ok(stored.map(|stored| (stored.version, stored.members)))
     }
 
     fn stripe_of(&self, room: RoomId) -> usize {
@@ -133,7 +161,7 @@ impl Rosters {
     }
 
     /// Reads rooms into memory; the caller holds their stripes.
-    async fn load(&self, db: &impl ConnectionTrait, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+    async fn load(&self, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
         let mut loaded = Vec::with_capacity(rooms.len());
         let mut missing = Vec::new();
         for room in rooms {
@@ -146,21 +174,13 @@ impl Rosters {
         if missing.is_empty() {
             return Ok(loaded);
         }
-        let rows = room::live().filter(room::COLUMN.id.is_in(missing.iter().copied())).all(db).await?;
-        let mut members = members_of(db, rows.iter().map(|row| row.id)).await?;
-        let people = pair_people(db, &rows).await?;
+        let asked = missing.iter().map(|room| self.stored.ask(*room));
+        let stored = try_join_all(asked).await?;
         let mut resident = self.resident.lock();
-        for row in rows {
-            let pair = match (row.pair_low, row.pair_high) {
-                (Some(low), Some(high)) => Some([low, high].map(|id| {
-                    let username: Arc<str> =
-                        people.get(&id).map(|person| person.username.clone()).unwrap_or_default();
-                    Peer { id, key: username_key(&username).into(), username }
-                })),
-                _ => None,
-            };
-            let roster = Arc::new(Roster::new(&row, pair, members.remove(&row.id).unwrap_or_default()));
-            resident.rosters.insert(row.id, Arc::downgrade(&roster));
+        for (id, stored) in missing.into_iter().zip(stored) {
+            let Some(Stored { kind, published, version, pair, members }) = stored else { continue };
+            let roster = Arc::new(Roster::new(id, kind, pair, published, version, members));
+            resident.rosters.insert(id, Arc::downgrade(&roster));
             loaded.push(roster);
         }
         if resident.rosters.len() > resident.sweep_at {
@@ -171,50 +191,39 @@ impl Rosters {
     }
 }
 
-#[derive(FromQueryResult)]
-struct MemberRow {
-    room_id: RoomId,
-    user_id: UserId,
-    role: Role,
-    delivered_seq: Seq,
-    read_seq: Seq,
-    told_seq: Seq,
-    username: String,
-    first_name: Option<String>,
-}
-
-async fn members_of(
-    db: &impl ConnectionTrait,
-    rooms: impl Iterator<Item = RoomId>,
-) -> Result<HashMap<RoomId, HashMap<UserId, Entry>>> {
-    let rows: Vec<MemberRow> = member::of_rooms(rooms)
-        .join(JoinType::InnerJoin, member::Relation::User.def())
-        .select_only()
-        .columns([
-            member::Column::RoomId,
-            member::Column::UserId,
-            member::Column::Role,
-            member::Column::DeliveredSeq,
-            member::Column::ReadSeq,
-            member::Column::ToldSeq,
-        ])
-        .columns([user::Column::Username, user::Column::FirstName])
-        .into_model()
-        .all(db)
-        .await?;
-    let mut members: HashMap<RoomId, HashMap<UserId, Entry>> = HashMap::new();
-    for row in rows {
-        let marks = Marks { delivered: row.delivered_seq, read: row.read_seq, told: row.told_seq };
-        let entry = Entry::new(Person::new(row.username, row.first_name), row.role, marks);
-        members.entry(row.room_id).or_default().insert(row.user_id, entry);
+async fn read_all(db: &Db, rooms: &[RoomId]) -> Result<HashMap<RoomId, Stored>> {
+    let ids = || rooms.iter().map(|room| room.0);
+    let mut stored = HashMap::with_capacity(rooms.len());
+    for row in db.reader().query_all_raw(db.listing(ROOMS, ids())).await? {
+        let room = Stored {
+            kind: row.try_get_by_index(1)?,
+            published: row.try_get_by_index(2)?,
+            version: row.try_get_by_index(3)?,
+            pair: peer(&row, 4)?.zip(peer(&row, 6)?).map(Into::into),
+            members: HashMap::new(),
+        };
+        stored.insert(row.try_get_by_index(0)?, room);
     }
-    Ok(members)
+    for row in db.reader().query_all_raw(db.listing(MEMBERS, ids())).await? {
+        // Made or deleted between the two.
+        let Some(room) = stored.get_mut(&row.try_get_by_index(0)?) else { continue };
+        let marks = Marks {
+            delivered: row.try_get_by_index(3)?,
+            read: row.try_get_by_index(4)?,
+            told: row.try_get_by_index(5)?,
+        };
+        let person = Person::new(row.try_get_by_index(6)?, row.try_get_by_index(7)?);
+        let entry = Entry::new(person, row.try_get_by_index(2)?, marks);
+        room.members.insert(row.try_get_by_index(1)?, entry);
+    }
+    Ok(stored)
 }
 
-/// The names of direct rooms' users, deleted ones too: they keep their place in what was said.
-async fn pair_people(db: &impl ConnectionTrait, rows: &[room::Model]) -> Result<HashMap<UserId, Person>> {
-    let ids: HashSet<UserId> = rows.iter().flat_map(|row| [row.pair_low, row.pair_high]).flatten().collect();
-    people(db, ids).await
+/// One of a direct room's users, from a column with the id and the next with the username; none in other rooms.
+fn peer(row: &QueryResult, at: usize) -> Result<Option<Peer>, DbErr> {
+    let Some(id) = row.try_get_by_index(at)? else { return Ok(None) };
+    let username: String = row.try_get_by_index(at + 1)?;
+    Ok(Some(Peer { id, key: username_key(&username).into(), username: username.into() }))
 }
 
 /// What these users are called, deleted ones too.

@@ -42,13 +42,13 @@ impl Acked {
     }
 
     pub fn add(&mut self, seq: Seq) {
-        // Beyond a hole that is never filled, what does not fit any more is acknowledged in vain: the
-        // receipt waits for the hole anyway.
-        if seq <= self.upto || self.beyond.len() >= BEYOND {
-            return;
+        if seq == self.upto.next() {
+            self.upto = seq;
+            self.join();
+        } else if seq > self.upto && self.beyond.len() < BEYOND {
+            // What does not fit any more is acknowledged in vain: the receipt waits for the hole anyway.
+            self.beyond.insert(seq);
         }
-        self.beyond.insert(seq);
-        self.join();
     }
 
     /// The client has everything up to `seq`. What lies between that and its first message, if

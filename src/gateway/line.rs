@@ -16,7 +16,10 @@ use std::{
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 use crate::counts::{Count, Counted};
@@ -29,7 +32,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Line {
     pub peer: SocketAddr,
-    stream: Weak<TcpStream>,
+    stream: Weak<OwnedWriteHalf>,
 }
 
 impl Line {
@@ -37,7 +40,7 @@ impl Line {
     pub fn cut(&self) {
         if let Some(stream) = self.stream.upgrade() {
             // One that is gone already is as cut as can be.
-            drop(SockRef::from(&*stream).shutdown(Shutdown::Both));
+            drop(SockRef::from(stream.as_ref().as_ref()).shutdown(Shutdown::Both));
         }
     }
 
@@ -63,9 +66,10 @@ impl LineListener {
                         tracing::debug!(error = %err, "a connection was gone before it was set up");
                         continue;
                     }
-                    let stream = Arc::new(stream);
-                    let line = Line { peer, stream: Arc::downgrade(&stream) };
-                    return (LineStream { stream, _counted: self.open.one() }, line);
+                    let (reading, writing) = stream.into_split();
+                    let writing = Arc::new(writing);
+                    let line = Line { peer, stream: Arc::downgrade(&writing) };
+                    return (LineStream { reading, writing, _counted: self.open.one() }, line);
                 }
                 Err(err) if is_the_peers_fault(&err) => {}
                 Err(err) => {
@@ -93,23 +97,21 @@ fn is_the_peers_fault(err: &io::Error) -> bool {
 /// A TCP stream that a [`Line`] can reach, too.
 #[derive(Debug)]
 pub struct LineStream {
-    stream: Arc<TcpStream>,
+    /// Read through Tokio's own half: it knows that a read which did not fill its buffer was the last for now,
+    /// and spares asking again.
+    reading: OwnedReadHalf,
+    /// Nobody else keeps it, so lines know by it whether the stream is there.
+    writing: Arc<OwnedWriteHalf>,
     _counted: Counted,
 }
 
 impl AsyncRead for LineStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
-                Ok(read) => {
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
-                Err(err) => return Poll::Ready(Err(err)),
-            }
-        }
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reading).poll_read(cx, buf)
     }
 }
 
@@ -119,9 +121,10 @@ impl LineStream {
         cx: &mut Context<'_>,
         mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.writing.as_ref().as_ref();
         loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            match write(&self.stream) {
+            ready!(stream.poll_write_ready(cx))?;
+            match write(stream) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -151,7 +154,7 @@ impl AsyncWrite for LineStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
+        match SockRef::from(self.reading.as_ref()).shutdown(Shutdown::Write) {
             Err(err) if err.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(err)),
             _ => Poll::Ready(Ok(())),
         }

@@ -143,19 +143,27 @@ pub struct Unsaved {
 }
 
 impl Roster {
-    pub(super) fn new(room: &room::Model, pair: Option<[Peer; 2]>, members: HashMap<UserId, Entry>) -> Self {
+    /// A room that is not deleted, as it is stored.
+    pub(super) fn new(
+        id: RoomId,
+        kind: room::Kind,
+        pair: Option<[Peer; 2]>,
+        published: Seq,
+        version: i64,
+        members: HashMap<UserId, Entry>,
+    ) -> Self {
         Self {
-            id: room.id,
-            kind: room.kind,
+            id,
+            kind,
             pair,
             reading: AsyncMutex::default(),
             state: Mutex::new(State {
-                version: room.roster_version,
-                deleted: room.deleted_at.is_some(),
-                published: room.last_seq,
+                version,
+                deleted: false,
+                published,
                 members,
                 listeners: HashMap::new(),
-                tail: Tail::after(room.last_seq),
+                tail: Tail::after(published),
             }),
         }
     }

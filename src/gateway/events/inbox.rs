@@ -118,8 +118,16 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         self.budget.take()
     }
 
-    /// Handles what waits, in order, in a task that ends when nothing does.
+    /// Handles what waits, in order, in a task that ends when nothing does. Most clients have said nothing
+    /// yet when they come in, and need none.
     fn work(self: &Arc<Self>) {
+        {
+            let mut queue = self.queue.lock();
+            if queue.waiting.is_empty() {
+                queue.busy = false;
+                return;
+            }
+        }
         let inbox = self.clone();
         let connection = &self.socket.connection;
         let span =

@@ -34,8 +34,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Binary attachments of one packet; nothing of ours takes any.
 const ATTACHMENTS: usize = 10;
-/// Bytes of a websocket's read buffer; larger frames grow it, and most are small.
-const READ_BUFFER: usize = 512;
+/// Bytes of a websocket's read buffer. A larger frame doubles it for good, so it has room for the frame that
+/// everyone sends: the one with the token, of some 650 bytes.
+const READ_BUFFER: usize = 768;
 
 /// What the gateway needs to know of the configuration.
 #[derive(Clone, Debug)]

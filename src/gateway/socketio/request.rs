@@ -13,7 +13,7 @@ use std::{
 
 use axum::extract::{ConnectInfo, Request};
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use hyper::upgrade::OnUpgrade;
 use tower::{Layer, Service};
 
@@ -43,15 +43,8 @@ pub struct Handshake {
 /// How often a session may ask to join a namespace.
 const ATTEMPTS_PER_SECOND: u32 = 2;
 const ATTEMPTS_AT_ONCE: u32 = 10;
-/// The headers that the engine reads.
-const KEPT: [header::HeaderName; 6] = [
-    header::CONNECTION,
-    header::UPGRADE,
-    header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
-];
+/// The headers that the engine reads: of a websocket, and of what a polling client says.
+const KEPT: [header::HeaderName; 2] = [header::SEC_WEBSOCKET_KEY, header::CONTENT_TYPE];
 /// The parameters that the engine reads.
 const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "b64"];
 
@@ -174,13 +167,7 @@ impl SlimLayer {
         *slim.method_mut() = parts.method;
         *slim.version_mut() = parts.version;
         *slim.uri_mut() = slim_uri(query);
-        for name in KEPT {
-            if let Some(value) = parts.headers.get(&name)
-                && let Ok(copy) = HeaderValue::from_bytes(value.as_bytes())
-            {
-                slim.headers_mut().insert(name, copy);
-            }
-        }
+        *slim.headers_mut() = slim_headers(&parts.headers);
         if let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() {
             slim.extensions_mut().insert(upgrade);
         }
@@ -195,13 +182,32 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
 }
 
+fn slim_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in KEPT {
+        if let Some(value) = headers.get(&name)
+            && let Ok(copy) = HeaderValue::from_bytes(value.as_bytes())
+        {
+            kept.insert(name, copy);
+        }
+    }
+    // A map that was filled has room for five headers more, half a kilobyte; a clone of it has none.
+    kept.clone()
+}
+
 fn slim_uri(query: &str) -> Uri {
     let kept: Vec<&str> = query
         .split('&')
         .filter(|pair| KEPT_PARAMETERS.contains(&pair.split('=').next().unwrap_or_default()))
         .collect();
-    // What stood in a valid query makes a valid one again.
-    format!("/socket.io/?{}", kept.join("&")).parse().unwrap_or_else(|_| Uri::from_static("/socket.io/"))
+    let kept = kept.join("&");
+    match &*kept {
+        // What nearly everyone sends takes no memory.
+        "EIO=4&transport=websocket" => Uri::from_static("/socket.io/?EIO=4&transport=websocket"),
+        "EIO=4&transport=polling" => Uri::from_static("/socket.io/?EIO=4&transport=polling"),
+        // What stood in a valid query makes a valid one again.
+        other => format!("/socket.io/?{other}").parse().unwrap_or_else(|_| Uri::from_static("/socket.io/")),
+    }
 }
 
 #[cfg(test)]

@@ -18,12 +18,14 @@ type Engine = BoxCloneSyncService<Request<Body>, (), Infallible>;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions {
+pub struct Sessions(Arc<Known>);
+
+struct Known {
     engine: Engine,
     shutdown: Shutdown,
     /// The websocket that a session was upgraded to, by session id. Entries whose line is gone are
     /// swept when as many again have come, so there are never more than twice the open lines.
-    upgraded: Arc<Mutex<Upgraded>>,
+    upgraded: Mutex<Upgraded>,
 }
 
 #[derive(Default)]
@@ -39,12 +41,12 @@ impl Sessions {
         S: Service<Request<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static,
     {
         let engine = BoxCloneSyncService::new(engine.map_response(drop));
-        Self { engine, shutdown, upgraded: Arc::default() }
+        Self(Arc::new(Known { engine, shutdown, upgraded: Mutex::default() }))
     }
 
     /// Takes note of the line that a session's websocket comes in on.
     pub fn upgrading(&self, sid: &str, line: Line) {
-        let mut upgraded = self.upgraded.lock();
+        let mut upgraded = self.0.upgraded.lock();
         let lines = upgraded.lines.entry(sid.to_owned()).or_default();
         // Whether the engine takes it is not known yet, so an earlier one may be the one that counts.
         lines.retain(Line::is_open);
@@ -61,13 +63,13 @@ impl Sessions {
 
     /// Sessions whose websocket came later, as far as it is open.
     pub fn upgraded(&self) -> usize {
-        self.upgraded.lock().lines.values().filter(|lines| lines.iter().any(Line::is_open)).count()
+        self.0.upgraded.lock().lines.values().filter(|lines| lines.iter().any(Line::is_open)).count()
     }
 
     /// Cuts a session off, whatever its transport; `first` is its websocket, where it began with one.
     /// What it answers can be waited for, where something is left to wait for.
     pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) -> Option<JoinHandle<()>> {
-        let lines = self.upgraded.lock().lines.remove(sid).unwrap_or_default();
+        let lines = self.0.upgraded.lock().lines.remove(sid).unwrap_or_default();
         lines.iter().chain(first).for_each(Line::cut);
         if is_websocket {
             return None;
@@ -76,8 +78,8 @@ impl Sessions {
             .body(Body::from("1"))
             .inspect_err(|err| tracing::error!(error = %err, "could not make a close packet"))
             .ok()?;
-        let engine = self.engine.clone();
-        Some(self.shutdown.spawn(async move {
+        let engine = self.0.engine.clone();
+        Some(self.0.shutdown.spawn(async move {
             let Ok(()) = engine.oneshot(close).await;
         }))
     }

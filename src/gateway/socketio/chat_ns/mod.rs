@@ -5,7 +5,6 @@ mod promises;
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use socketioxide::{ParserError, extract::TryData, handler::ConnectHandler};
 
 use self::outlet::ChatOutlet;
@@ -25,26 +24,19 @@ impl Departs for Native {}
 
 const PATH: &str = "/chat";
 
-/// What a client passes as `auth`. Fields that nobody asked for are let be.
-#[derive(Default, Deserialize)]
-struct ConnectPayload {
-    #[serde(flatten)]
-    shown: Shown,
-    #[serde(flatten)]
-    wishes: Wishes,
-}
+/// What a client passes as `auth`, read once for each: as one, with `flatten`, it would be copied before it is
+/// looked at. Fields that nobody asked for are let be.
+type Payload = Result<(Shown, Wishes), ParserError>;
 
 pub fn mount(io: &SocketIo, gateway: Gateway) {
-    let enter = async move |Handle(socket), TryData(payload)| enter(gateway, socket, payload).await;
+    let enter = async move |Handle(socket), TryData(shown), TryData(wishes)| {
+        enter(gateway, socket, shown.and_then(|shown| Ok((shown, wishes?)))).await
+    };
     io.ns(PATH, Open::<Native>::new().with(enter));
 }
 
 /// Runs before the CONNECT packet is answered; what it refuses becomes a `connect_error`.
-async fn enter(
-    gateway: Gateway,
-    socket: Arc<Socket>,
-    payload: Result<ConnectPayload, ParserError>,
-) -> Result<(), Refused> {
+async fn enter(gateway: Gateway, socket: Arc<Socket>, payload: Payload) -> Result<(), Refused> {
     let admit = async |handshake| admit(&gateway, &socket, handshake, payload).await;
     Ok(connect::enter(&gateway, &socket, admit).await?)
 }
@@ -53,11 +45,11 @@ async fn admit(
     gateway: &Gateway,
     socket: &Arc<Socket>,
     handshake: Arc<Handshake>,
-    payload: Result<ConnectPayload, ParserError>,
+    payload: Payload,
 ) -> Result<()> {
-    let payload = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
-    let (options, receipts) = (payload.wishes.options(), payload.wishes.receipts()?);
-    let caller = connect::caller(gateway, &payload.shown, &handshake).await?;
+    let (shown, wishes) = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
+    let (options, receipts) = (wishes.options(), wishes.receipts()?);
+    let caller = connect::caller(gateway, &shown, &handshake).await?;
     let way = Way::new(gateway, socket, &handshake, PATH)?;
     let outlet = Box::new(ChatOutlet::new(gateway, way, receipts));
     connect::connect(gateway, socket, &handshake, caller, outlet, options, Native).await

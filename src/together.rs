@@ -1,0 +1,205 @@
+//! Questions that many ask at the same moment, answered together: while one statement runs, the next ones
+//! gather, and one statement answers them all. A question alone is asked at once; nobody waits for company.
+//!
+//! A thousand clients who come back after a break ask the same thing of the database, each for itself. What
+//! that costs is mostly the way there and back, which they share here. Knows nothing of what is asked.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::{
+    error::{Busy, Error, Result},
+    shutdown::Shutdown,
+};
+
+/// Questions answered by one statement; the others wait for the next.
+const MOST: usize = 64;
+
+type Answers<A> = BoxFuture<'static, Result<Vec<A>>>;
+
+/// See the module. Cheap to clone.
+pub struct Together<Q, A>(Arc<Inner<Q, A>>);
+
+struct Inner<Q, A> {
+    shutdown: Shutdown,
+    /// Answers questions, each in its place.
+    answer: Box<dyn Fn(Vec<Q>) -> Answers<A> + Send + Sync>,
+    queue: Mutex<Queue<Q, A>>,
+}
+
+type Waiting<Q, A> = (Q, oneshot::Sender<Result<A>>);
+
+struct Queue<Q, A> {
+    waiting: VecDeque<Waiting<Q, A>>,
+    /// Whether a task is at work, which also takes what comes meanwhile.
+    busy: bool,
+}
+
+impl<Q, A> Clone for Together<Q, A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
+    pub fn new(shutdown: Shutdown, answer: impl Fn(Vec<Q>) -> Answers<A> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { shutdown, answer: Box::new(answer), queue: Mutex::default() }))
+    }
+
+    /// The answer, as the database had it at some moment after this was asked.
+    ///
+    /// # Errors
+    /// What went wrong with the statement, which went wrong for everyone whose question it answered.
+    pub async fn ask(&self, question: Q) -> Result<A> {
+        let (tell, told) = oneshot::channel();
+        let begins = {
+            let mut queue = self.0.queue.lock();
+            queue.waiting.push_back((question, tell));
+            !std::mem::replace(&mut queue.busy, true)
+        };
+        if begins {
+            let work = Work { inner: self.0.clone(), done: false };
+            self.0.shutdown.spawn(work.run());
+        }
+        told.await.unwrap_or_else(|_| Err(Error::Unavailable(Busy::Database)))
+    }
+}
+
+/// The task that answers what waits.
+struct Work<Q, A> {
+    inner: Arc<Inner<Q, A>>,
+    done: bool,
+}
+
+impl<Q, A> Work<Q, A> {
+    async fn run(mut self) {
+        while !self.done {
+            // Whoever can ask right now comes along.
+            tokio::task::yield_now().await;
+            let (questions, tell): (Vec<Q>, Vec<_>) = self.inner.queue.lock().take().into_iter().unzip();
+            if !questions.is_empty() {
+                hand_out((self.inner.answer)(questions).await, tell);
+            }
+            let mut queue = self.inner.queue.lock();
+            self.done = queue.waiting.is_empty();
+            queue.busy = !self.done;
+        }
+    }
+}
+
+impl<Q, A> Drop for Work<Q, A> {
+    fn drop(&mut self) {
+        // It broke off: who waits is refused, and the next question begins anew.
+        if !self.done {
+            *self.inner.queue.lock() = Queue::default();
+        }
+    }
+}
+
+impl<Q, A> Queue<Q, A> {
+    fn take(&mut self) -> Vec<Waiting<Q, A>> {
+        let most = self.waiting.len().min(MOST);
+        self.waiting.drain(..most).collect()
+    }
+}
+
+impl<Q, A> Default for Queue<Q, A> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), busy: false }
+    }
+}
+
+fn hand_out<A>(answers: Result<Vec<A>>, tell: Vec<oneshot::Sender<Result<A>>>) {
+    match answers {
+        Ok(answers) => {
+            for (tell, answer) in tell.into_iter().zip(answers) {
+                // Who has gone meanwhile needs none.
+                drop(tell.send(Ok(answer)));
+            }
+        }
+        Err(err) => {
+            for tell in tell {
+                drop(tell.send(Err(same(&err))));
+            }
+        }
+    }
+}
+
+/// The same failure for one more who asked.
+fn same(err: &Error) -> Error {
+    match err {
+        Error::Unavailable(busy) => Error::Unavailable(*busy),
+        Error::Internal(cause) => Error::internal(format_args!("{cause:#}")),
+        other => Error::internal(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Doubles numbers, and counts how often it was asked.
+    fn doubling(asked: Arc<AtomicUsize>) -> Together<u32, u32> {
+        Together::new(Shutdown::new(), move |numbers: Vec<u32>| {
+            let asked = asked.clone();
+            Box::pin(async move {
+                asked.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if numbers.contains(&13) {
+                    return Err(Error::Unavailable(Busy::Database));
+                }
+                assert!(!numbers.contains(&666), "a bug");
+                Ok(numbers.into_iter().map(|number| number * 2).collect())
+            })
+        })
+    }
+
+    #[tokio::test]
+    async fn everyone_gets_their_own_answer_and_few_statements_are_made() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let together = doubling(asked.clone());
+        let all = (1_000..1_200).map(|number| together.ask(number));
+        let answers = futures_util::future::join_all(all).await;
+        for (number, answer) in (1_000..).zip(answers) {
+            assert_eq!(answer.unwrap(), number * 2);
+        }
+        let statements = asked.load(Ordering::SeqCst);
+        assert!((4..=20).contains(&statements), "64 at a time, and as they come: {statements}");
+        assert_eq!(together.ask(21).await.unwrap(), 42);
+        assert_eq!(asked.load(Ordering::SeqCst), statements + 1);
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_everyones_and_the_next_question_is_answered() {
+        let together = doubling(Arc::default());
+        let (one, other) = tokio::join!(together.ask(1), together.ask(13));
+        assert!(matches!(one, Err(Error::Unavailable(Busy::Database))));
+        assert!(matches!(other, Err(Error::Unavailable(Busy::Database))));
+        assert_eq!(together.ask(1).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_bug_in_one_answer_does_not_stop_the_next() {
+        let together = doubling(Arc::default());
+        together.ask(666).await.unwrap_err();
+        assert_eq!(together.ask(1).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_takes_nobody_along() {
+        let together = doubling(Arc::default());
+        let first = tokio::time::timeout(Duration::from_millis(1), together.ask(1));
+        let (first, second) = tokio::join!(first, together.ask(2));
+        assert!(first.is_err());
+        assert_eq!(second.unwrap(), 4);
+        assert_eq!(together.ask(3).await.unwrap(), 6);
+    }
+}
