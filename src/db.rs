@@ -18,6 +18,9 @@ use uuid::Uuid;
 
 /// Taken by whoever migrates a PostgreSQL database, so that two nodes that start together do not both.
 const MIGRATING: i64 = 0x0050_6172_6c6f_7201;
+/// Of PostgreSQL's connections, how many [`Db::steady`] has: one for each commit that may run at a time,
+/// and one for receipts.
+const STEADY: u32 = 5;
 
 /// What each of SQLite's reading connections keeps of the file, in KiB where it is negative: a quarter of the
 /// usual, since all of them end up with the same pages, which the operating system has anyway.
@@ -32,7 +35,7 @@ pub struct DbSettings {
     pub auto_migrate: bool,
     /// SQLite: the number of reading connections.
     pub readers: u32,
-    /// PostgreSQL: the most connections in the pool.
+    /// PostgreSQL: the most connections.
     pub max_connections: u32,
     /// How long a query may wait for a free connection.
     pub acquire_timeout: Duration,
@@ -49,6 +52,7 @@ pub struct DbSettings {
 pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
+    steady: DatabaseConnection,
     kind: Kind,
 }
 
@@ -118,9 +122,11 @@ impl Db {
             .connect_with(both.create_if_missing(false).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(failed)?;
+        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer);
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
-            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            steady: writer.clone(),
+            writer,
             kind: Kind::Sqlite,
         })
     }
@@ -130,26 +136,15 @@ impl Db {
         if named.get_application_name().is_none() {
             named = named.application_name("parlor");
         }
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections.max(1))
-            .acquire_timeout(settings.acquire_timeout)
-            .test_before_acquire(false)
-            // A connection in constant use is looked over whenever it comes back; one that lay idle
-            // may have been cut meanwhile.
-            .before_acquire(|connection, lain| {
-                Box::pin(async move {
-                    if lain.idle_for > Duration::from_secs(1) {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(named.disable_statement_logging())
-            .await
-            .map_err(failed)?;
+        let named = named.disable_statement_logging();
+        let few = STEADY.min(settings.max_connections / 2).max(1);
+        let most = settings.max_connections.saturating_sub(few).max(1);
+        let steady = postgres_pool(settings, few).connect_lazy_with(named.clone());
+        let pool = postgres_pool(settings, most).connect_with(named).await.map_err(failed)?;
         let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        let steady = SqlxPostgresConnector::from_sqlx_postgres_pool(steady);
         let kind = Kind::Postgres { auto_migrate: settings.auto_migrate };
-        Ok(Self { reader: pool.clone(), writer: pool, kind })
+        Ok(Self { reader: pool.clone(), writer: pool, steady, kind })
     }
 
     /// For reading. On SQLite these connections cannot write.
@@ -160,6 +155,13 @@ impl Db {
     /// For a single writing statement: SQLite's one writing connection, PostgreSQL's pool.
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer
+    }
+
+    /// For the few statements that run all the time, each by itself. On PostgreSQL they have connections
+    /// of their own: every process of the server has to prepare, to plan and to warm up for each, so they
+    /// are best run by few; and they never wait behind people who all read at once.
+    pub fn steady(&self) -> &DatabaseConnection {
+        &self.steady
     }
 
     pub fn is_sqlite(&self) -> bool {
@@ -267,10 +269,29 @@ impl Db {
                 tracing::warn!(error = %err, "the database's log was not folded into its file; the next start does it");
             }
         }
-        if let Err(err) = self.writer.close_by_ref().await {
-            tracing::warn!(error = %err, "a database connection did not close well");
+        for connections in [&self.writer, &self.steady] {
+            if let Err(err) = connections.close_by_ref().await {
+                tracing::warn!(error = %err, "a database connection did not close well");
+            }
         }
     }
+}
+
+fn postgres_pool(settings: &DbSettings, most: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(settings.acquire_timeout)
+        .test_before_acquire(false)
+        // A connection in constant use is looked over whenever it comes back; one that lay idle
+        // may have been cut meanwhile.
+        .before_acquire(|connection, lain| {
+            Box::pin(async move {
+                if lain.idle_for > Duration::from_secs(1) {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 async fn create_folder_of(path: &Path) -> Result<(), DbErr> {

@@ -217,6 +217,15 @@ fn is_outage(err: &DbErr) -> bool {
     }
 }
 
+/// Whether the database itself refused a statement, which has changed nothing then. Any other error
+/// leaves open whether it was carried out.
+pub fn is_refusal(err: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = err else {
+        return false;
+    };
+    matches!(&**cause, sea_orm::SqlxError::Database(_)) && !is_outage(err)
+}
+
 /// SQLite result codes (busy, locked, I/O, full, cannot open, read-only) and PostgreSQL's classes 08
 /// (connection), 53 (resources), 57P (shutting down), 25006 (read-only), 40 (serialisation).
 fn is_outage_code(code: &str) -> bool {

@@ -11,7 +11,9 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database as Connect, DatabaseConn
 use sea_orm_migration::MigratorTrait;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Cluster, Database, Door, Http, Person, Process, Socket, Transport, in_time, until};
+use crate::harness::{
+    Cluster, Database, Door, Http, Person, Process, Socket, Transport, in_time, succeeded, until,
+};
 
 /// The waiting that a fault causes, kept short.
 const IMPATIENT: [(&str, &str); 5] = [
@@ -513,4 +515,42 @@ async fn postgresql_connections_that_are_killed_again_and_again() {
     };
     tokio::join!(killing, sending);
     talk.heals().await;
+}
+
+/// Somebody who holds one room's row (another node, an operator at work) keeps only that room waiting.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_room_that_somebody_holds_on_postgresql_holds_up_no_other() {
+    let database = Database::postgres().await;
+    let process = Process::with(&database, &IMPATIENT).await;
+    let talk = Talk::begin(&process).await;
+    let room = talk.room().as_str().unwrap().to_owned();
+    let group = talk.ada.makes_group("friends", &["bob"]).await;
+
+    let outsider = outsider(&database).await;
+    outsider.execute_unprepared("BEGIN").await.unwrap();
+    outsider
+        .execute_unprepared(&format!("SELECT 1 FROM rooms WHERE id = '{room}' FOR UPDATE"))
+        .await
+        .unwrap();
+    let to_bob = |content: &str| json!({ "receiver": "bob", "content": content });
+    let held = [
+        talk.ada.sends("privateMessage", to_bob("held")),
+        talk.ada.sends("privateMessage", to_bob("and held")),
+    ];
+    for content in ["one", "two", "three"] {
+        talk.ada.asks("groupMessage", json!({ "receiver": group, "content": content })).await;
+    }
+    let more = talk.ada.sends("privateMessage", to_bob("held as well"));
+    assert!(!talk.bob.all("response").iter().any(|event| event.to_string().contains("held")));
+    outsider.execute_unprepared("COMMIT").await.unwrap();
+
+    let mut seqs = Vec::new();
+    for answer in held.into_iter().chain([more]) {
+        seqs.push(succeeded(answer.await)["seq"].as_i64().unwrap());
+    }
+    assert_eq!(seqs, [6, 7, 8]);
+    outsider.close().await.unwrap();
+    drop((talk, process));
+    database.remove().await;
 }

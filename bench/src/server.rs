@@ -257,7 +257,8 @@ async fn fresh_database(server: &str, contender: Contender) -> Result<String> {
     root.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
     root.close().await?;
     let (host, _) = server.rsplit_once('/').context("a PostgreSQL URL ends in a database's name")?;
-    Ok(format!("{host}/{name}"))
+    // Left to themselves Parlor would encrypt where the server can, and the peer would not.
+    Ok(format!("{host}/{name}?sslmode=disable"))
 }
 
 /// Drops what [`fresh_database`] has made.

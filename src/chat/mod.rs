@@ -147,9 +147,9 @@ impl Chat {
     ) -> Result<Self> {
         let rosters = rosters::Rosters::new(&db, &shutdown);
         let lobby = rooms::open_lobby(&db, &clock, &rosters).await?;
-        // SQLite writes through one connection; more shards would only wait for each other.
-        let shards = if db.is_sqlite() { 1 } else { 4 };
-        let (writer, shards) = writer::Writer::new(shards, settings.writer_queue, settings.writer_batch);
+        // SQLite writes through one connection; more commits would only wait for each other.
+        let lanes = if db.is_sqlite() { 1 } else { 4 };
+        let (writer, lanes) = writer::Writer::new(lanes, settings.writer_queue, settings.writer_batch);
         let core = Arc::new(Core {
             hub: hub::Hub::new(clock.clone(), settings.connections_per_user),
             missed: missed::Missed::new(),
@@ -170,9 +170,7 @@ impl Chat {
             writers: TaskTracker::new(),
             lobby,
         });
-        for shard in shards {
-            core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), shard)));
-        }
+        core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), lanes)));
         core.shutdown.spawn(missed::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
         core.shutdown.spawn(expiry::run(core.clone()));

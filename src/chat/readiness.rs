@@ -61,13 +61,13 @@ impl Chat {
     }
 }
 
-/// Stores the time: SQLite writes nothing where nothing changes.
+/// Stores the time (SQLite writes nothing where nothing changes), by the way that messages are stored.
 async fn reads_and_stores(core: &Core) -> Result<()> {
     core.db.ping().await?;
     room::Entity::update_many()
         .col_expr(room::Column::ActiveAt, Expr::value(core.clock.now()))
         .filter(room::COLUMN.id.eq(core.lobby.id))
-        .exec(core.db.writer())
+        .exec(core.db.steady())
         .await?;
     Ok(())
 }

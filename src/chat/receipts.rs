@@ -4,6 +4,9 @@
 //! A crash loses at most one tick of receipts, and the next acknowledgement repairs it. A sender
 //! is told only of what is saved, so nothing that was told is ever taken back.
 
+mod postgres;
+mod sqlite;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -11,15 +14,9 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq, UserId, member, message, user};
+use entity::{RoomId, Seq, UserId, message};
 use parking_lot::Mutex;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, QuerySelect,
-    sea_query::{
-        Alias, CaseStatement, Expr, ExprTrait, IntoIden, IntoValueTuple, LockType, Order, Query, TableRef,
-        ValueTuple,
-    },
-};
+use sea_orm::QuerySelect;
 use tokio::sync::Notify;
 
 use super::{
@@ -272,80 +269,20 @@ async fn save(
         .collect();
     // Whoever locks several rows does it in this order, so that nobody waits for each other.
     receipts.sort_unstable();
-    let mut seen: Vec<(uuid::Uuid, DateTime<Utc>)> = seen.iter().map(|(user, at)| (user.0, *at)).collect();
+    let mut seen: Vec<Seen> = seen.iter().map(|(user, at)| (user.0, *at)).collect();
     if receipts.is_empty() && seen.is_empty() {
         return Ok(());
     }
     seen.sort_unstable();
-    let tx = core.db.begin().await?;
-    for rows in receipts.chunks(ROWS) {
-        if !core.db.is_sqlite() {
-            lock_rows(&tx, rows).await?;
-        }
-        let rows = rows.iter().map(|row| (*row).into_value_tuple()).collect();
-        save_receipts(&tx, rows).await?;
+    if core.db.is_sqlite() {
+        sqlite::save(&core.db, &receipts, &seen).await
+    } else {
+        postgres::save(&core.db, &receipts, &seen).await
     }
-    for rows in seen.chunks(ROWS) {
-        save_seen(&tx, rows.iter().map(|row| (*row).into_value_tuple()).collect()).await?;
-    }
-    tx.commit().await?;
-    Ok(())
 }
 
 /// A member's receipts: room, user, delivered, read, told.
 type Row = (uuid::Uuid, uuid::Uuid, i64, i64, i64);
 
-/// Both databases call the columns of a list of values column1, column2, …
-fn listed(column: &'static str) -> Expr {
-    Expr::col((Alias::new("moved"), Alias::new(column)))
-}
-
-/// Locks member rows in ascending order; the update alone would take them in any.
-async fn lock_rows(tx: &DatabaseTransaction, rows: &[Row]) -> Result<()> {
-    let keys = rows.iter().map(|(room, user, ..)| (*room, *user));
-    let mut select = Query::select();
-    select
-        .column((member::Entity, member::Column::UserId))
-        .from_values(keys, Alias::new("moved"))
-        .inner_join(
-            member::Entity,
-            Expr::col((member::Entity, member::Column::RoomId))
-                .eq(listed("column1"))
-                .and(Expr::col((member::Entity, member::Column::UserId)).eq(listed("column2"))),
-        )
-        .order_by((member::Entity, member::Column::RoomId), Order::Asc)
-        .order_by((member::Entity, member::Column::UserId), Order::Asc)
-        .lock_with_tables(LockType::Update, [member::Entity]);
-    tx.query_all(&select).await?;
-    Ok(())
-}
-
-/// Never an insert: a receipt must not bring back a member who has left.
-async fn save_receipts(tx: &DatabaseTransaction, rows: Vec<ValueTuple>) -> Result<()> {
-    let later = |column: member::Column, value: &'static str| {
-        let stored = || Expr::col((member::Entity, column));
-        CaseStatement::new().case(listed(value).gt(stored()), listed(value)).finally(stored())
-    };
-    let mut update = Query::update();
-    update
-        .table(member::Entity)
-        .value(member::Column::DeliveredSeq, later(member::Column::DeliveredSeq, "column3"))
-        .value(member::Column::ReadSeq, later(member::Column::ReadSeq, "column4"))
-        .value(member::Column::ToldSeq, later(member::Column::ToldSeq, "column5"))
-        .from(TableRef::ValuesList(rows, Alias::new("moved").into_iden()))
-        .and_where(Expr::col((member::Entity, member::Column::RoomId)).eq(listed("column1")))
-        .and_where(Expr::col((member::Entity, member::Column::UserId)).eq(listed("column2")));
-    tx.execute(&update).await?;
-    Ok(())
-}
-
-async fn save_seen(tx: &DatabaseTransaction, rows: Vec<ValueTuple>) -> Result<()> {
-    let mut update = Query::update();
-    update
-        .table(user::Entity)
-        .value(user::Column::LastSeenAt, listed("column2"))
-        .from(TableRef::ValuesList(rows, Alias::new("moved").into_iden()))
-        .and_where(Expr::col((user::Entity, user::Column::Id)).eq(listed("column1")));
-    tx.execute(&update).await?;
-    Ok(())
-}
+/// When a user was last seen.
+type Seen = (uuid::Uuid, DateTime<Utc>);

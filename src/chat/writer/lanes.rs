@@ -1,0 +1,241 @@
+//! When which drafts are committed.
+//!
+//! One commit at a time takes whatever has gathered while the one before ran, so the busier it is,
+//! the more messages share a commit and its cost. Another begins beside it only where one is not
+//! enough: when so many wait that they fill a commit, or when the newest takes longer than
+//! [`PATIENCE`], be it that the database is far away or that somebody holds one of its rooms. A room
+//! is in one commit at a time, which is what keeps its messages in order.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use entity::RoomId;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{Draft, store};
+use crate::{
+    chat::Core,
+    error::{Busy, Error},
+};
+
+/// How long a commit may take before what has gathered meanwhile goes ahead beside it.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// The way to the writer.
+pub(in crate::chat) struct Writer {
+    queue: mpsc::UnboundedSender<Job>,
+    /// As many as drafts may wait.
+    places: Arc<Semaphore>,
+    most: usize,
+}
+
+/// What waits for a commit.
+enum Job {
+    Store {
+        draft: Draft,
+        /// Given back when its commit begins.
+        place: OwnedSemaphorePermit,
+    },
+    /// Somebody waits until everything before this is stored.
+    Tell(RoomId, oneshot::Sender<()>),
+}
+
+impl Job {
+    fn room(&self) -> RoomId {
+        match self {
+            Self::Store { draft, .. } => draft.roster.id,
+            Self::Tell(room, _) => *room,
+        }
+    }
+}
+
+/// The other end of the queue; [`run`] it in a task of its own.
+pub(in crate::chat) struct Lanes {
+    queue: mpsc::UnboundedReceiver<Job>,
+    lanes: usize,
+    batch: usize,
+}
+
+impl Writer {
+    /// `most` drafts may wait; up to `lanes` commits run at a time, each of at most `batch` drafts.
+    pub fn new(lanes: usize, most: usize, batch: usize) -> (Self, Lanes) {
+        let (sender, queue) = mpsc::unbounded_channel();
+        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        (Self { queue: sender, places, most }, Lanes { queue, lanes, batch })
+    }
+
+    /// Queues a draft, or answers it at once that there is no room.
+    pub fn queue(&self, draft: Draft) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return (draft.reply)(Err(Error::Unavailable(Busy::WriterFull)));
+        };
+        if let Err(mpsc::error::SendError(Job::Store { draft, .. })) =
+            self.queue.send(Job::Store { draft, place })
+        {
+            (draft.reply)(Err(Error::Unavailable(Busy::Draining)));
+        }
+    }
+
+    /// Waits until what was queued for a room up to now is stored or refused: who writes to a group
+    /// and then leaves it means it in this order.
+    pub async fn caught_up(&self, room: RoomId) {
+        let (tell, told) = oneshot::channel();
+        if self.queue.send(Job::Tell(room, tell)).is_ok() {
+            // Nobody tells only where the writer has stopped, and then nothing waits in it.
+            drop(told.await);
+        }
+    }
+
+    /// Drafts that wait.
+    pub fn waiting(&self) -> usize {
+        self.most.saturating_sub(self.places.available_permits())
+    }
+}
+
+/// A commit under way.
+struct Commit {
+    number: u64,
+    rooms: BTreeSet<RoomId>,
+    begun: Instant,
+}
+
+/// Stores and publishes until the server goes down; what was queued before that is still stored.
+pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Lanes) {
+    let Lanes { mut queue, lanes, batch } = lanes;
+    let mut waiting = VecDeque::new();
+    let mut commits: Vec<Commit> = Vec::with_capacity(lanes);
+    let mut ends = FuturesUnordered::new();
+    let mut number = 0;
+    let (mut closing, mut ended) = (false, false);
+    loop {
+        while let Ok(job) = queue.try_recv() {
+            waiting.push_back(job);
+        }
+        let newest = commits.iter().map(|commit| commit.begun).max();
+        let patient = newest.is_some_and(|begun| begun.elapsed() < PATIENCE);
+        let free = commits.len() < lanes;
+        if free && (!patient || waiting.len() >= batch) {
+            let jobs = next(&mut waiting, &commits, batch);
+            if !jobs.is_empty() {
+                let rooms = jobs.iter().map(Job::room).collect();
+                number += 1;
+                commits.push(Commit { number, rooms, begun: Instant::now() });
+                let carried_out = core.writers.track_future(carry_out(core.clone(), jobs));
+                let task = core.shutdown.spawn(carried_out);
+                ends.push(async move { (number, task.await) });
+                continue;
+            }
+        }
+        if ended && commits.is_empty() {
+            return;
+        }
+        // While a commit runs, nobody need wake for each draft that comes: they gather.
+        let listens = free && !patient && !ended;
+        tokio::select! {
+            biased;
+            Some((number, end)) = ends.next() => {
+                if let Err(err) = end {
+                    tracing::error!(error = %err, "a commit ended half-way");
+                }
+                commits.retain(|commit| commit.number != number);
+            }
+            job = queue.recv(), if listens => match job {
+                Some(job) => waiting.push_back(job),
+                None => ended = true,
+            },
+            () = tokio::time::sleep_until(newest.map_or_else(Instant::now, |begun| begun + PATIENCE)),
+                if free && patient => {}
+            () = core.shutdown.settling(), if !closing => {
+                closing = true;
+                queue.close();
+            }
+        }
+    }
+}
+
+/// Takes what a commit may have: in the order it came, at most so many, of no room that is in a
+/// commit already.
+fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Job> {
+    if commits.is_empty() {
+        return waiting.drain(..waiting.len().min(batch)).collect();
+    }
+    let mut taken = Vec::new();
+    let mut left = VecDeque::with_capacity(waiting.len());
+    for job in waiting.drain(..) {
+        let room = job.room();
+        if taken.len() < batch && !commits.iter().any(|commit| commit.rooms.contains(&room)) {
+            taken.push(job);
+        } else {
+            left.push_back(job);
+        }
+    }
+    *waiting = left;
+    taken
+}
+
+async fn carry_out(core: Arc<Core>, jobs: Vec<Job>) {
+    let mut drafts = Vec::with_capacity(jobs.len());
+    let mut waiting = Vec::new();
+    for job in jobs {
+        match job {
+            Job::Store { draft, place } => {
+                drop(place);
+                drafts.push(draft);
+            }
+            Job::Tell(_, tell) => waiting.push(tell),
+        }
+    }
+    if !drafts.is_empty() {
+        metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
+        let reached = store(&core, drafts).await;
+        step_back(reached).await;
+    }
+    for tell in waiting {
+        // Who does not wait any more need not know.
+        let _ = tell.send(());
+    }
+}
+
+/// Lets the sockets that were written to send before more is stored. Their messages would leave no earlier
+/// otherwise, and what arrives meanwhile, the senders' next ones first of all, goes into one commit and
+/// out in one write.
+async fn step_back(reached: usize) {
+    // About as many tasks run between two looks of a worker at what was put off.
+    const TURN: usize = 64;
+    for _ in 0..reached.div_ceil(TURN) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(rooms: &[RoomId]) -> VecDeque<Job> {
+        rooms.iter().map(|room| Job::Tell(*room, oneshot::channel().0)).collect()
+    }
+
+    fn rooms<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<RoomId> {
+        jobs.into_iter().map(Job::room).collect()
+    }
+
+    #[test]
+    fn a_commit_takes_what_came_first_and_nothing_of_a_room_that_is_in_another() {
+        let [a, b, c] = [RoomId::new(), RoomId::new(), RoomId::new()];
+        let mut waiting = jobs(&[a, b, a, c, b]);
+        assert_eq!(rooms(&next(&mut waiting, &[], 3)), [a, b, a]);
+        assert_eq!(rooms(&waiting), [c, b]);
+
+        let mut waiting = jobs(&[a, b, a, c, b]);
+        let commit = Commit { number: 1, rooms: BTreeSet::from([a]), begun: Instant::now() };
+        assert_eq!(rooms(&next(&mut waiting, &[commit], 2)), [b, c]);
+        assert_eq!(rooms(&waiting), [a, a, b], "each room in its order");
+    }
+}
