@@ -1,7 +1,7 @@
 //! The connection to the database: opening, migrating, closing, and what SQLite and PostgreSQL do
 //! differently. Knows no table and no configuration; queries are written where their answer is used.
 
-use std::{fmt::Write, path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use migration::Migrator;
 use sea_orm::{
@@ -15,6 +15,8 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use uuid::Uuid;
+
+use crate::listing::{self, Rest};
 
 /// Taken by whoever migrates a PostgreSQL database, so that two nodes that start together do not both.
 const MIGRATING: i64 = 0x0050_6172_6c6f_7201;
@@ -178,28 +180,10 @@ impl Db {
         self.writer.begin_with_options(immediate).await
     }
 
-    /// A statement written out by hand, for what is asked all the time: SeaORM would put its text together
-    /// anew each time. The ids stand where it says `(ids)`. The last of them is repeated up to a power of
-    /// two, so that a connection meets few texts and has them prepared.
+    /// `text` about these ids, at least one of them, which stand where it says `(rows)`; see [`listing`].
     pub fn listing(&self, text: &str, ids: impl ExactSizeIterator<Item = Uuid>) -> Statement {
-        let places = ids.len().next_power_of_two();
-        let mut list = String::with_capacity(places * 5 + 2);
-        list.push('(');
-        for place in 1..=places {
-            if place > 1 {
-                list.push(',');
-            }
-            match self.kind {
-                Kind::Sqlite => list.push('?'),
-                // Writing into a string does not fail.
-                Kind::Postgres { .. } => drop(write!(list, "${place}")),
-            }
-        }
-        list.push(')');
-        let mut values: Vec<Value> = ids.map(Value::from).collect();
-        values.resize(places, values.last().cloned().unwrap_or(Value::Uuid(None)));
-        let text = text.replacen("(ids)", &list, 1);
-        Statement::from_sql_and_values(self.reader.get_database_backend(), text, values)
+        let rows = ids.map(|id| [Value::from(id)]);
+        listing::statement(self.reader.get_database_backend(), text, rows, Rest::Last)
     }
 
     /// Whether the database answers.

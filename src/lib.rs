@@ -9,8 +9,8 @@
 //! - [`auth`]: turns a credential into a [`chat::caller::Caller`]
 //! - [`chat`]: the core: decides, orders, stores, and tells everyone
 //! - [`jobs`]: background work
-//! - [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`password`], [`shutdown`],
-//!   [`telemetry`], [`together`]: what the others stand on, each knowing none of them
+//! - [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`listing`], [`password`],
+//!   [`shutdown`], [`telemetry`], [`together`]: what the others stand on, each knowing none of them
 //!
 //! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `native`
 //! turns it into a draft; `chat::messages` asks the room's roster whether the sender is in it and
@@ -30,6 +30,7 @@ pub mod error;
 pub mod gateway;
 pub mod jobs;
 pub mod limits;
+pub mod listing;
 pub mod password;
 pub mod shutdown;
 pub mod telemetry;

@@ -117,6 +117,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "db",
         "error",
         "limits",
+        "listing",
         "password",
         "shutdown",
         "telemetry",
@@ -137,7 +138,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "cluster" => matches!(to, "chat" | "cluster" | "error" | "shutdown"),
         "chat" => {
             matches!(to, "chat" | "clock" | "counts" | "db" | "error")
-                || matches!(to, "limits" | "password" | "shutdown" | "together")
+                || matches!(to, "limits" | "listing" | "password" | "shutdown" | "together")
         }
         "config" => to == "config",
         _ => ground.contains(&to) && to != "config",

@@ -15,7 +15,7 @@ use crate::{chat::caller::Account, db::Db, error::Result, shutdown::Shutdown, to
 /// Those of the sessions that have not ended, of users who are not deleted.
 const LIVE: &str = "SELECT sessions.id, users.id, users.username, users.first_name, users.is_admin \
     FROM sessions INNER JOIN users ON users.id = sessions.user_id \
-    WHERE sessions.revoked_at IS NULL AND users.deleted_at IS NULL AND sessions.id IN (ids)";
+    WHERE sessions.revoked_at IS NULL AND users.deleted_at IS NULL AND sessions.id IN (rows)";
 
 /// Asks for the users of sessions that have not ended, as [`live`] does, for everyone who comes with a token
 /// at the same time.

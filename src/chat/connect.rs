@@ -25,7 +25,7 @@ use crate::{
 /// The rooms, deleted ones left out, that users are members of.
 const ROOMS_OF: &str = "SELECT members.user_id, members.room_id \
     FROM members INNER JOIN rooms ON rooms.id = members.room_id \
-    WHERE rooms.deleted_at IS NULL AND members.user_id IN (ids)";
+    WHERE rooms.deleted_at IS NULL AND members.user_id IN (rows)";
 
 /// Asks for the rooms of users, for everyone who connects at the same time.
 pub(super) type RoomsOf = Together<UserId, Vec<RoomId>>;

@@ -29,7 +29,6 @@ mod expiry;
 mod groups;
 mod hub;
 mod joined;
-mod listing;
 mod members;
 mod membership;
 mod messages;

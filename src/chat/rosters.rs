@@ -38,11 +38,11 @@ pub(super) const LISTED: usize = 5_000;
 const ROOMS: &str = "SELECT rooms.id, rooms.kind, rooms.last_seq, rooms.roster_version, \
     low.id, low.username, high.id, high.username FROM rooms \
     LEFT JOIN users AS low ON low.id = rooms.pair_low LEFT JOIN users AS high ON high.id = rooms.pair_high \
-    WHERE rooms.deleted_at IS NULL AND rooms.id IN (ids)";
+    WHERE rooms.deleted_at IS NULL AND rooms.id IN (rows)";
 /// Everyone in the rooms.
 const MEMBERS: &str = "SELECT members.room_id, members.user_id, members.role, members.delivered_seq, \
     members.read_seq, members.told_seq, users.username, users.first_name \
-    FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (ids)";
+    FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (rows)";
 
 pub(super) struct Rosters {
     /// Reads rooms, for everyone who needs some at the same time.

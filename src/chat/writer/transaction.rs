@@ -10,12 +10,9 @@ use sea_orm::{
 
 use super::{Draft, Outcome, Outcomes};
 use crate::{
-    chat::{
-        Core,
-        listing::{self, Rest},
-        text::ClientMessageId,
-    },
+    chat::{Core, text::ClientMessageId},
     error::{Busy, Denial, Error, Noun, Result},
+    listing::{self, Rest},
 };
 
 #[derive(FromQueryResult)]

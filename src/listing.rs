@@ -8,16 +8,16 @@ use sea_orm::{DbBackend, Statement, Value};
 
 /// What stands in the places that a list has too many, since it comes in few lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub enum Rest {
     /// The last row again, where that changes nothing.
     Last,
     /// Nothing at all; the statement passes rows over that are null.
     Null,
 }
 
-/// `text` with the rows where it says `(rows)`: of one column as `(?,?)`, of more as `VALUES (?,?),(?,?)`.
+/// `text` with the rows, at least one, where it says `(rows)`: of one column as `(?,?)`, of more as `VALUES (?,?),(?,?)`.
 /// Both databases call the columns of such a list column1, column2, …
-pub(super) fn statement<const COLUMNS: usize>(
+pub fn statement<const COLUMNS: usize>(
     backend: DbBackend,
     text: &str,
     rows: impl ExactSizeIterator<Item = [Value; COLUMNS]>,
