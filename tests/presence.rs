@@ -33,7 +33,8 @@ async fn everyone_else_hears_who_comes_and_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_is_not_told() {
-    let server = Server::with(impatient).await;
+    let grace = Duration::from_secs(2);
+    let server = Server::with(|config| config.presence.grace = grace).await;
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     ada.sees_online("bob", true).await;
@@ -41,7 +42,7 @@ async fn a_reload_is_not_told() {
     bob.vanishes();
     tokio::time::sleep(Duration::from_millis(50)).await;
     let _back = person.connect().await;
-    ada.sees_nothing("onlineStatus", Duration::from_millis(600)).await;
+    ada.sees_nothing("onlineStatus", grace + A_WHILE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
