@@ -14,7 +14,7 @@ use parlor::{
         Chat, Draft, HistoryQuery, Place,
         caller::Caller,
         connection::{ConnectOptions, Connection, Lagging, Outlet},
-        event::{Envelope, Event},
+        event::{Envelope, Event, Form},
         nouns::{HistoryPage, Message, Person, Receiver},
         text::{Body, ClientMessageId},
     },
@@ -30,6 +30,8 @@ const STORED: i64 = 2_000;
 const PAGE: usize = 50;
 /// Rooms that are written to at the same time.
 const ROOMS: usize = 64;
+/// Connections that listen where a crowd does.
+const CROWD: usize = 1_000;
 
 fn main() {
     divan::main();
@@ -87,31 +89,33 @@ struct Stored {
     caller: Caller,
     room: RoomId,
     others: Vec<RoomId>,
-    _connection: Arc<Connection>,
+    _listening: Vec<Arc<Connection>>,
     _app: App,
     _folder: tempfile::TempDir,
 }
 
-/// Hears nothing.
-struct Deaf;
+/// Reads what it hears, and sends it nowhere.
+struct Reader;
 
-impl Outlet for Deaf {
+impl Outlet for Reader {
     fn gateway(&self) -> &'static str {
         "bench"
     }
-    fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
-        Ok(())
+    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+        envelope.rendered(Form::Native, render).map(|rendered| drop(black_box(rendered))).ok_or(Lagging)
     }
     fn end(&self) {}
     fn cut(&self) {}
 }
 
-static STORE: LazyLock<Stored> = LazyLock::new(|| RUNTIME.block_on(store()).expect("a stored room"));
+static STORE: LazyLock<Stored> = LazyLock::new(|| RUNTIME.block_on(store(1)).expect("a stored room"));
+static CROWDED: LazyLock<Stored> = LazyLock::new(|| RUNTIME.block_on(store(CROWD)).expect("a crowd"));
 
-async fn store() -> anyhow::Result<Stored> {
+async fn store(connections: usize) -> anyhow::Result<Stored> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::development();
     config.database.url = format!("sqlite://{}/parlor.db", folder.path().display()).into();
+    config.limits.connections_per_user = CROWD;
     let app = App::build(&config, Clock::real()).await?;
     let user = UserId::new();
     let person = user::Model {
@@ -141,8 +145,13 @@ async fn store() -> anyhow::Result<Stored> {
     let chat = app.chat.clone();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     let caller = Caller::signed_in(person, SessionId::new(), DateTime::<Utc>::MAX_UTC, address);
-    let connection = chat.connect(caller.clone(), Box::new(Deaf), ConnectOptions::live_only()).await?;
-    Ok(Stored { chat, caller, room, others, _connection: connection, _app: app, _folder: folder })
+    let mut listening = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        let connection = chat.connect(caller.clone(), Box::new(Reader), ConnectOptions::live_only()).await?;
+        chat.open(&connection);
+        listening.push(connection);
+    }
+    Ok(Stored { chat, caller, room, others, _listening: listening, _app: app, _folder: folder })
 }
 
 async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId> {
@@ -181,31 +190,37 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
 #[divan::bench(args = [1, 11, ROOMS])]
 fn store_messages(bencher: Bencher<'_, '_>, rooms: usize) {
     let stored = &*STORE;
-    let body =
-        Body::parse(message::Kind::Text, "\"about as long as what people write\"", 1_000).expect("a text");
-    bencher.bench_local(|| {
-        RUNTIME.block_on(async {
-            let mut answers = Vec::with_capacity(rooms);
-            for room in stored.others.iter().take(rooms) {
-                let draft = Draft {
-                    body: body.clone(),
-                    client_message_id: ClientMessageId::parse(&MessageId::new().to_string()).ok(),
-                    reply_to: None,
-                    written: None,
-                };
-                let (answer, answered) = oneshot::channel();
-                let reply = Box::new(move |stored: parlor::error::Result<_>| {
-                    // Who does not wait any more has panicked.
-                    let _ = answer.send(stored.is_ok());
-                });
-                stored.chat.send(&stored.caller, None, Place::Room(*room), draft, reply).await;
-                answers.push(answered);
-            }
-            for answered in answers {
-                assert_eq!(answered.await, Ok(true));
-            }
+    bencher.bench_local(|| RUNTIME.block_on(write(stored, stored.others.iter().take(rooms))));
+}
+
+/// Some messages at once into a room that a thousand listen to, until the last is stored and told.
+#[divan::bench(args = [1, 16])]
+fn tell_a_crowd(bencher: Bencher<'_, '_>, messages: usize) {
+    let crowded = &*CROWDED;
+    bencher.bench_local(|| RUNTIME.block_on(write(crowded, std::iter::repeat_n(&crowded.room, messages))));
+}
+
+async fn write(stored: &Stored, rooms: impl Iterator<Item = &RoomId>) {
+    let mut answers = Vec::new();
+    for room in rooms {
+        let said = "\"about as long as what people write\"";
+        let draft = Draft {
+            body: Body::parse(message::Kind::Text, said, 1_000).expect("a text"),
+            client_message_id: ClientMessageId::parse(&MessageId::new().to_string()).ok(),
+            reply_to: None,
+            written: None,
+        };
+        let (answer, answered) = oneshot::channel();
+        let reply = Box::new(move |stored: parlor::error::Result<_>| {
+            // Who does not wait any more has panicked.
+            let _ = answer.send(stored.is_ok());
         });
-    });
+        stored.chat.send(&stored.caller, None, Place::Room(*room), draft, reply).await;
+        answers.push(answered);
+    }
+    for answered in answers {
+        assert_eq!(answered.await, Ok(true));
+    }
 }
 
 /// Cycles through the room as somebody who scrolls back does.
