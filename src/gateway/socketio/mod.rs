@@ -34,9 +34,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Binary attachments of one packet; nothing of ours takes any.
 const ATTACHMENTS: usize = 10;
-/// Bytes of a websocket's read buffer. A larger frame doubles it for good, so it has room for the frame that
-/// everyone sends: the one with the token, of some 650 bytes.
-const READ_BUFFER: usize = 768;
+/// Bytes of a websocket's read buffer, and of one read. For a larger frame it grows to what was read and the
+/// whole frame once more, and stays so: the first frame has a token in it, so from 512 it becomes 1,024 bytes.
+const READ_BUFFER: usize = 256;
 
 /// What the gateway needs to know of the configuration.
 #[derive(Clone, Debug)]
