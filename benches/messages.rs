@@ -102,7 +102,9 @@ impl Outlet for Reader {
         "bench"
     }
     fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        envelope.rendered(Form::Native, render).map(|rendered| drop(black_box(rendered))).ok_or(Lagging)
+        let rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
+        black_box(rendered);
+        Ok(())
     }
     fn end(&self) {}
     fn cut(&self) {}
