@@ -538,6 +538,12 @@ async fn a_room_that_somebody_holds_on_postgresql_holds_up_no_other() {
         talk.ada.sends("privateMessage", to_bob("held")),
         talk.ada.sends("privateMessage", to_bob("and held")),
     ];
+    // What shares the commit of the first would wait with it.
+    let waits =
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = || sea_orm::Statement::from_string(outsider.get_database_backend(), waits);
+    let is_waiting = || async { outsider.query_one_raw(waits()).await.unwrap().is_some() };
+    until("a commit to wait for the room", is_waiting).await;
     for content in ["one", "two", "three"] {
         talk.ada.asks("groupMessage", json!({ "receiver": group, "content": content })).await;
     }

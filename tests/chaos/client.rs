@@ -27,7 +27,8 @@ use crate::{
 
 /// Operations that may be unanswered before a device says nothing new.
 const WINDOW: usize = 40;
-/// How long an answer is waited for before the connection is given up; no more than a reason to come back.
+/// How long an answer is waited for in silence before the connection is given up; no more than a reason to
+/// come back. What is missed comes first, page by page, and one that gives up meanwhile begins anew.
 const IMPATIENCE: Duration = Duration::from_secs(8);
 /// How long to wait before something refused is said again, or a lost server is called again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -113,6 +114,8 @@ struct Talk {
     reports_at: Instant,
     deaf_until: Instant,
     steps_at: Instant,
+    /// When anything was last heard.
+    heard_at: Instant,
 }
 
 struct Owed {
@@ -210,6 +213,7 @@ impl Client {
             arrived: BTreeMap::new(),
             reports_at: now + REPORTS,
             deaf_until: now,
+            heard_at: now,
             steps_at: now + self.steps.front().map_or(Duration::ZERO, |step| step.after),
         };
         loop {
@@ -228,15 +232,19 @@ impl Client {
             }
             self.shows_status();
             let listening = now >= talk.deaf_until;
-            if listening && talk.asked.values().any(|(_, since)| now >= *since + IMPATIENCE) {
+            let is_lost = |since: Instant| now >= since.max(talk.heard_at) + IMPATIENCE;
+            if listening && talk.asked.values().any(|(_, since)| is_lost(*since)) {
                 return End::Lost;
             }
             let wake = self.next_look(&talk, now);
             tokio::select! {
-                heard = wire.hears(), if listening => match heard {
-                    Heard::End => return End::Lost,
-                    Heard::Answer { id, payload } => self.is_answered(&mut talk, id, &payload),
-                    Heard::Event { name, payload, asks } => self.hears(&mut talk, &name, &payload, asks),
+                heard = wire.hears(), if listening => {
+                    talk.heard_at = Instant::now();
+                    match heard {
+                        Heard::End => return End::Lost,
+                        Heard::Answer { id, payload } => self.is_answered(&mut talk, id, &payload),
+                        Heard::Event { name, payload, asks } => self.hears(&mut talk, &name, &payload, asks),
+                    }
                 },
                 () = sleep_until(wake) => {}
                 _ = phase.changed() => {}

@@ -47,8 +47,8 @@ pub use self::{
     socketio::{ANSWER, Connecting, Ended, Socket, succeeded},
 };
 
-/// How long anything may take to be seen.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long anything may take to be seen: whatever else the machine is doing.
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long to wait before believing that something does not happen.
 pub const A_WHILE: Duration = Duration::from_millis(250);
