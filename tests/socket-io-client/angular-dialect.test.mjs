@@ -240,7 +240,7 @@ test('a reload goes on with the cookie: the same token comes back in the header'
   assert.deepEqual([again.sender, again.authToken], [bob.sender, bob.authToken]);
   await again.sends('privateMessage', ada.sender, 'back');
   await ada.socket.seesMessage('back');
-  await ada.socket.seesNothing('onlineStatus', 1_500, (e) => e.username === bob.sender);
+  await ada.socket.seesNothing('onlineStatus', 1_500, (e) => e.username === bob.sender && !e.online);
 });
 
 test('without a live token the app goes to its login, and can log in there', async () => {
