@@ -185,6 +185,19 @@ async fn five_wrong_room_passwords_and_then_not_even_the_right_one() {
     bob.asks("joinGroup", with("open sesame")).await;
 }
 
+/// How many of these answers refuse; all of those because there is no room.
+async fn refusals(answers: Vec<impl Future<Output = Json>>) -> usize {
+    let mut refused = 0;
+    for answer in answers {
+        let answer = answer.await;
+        if answer["success"] == false {
+            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
+            refused += 1;
+        }
+    }
+    refused
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn more_events_than_may_wait_are_refused_and_may_come_again() {
     let server = Server::with(|config| {
@@ -194,38 +207,21 @@ async fn more_events_than_may_wait_are_refused_and_may_come_again() {
     .await;
     let ada = server.online("ada").await;
     let answers: Vec<_> = (0..200).map(|_| ada.sends("listUsers", json!({}))).collect();
-    let mut refused = 0;
-    for answer in answers {
-        let answer = answer.await;
-        if answer["success"] == false {
-            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
-            refused += 1;
-        }
-    }
+    let refused = refusals(answers).await;
     assert!(refused > 0);
     ada.is_alive().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_wait_are_bounded_in_bytes_too() {
-    let server = Server::with(|config| {
-        at_full_speed(config);
-    })
-    .await;
+    let server = Server::with(at_full_speed).await;
     let ada = server.online("ada").await;
     // Far fewer than may wait, and far more than two packets' worth of bytes. Each takes a hash, so that
     // they come faster than they are handled.
     let pad = "x".repeat(400_000);
     let group = |number| json!({ "groupName": format!("group {number}"), "password": "secret", "pad": pad });
     let answers: Vec<_> = (0..40).map(|number| ada.sends("createGroup", group(number))).collect();
-    let mut refused = 0;
-    for answer in answers {
-        let answer = answer.await;
-        if answer["success"] == false {
-            assert_eq!(answer["error"]["code"], "unavailable", "{answer}");
-            refused += 1;
-        }
-    }
+    let refused = refusals(answers).await;
     assert!(refused > 0);
     assert!(refused < 40);
     // One packet of the largest size is always taken where nothing waits.

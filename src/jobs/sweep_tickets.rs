@@ -18,7 +18,6 @@ pub async fn run(db: Db, clock: Clock) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-
     use chrono::TimeDelta;
     use entity::{SessionId, UserId, session, user};
     use sea_orm::{ActiveModelTrait, ActiveValue::Set, PaginatorTrait};
