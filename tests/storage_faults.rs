@@ -522,7 +522,7 @@ async fn postgresql_connections_that_are_killed_again_and_again() {
 #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
 async fn a_room_that_somebody_holds_on_postgresql_holds_up_no_other() {
     let database = Database::postgres().await;
-    let process = Process::with(&database, &IMPATIENT).await;
+    let process = Process::start(&database).await;
     let talk = Talk::begin(&process).await;
     let room = talk.room().as_str().unwrap().to_owned();
     let group = talk.ada.makes_group("friends", &["bob"]).await;
@@ -533,17 +533,22 @@ async fn a_room_that_somebody_holds_on_postgresql_holds_up_no_other() {
         .execute_unprepared(&format!("SELECT 1 FROM rooms WHERE id = '{room}' FOR UPDATE"))
         .await
         .unwrap();
+    let holder =
+        sea_orm::Statement::from_string(outsider.get_database_backend(), "SELECT pg_backend_pid() AS pid");
+    let holder: i32 = outsider.query_one_raw(holder).await.unwrap().unwrap().try_get("", "pid").unwrap();
     let to_bob = |content: &str| json!({ "receiver": "bob", "content": content });
     let held = [
         talk.ada.sends("privateMessage", to_bob("held")),
         talk.ada.sends("privateMessage", to_bob("and held")),
     ];
-    // What shares the commit of the first would wait with it.
-    let waits =
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let waits = || sea_orm::Statement::from_string(outsider.get_database_backend(), waits);
-    let is_waiting = || async { outsider.query_one_raw(waits()).await.unwrap().is_some() };
+    // What shares the commit of the first would wait with it. Whoever looks is in no transaction: inside
+    // one, PostgreSQL goes on showing the connections that there were at the first look.
+    let onlooker = self::outsider(&database).await;
+    let waits = format!("SELECT 1 FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))");
+    let waits = || sea_orm::Statement::from_string(onlooker.get_database_backend(), &waits);
+    let is_waiting = || async { onlooker.query_one_raw(waits()).await.unwrap().is_some() };
     until("a commit to wait for the room", is_waiting).await;
+    onlooker.close().await.unwrap();
     for content in ["one", "two", "three"] {
         talk.ada.asks("groupMessage", json!({ "receiver": group, "content": content })).await;
     }

@@ -69,7 +69,8 @@ export class Person {
   async connect(options) {
     const connection = this.dial(options);
     const answer = await connection.isAnswered();
-    assert.equal(answer.event, 'connect', `${this.username} was not let in: ${answer.data?.message}`);
+    const { message, description } = answer.data ?? {};
+    assert.equal(answer.event, 'connect', `${this.username} was not let in: ${message} ${description ?? ''}`);
     return connection;
   }
 }
