@@ -140,7 +140,16 @@ async fn a_close_packet_by_polling_ends_the_session_and_its_poll() {
     let bob = server.online("bob").await;
     let session = Polling::in_chat(&server.person("ada").await).await;
     bob.sees_online("ada", true).await;
-    let (polled, ()) = tokio::join!(session.get(), async {
+    let polling = async {
+        loop {
+            let polled = session.get().await;
+            // The engine's first ping may still be on its way.
+            if polled.text != "2" {
+                break polled;
+            }
+        }
+    };
+    let (polled, ()) = tokio::join!(polling, async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         session.says("1").await;
     });
@@ -191,7 +200,13 @@ async fn a_session_is_upgraded_with_messages_before_and_after() {
     line.says("42/chat,3[\"listRooms\",{}]").await;
     assert_eq!(line.hears("43").await, "43/chat,3[{\"success\":true,\"response\":[]}]");
 
-    assert_eq!(session.get().await.status, 400, "the old transport is over");
+    let polled = session.get().await;
+    assert!(
+        polled.status == 400 || polled.text == "6",
+        "so soon after, it may be told nothing: {}",
+        polled.text
+    );
+    session.is_over().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

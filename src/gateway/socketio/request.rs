@@ -6,14 +6,19 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     net::{IpAddr, Ipv4Addr},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use axum::extract::{ConnectInfo, Request};
+use axum::{
+    extract::{ConnectInfo, Request},
+    response::{IntoResponse, Response},
+};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use hyper::upgrade::OnUpgrade;
 use tower::{Layer, Service};
 
@@ -43,6 +48,8 @@ pub struct Handshake {
 /// How often a session may ask to join a namespace.
 const ATTEMPTS_PER_SECOND: u32 = 2;
 const ATTEMPTS_AT_ONCE: u32 = 10;
+/// The engine's packet that says nothing.
+const NOOP: &str = "6";
 /// The headers that the engine reads: of a websocket, and of what a polling client says.
 const KEPT: [header::HeaderName; 2] = [header::SEC_WEBSOCKET_KEY, header::CONTENT_TYPE];
 /// The parameters that the engine reads.
@@ -76,14 +83,13 @@ pub struct Slim<S> {
     layer: SlimLayer,
 }
 
-impl<S, B> Service<Request> for Slim<S>
+impl<S> Service<Request> for Slim<S>
 where
-    S: Service<Request, Response = Response<B>, Error = Infallible, Future: Send + 'static>,
-    B: Default,
+    S: Service<Request, Response: IntoResponse + Send, Error = Infallible, Future: Send + 'static>,
 {
-    type Response = Response<B>;
+    type Response = Response;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<B>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -93,22 +99,47 @@ where
         if is_of_another_version(&request) {
             return Box::pin(async { Ok(version_needed()) });
         }
-        // A poll waits for what is to be said; what a client says has to be there in time.
-        let limit = (request.method() == Method::POST).then_some(self.layer.settings.request_timeout);
+        let said = (request.method() == Method::POST).then_some(self.layer.settings.request_timeout);
+        let polled = polled_session(&request).map(|sid| (self.layer.sessions.clone(), sid));
         let answer = self.inner.call(self.layer.slim(request));
         Box::pin(async move {
-            let mut answer = match limit {
-                Some(limit) => match tokio::time::timeout(limit, answer).await {
-                    Ok(answer) => answer?,
+            let mut answer = match (said, polled) {
+                // A poll waits for what is to be said; what a client says has to be there in time.
+                (Some(limit), _) => match tokio::time::timeout(limit, answer).await {
+                    Ok(answer) => answer?.into_response(),
                     Err(_) => return Ok(too_late()),
                 },
-                None => answer.await?,
+                (None, Some((sessions, sid))) => poll(&sessions, &sid, answer).await?,
+                (None, None) => answer.await?.into_response(),
             };
             // Every poll is answered once; a cache in between must not answer another with it.
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(answer)
         })
     }
+}
+
+/// The session that a request polls.
+fn polled_session(request: &Request) -> Option<String> {
+    let query = request.uri().query().filter(|_| request.method() == Method::GET)?;
+    let sid = parameter(query, "sid").filter(|_| parameter(query, "transport") == Some("polling"))?;
+    Some(sid.to_owned())
+}
+
+/// The engine's answer to a poll. It is nothing, as during an upgrade, where one may be about to begin.
+async fn poll<R: IntoResponse>(
+    sessions: &Sessions,
+    sid: &str,
+    answer: impl Future<Output = Result<R, Infallible>>,
+) -> Result<Response, Infallible> {
+    let mut answer = pin!(answer);
+    let entered =
+        poll_fn(|cx| Poll::Ready(sessions.unless_upgrading(sid, || answer.as_mut().poll(cx)))).await;
+    Ok(match entered {
+        Some(Poll::Ready(answer)) => answer?.into_response(),
+        Some(Poll::Pending) => answer.await?.into_response(),
+        None => NOOP.into_response(),
+    })
 }
 
 /// Whether it asks for a websocket of another version than ours (RFC 6455, section 4.2.2), which the engine
@@ -119,8 +150,8 @@ fn is_of_another_version(request: &Request) -> bool {
     asks && request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13")
 }
 
-fn version_needed<B: Default>() -> Response<B> {
-    let mut answer = Response::new(B::default());
+fn version_needed() -> Response {
+    let mut answer = Response::default();
     *answer.status_mut() = StatusCode::UPGRADE_REQUIRED;
     let headers = answer.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -129,8 +160,8 @@ fn version_needed<B: Default>() -> Response<B> {
     answer
 }
 
-fn too_late<B: Default>() -> Response<B> {
-    let mut answer = Response::new(B::default());
+fn too_late() -> Response {
+    let mut answer = Response::default();
     *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
@@ -149,7 +180,8 @@ impl SlimLayer {
         let query = parts.uri.query().unwrap_or_default();
         let sid = parameter(query, "sid");
         let websocket = line.filter(|_| parameter(query, "transport") == Some("websocket"));
-        if let (Some(sid), Some(line)) = (sid, &websocket) {
+        let upgrade = parts.extensions.remove::<OnUpgrade>();
+        if let (Some(sid), Some(line), Some(_)) = (sid, &websocket, &upgrade) {
             self.sessions.upgrading(sid, line.clone());
         }
         let handshake = Handshake {
@@ -168,7 +200,7 @@ impl SlimLayer {
         *slim.version_mut() = parts.version;
         *slim.uri_mut() = slim_uri(query);
         *slim.headers_mut() = slim_headers(&parts.headers);
-        if let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() {
+        if let Some(upgrade) = upgrade {
             slim.extensions_mut().insert(upgrade);
         }
         slim.extensions_mut().insert(Arc::new(handshake));
