@@ -135,10 +135,10 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
         last_seen_at: None,
         deleted_at: None,
     };
-    person.clone().into_active_model().insert(app.db.writer()).await?;
+    person.clone().into_active_model().insert(&*app.db.writer().await?).await?;
     let room = make_room(&app, user, STORED).await?;
     let messages = (1..=STORED).map(|seq| row(room, user, seq).into_active_model());
-    message::Entity::insert_many(messages).exec_without_returning(app.db.writer()).await?;
+    message::Entity::insert_many(messages).exec_without_returning(&*app.db.writer().await?).await?;
     let mut others = Vec::with_capacity(ROOMS);
     for _ in 0..ROOMS {
         others.push(make_room(&app, user, 0).await?);
@@ -173,7 +173,7 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         active_at: at(),
         deleted_at: None,
     };
-    group.into_active_model().insert(app.db.writer()).await?;
+    group.into_active_model().insert(&*app.db.writer().await?).await?;
     let membership = member::Model {
         room_id: room,
         user_id: user,
@@ -184,7 +184,7 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         told_seq: Seq(last),
         listening: false,
     };
-    membership.into_active_model().insert(app.db.writer()).await?;
+    membership.into_active_model().insert(&*app.db.writer().await?).await?;
     Ok(room)
 }
 

@@ -21,7 +21,7 @@ const OPEN_FILES: u64 = 12_000;
 /// Measures Parlor against the Node server that its users would otherwise run.
 #[derive(Parser)]
 struct Arguments {
-    /// One run of everything with less of it: about two minutes.
+    /// One run of everything with less of it: two to three minutes.
     #[arg(long)]
     quick: bool,
     /// How often everything is run; 1 with --quick, else 5.
@@ -59,15 +59,19 @@ async fn main() -> Result<()> {
     process::allow_open_files(OPEN_FILES)?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let node_peer = source.join("node-peer");
-    if arguments.contender.is_empty() || arguments.contender.contains(&Contender::Node) {
+    let wants = |one| arguments.contender.is_empty() || arguments.contender.contains(&one);
+    if wants(Contender::Node) {
         install(&node_peer)?;
+    }
+    if wants(Contender::Floor) {
+        build(source, "bench", "floor")?;
     }
     let beside = std::env::current_exe()?;
     let beside = beside.parent().context("a program without a folder")?;
     let parlor = match arguments.parlor {
         Some(parlor) => parlor.canonicalize()?,
         None => {
-            build(source)?;
+            build(source, "parlor", "parlor")?;
             beside.join("parlor")
         }
     };
@@ -104,15 +108,22 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Builds Parlor as its users do, with nothing of the benchmark's.
-fn build(source: &Path) -> Result<()> {
+/// Builds a program: Parlor by itself, as its users do, and so with nothing of the benchmark's.
+fn build(source: &Path, package: &str, program: &str) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command.args(["build", "--package", "parlor", "--bin", "parlor"]).current_dir(source);
+    command.args(["build", "--package", package, "--bin", program]).current_dir(source);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    ensure!(command.status()?.success(), "Parlor could not be built");
+    // What cargo says of the package that it runs: build scripts that look at it would all run again.
+    for (name, _) in std::env::vars_os() {
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
+    ensure!(command.status()?.success(), "{program} could not be built");
     Ok(())
 }
 

@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// Messages a second, step by step.
-const RATES: &[u64] = &[25, 50, 75, 100, 150, 200, 300, 400, 600, 800, 1_000, 1_200, 1_600, 2_000];
+const RATES: &[u64] = &[50, 75, 100, 150, 200, 400, 600, 800, 1_000, 1_300, 1_600, 2_000];
+/// Fewer of them, for a quick look.
+const FEW: &[u64] = &[50, 100, 200, 400, 800, 1_200, 1_600, 2_000];
 /// The p99 above which a rate does not count as held, in milliseconds.
 const HELD: f64 = 100.0;
 /// How often a rate is tried: one hiccup of the machine does not end it.
@@ -37,7 +39,7 @@ fn members(scale: Scale) -> usize {
 async fn run(stage: &Stage) -> Result<Figures> {
     let members = members(stage.scale);
     let crowd = stage.connect(0..members, fresh(Receipts::Batched)).await?;
-    let (room, rates) = (stage.room(0), &RATES[..stage.scale.of(2, RATES.len(), RATES.len())]);
+    let (room, rates) = (stage.room(0), stage.scale.of(&FEW[..2], FEW, RATES));
     stage.server.settles().await?;
     let (mut held, mut messages) = (0, 0);
     let mut missed = 0;
@@ -45,7 +47,7 @@ async fn run(stage: &Stage) -> Result<Figures> {
         if *rate == held {
             continue;
         }
-        let count = rate * stage.scale.of(1, 1, 2);
+        let count = *rate;
         crowd.expect(count, members as u64);
         offer(&crowd.clients[..SENDERS], &room, *rate, count, FILLER).await?;
         crowd.tally.complete().await?;

@@ -22,7 +22,7 @@ pub const BATCHED: Workload = Workload {
     storage: Storage::Sqlite,
     contenders: WITH_FLOOR,
     scene,
-    run: |stage| run(stage, Receipts::Batched, stage.scale.of(5, 60, 250)).boxed(),
+    run: |stage| run(stage, Receipts::Batched, stage.scale.of(5, 60, 160)).boxed(),
     rows: &[
         Row::aimed("cpu/delivery", "CPU per delivery", "µs", Target::OfNode(0.20, 0.14)),
         Row::plain("cpu/message", "CPU per stored message", "µs"),
@@ -39,7 +39,7 @@ pub const BATCHED: Workload = Workload {
 pub const ACKNOWLEDGED: Workload = Workload {
     name: "hot room, every delivery acknowledged",
     contenders: BOTH,
-    run: |stage| run(stage, Receipts::Each, stage.scale.of(5, 40, 125)).boxed(),
+    run: |stage| run(stage, Receipts::Each, stage.scale.of(5, 40, 80)).boxed(),
     rows: &[
         Row::aimed("cpu/delivery", "CPU per delivery", "µs", Target::OfNode(0.60, 0.45)),
         Row::plain("ack p99", "send to ack, p99", "ms"),
@@ -98,7 +98,7 @@ fn merged(all: Vec<Latencies>) -> Latencies {
 }
 
 async fn one_at_a_time(stage: &Stage) -> Result<Figures> {
-    let (members, messages) = (members(stage.scale), stage.scale.of(5, 120, 400));
+    let (members, messages) = (members(stage.scale), stage.scale.of(5, 120, 240));
     let crowd = stage.connect(0..members, fresh(Receipts::Batched)).await?;
     let room = stage.room(0);
     let mut acks = Latencies::default();

@@ -36,7 +36,7 @@ fn rooms(scale: Scale) -> usize {
 }
 
 async fn run(stage: &Stage) -> Result<Figures> {
-    let (rooms, each) = (rooms(stage.scale), stage.scale.of(3, 20, 75));
+    let (rooms, each) = (rooms(stage.scale), stage.scale.of(3, 20, 45));
     let crowd = stage.connect(0..rooms * MEMBERS, fresh(Receipts::Each)).await?;
     let messages = each * rooms as u64;
     crowd.expect(messages, MEMBERS as u64);

@@ -38,7 +38,7 @@ fn members(scale: Scale) -> usize {
 }
 
 async fn run(stage: &Stage) -> Result<Figures> {
-    let (members, seconds) = (members(stage.scale), stage.scale.of(1, 4, 8));
+    let (members, seconds) = (members(stage.scale), stage.scale.of(1, 4, 6));
     let crowd = stage.connect(0..members, fresh(Receipts::Batched)).await?;
     let messages = PER_SECOND * seconds;
     crowd.expect(messages, members as u64);

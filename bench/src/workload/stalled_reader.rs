@@ -44,7 +44,7 @@ async fn run(stage: &Stage) -> Result<Figures> {
     crowd.told = false;
     let room = stage.room(0);
     stage.server.settles().await?;
-    for _ in 0..stage.scale.of(1, 5, 10) {
+    for _ in 0..stage.scale.of(1, 5, 7) {
         write(&crowd, &room, members).await?;
     }
     let before = slowest(&crowd, members).await?;
