@@ -1,12 +1,15 @@
 //! The connection to the database: opening, migrating, closing, and what SQLite and PostgreSQL do
 //! differently. Knows no table and no configuration; queries are written where their answer is used.
 
+mod turns;
+mod writing;
+
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use migration::Migrator;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr, SqliteTransactionMode,
-    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, SqlxPostgresConnector,
+    SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait, Value,
     sqlx::{
         self, ConnectOptions, Connection,
         postgres::{PgConnectOptions, PgPoolOptions},
@@ -16,6 +19,11 @@ use sea_orm::{
 use sea_orm_migration::{MigrationStatus, MigratorTrait};
 use uuid::Uuid;
 
+use self::turns::Turn;
+pub use self::{
+    turns::Turns,
+    writing::{Steady, Transaction, Writer},
+};
 use crate::listing::{self, Rest};
 
 /// Taken by whoever migrates a PostgreSQL database, so that two nodes that start together do not both.
@@ -27,6 +35,10 @@ const STEADY: u32 = 5;
 /// What each of SQLite's reading connections keeps of the file, in KiB where it is negative: a quarter of the
 /// usual, since all of them end up with the same pages, which the operating system has anyway.
 const READER_CACHE: &str = "-512";
+
+/// SQLite: how many pages its log takes before they are copied to the file itself, 16 MB of them. The fewer of
+/// these copies, the less often a page is copied that is soon written again, and a commit is held up.
+const CHECKPOINT: &str = "4000";
 
 /// How to reach the database.
 #[derive(Clone)]
@@ -46,22 +58,17 @@ pub struct DbSettings {
 }
 
 /// The database, cheap to clone.
-///
-/// On SQLite there is one writing connection: whoever holds a transaction of [`Db::begin`] and asks
-/// [`Db::writer`] for another waits for itself until `acquire_timeout`. Inside a transaction, use the
-/// transaction.
 #[derive(Clone, Debug)]
 pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
-    steady: DatabaseConnection,
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Kind {
-    Sqlite,
-    Postgres { auto_migrate: bool },
+    Sqlite(Arc<Turns>),
+    Postgres { auto_migrate: bool, steady: DatabaseConnection },
 }
 
 impl Db {
@@ -95,6 +102,16 @@ impl Db {
             .busy_timeout(settings.busy_timeout)
             // Statements carry messages and password hashes; neither belongs into a log.
             .disable_statement_logging();
+        let writing = both
+            .clone()
+            .create_if_missing(true)
+            .read_only(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
+            // Where a statement of several rows notes what it has changed, to be taken back if one
+            // of them fails: in memory instead of a temporary file. Nothing of it has to survive,
+            // the log that commits go to is another.
+            .pragma("temp_store", "MEMORY");
         let writer = SqlitePoolOptions::new()
             .min_connections(1)
             .max_connections(1)
@@ -105,16 +122,7 @@ impl Db {
             // An error that made SQLite end a transaction by itself (a full disk) leaves a connection
             // that believes to be in one: what it "commits" then would be lost. Open another instead.
             .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .connect_with(
-                both.clone()
-                    .create_if_missing(true)
-                    .read_only(false)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    // Where a statement of several rows notes what it has changed, to be taken back if one
-                    // of them fails: in memory instead of a temporary file. Nothing of it has to survive,
-                    // the log that commits go to is another.
-                    .pragma("temp_store", "MEMORY"),
-            )
+            .connect_with(writing.clone())
             .await
             .map_err(failed)?;
         let reader = SqlitePoolOptions::new()
@@ -124,12 +132,10 @@ impl Db {
             .connect_with(both.create_if_missing(false).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(failed)?;
-        let writer = SqlxSqliteConnector::from_sqlx_sqlite_pool(writer);
         Ok(Self {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
-            steady: writer.clone(),
-            writer,
-            kind: Kind::Sqlite,
+            writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            kind: Kind::Sqlite(Arc::new(Turns::new(writing, settings.acquire_timeout))),
         })
     }
 
@@ -145,8 +151,8 @@ impl Db {
         let pool = postgres_pool(settings, most).connect_with(named).await.map_err(failed)?;
         let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         let steady = SqlxPostgresConnector::from_sqlx_postgres_pool(steady);
-        let kind = Kind::Postgres { auto_migrate: settings.auto_migrate };
-        Ok(Self { reader: pool.clone(), writer: pool, steady, kind })
+        let kind = Kind::Postgres { auto_migrate: settings.auto_migrate, steady };
+        Ok(Self { reader: pool.clone(), writer: pool, kind })
     }
 
     /// For reading. On SQLite these connections cannot write.
@@ -154,30 +160,39 @@ impl Db {
         &self.reader
     }
 
-    /// For a single writing statement: SQLite's one writing connection, PostgreSQL's pool.
-    pub fn writer(&self) -> &DatabaseConnection {
-        &self.writer
+    /// # Errors
+    /// On SQLite, those who write took longer than `acquire_timeout`.
+    pub async fn writer(&self) -> Result<Writer<'_>, DbErr> {
+        Ok(Writer { connection: &self.writer, turn: self.turn().await? })
     }
 
-    /// For the few statements that run all the time, each by itself. On PostgreSQL they have connections
-    /// of their own: every process of the server has to prepare, to plan and to warm up for each, so they
-    /// are best run by few; and they never wait behind people who all read at once.
-    pub fn steady(&self) -> &DatabaseConnection {
-        &self.steady
+    pub fn steady(&self) -> Steady<'_> {
+        match &self.kind {
+            Kind::Sqlite(turns) => Steady::Sqlite(turns),
+            Kind::Postgres { steady, .. } => Steady::Postgres(steady),
+        }
     }
 
     pub fn is_sqlite(&self) -> bool {
-        self.kind == Kind::Sqlite
+        matches!(self.kind, Kind::Sqlite(_))
     }
 
-    /// A writing transaction; dropping it without a commit undoes it. On SQLite it has the write lock
-    /// from the start, so it cannot fail half-way because another process took it.
-    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// On SQLite it has the write lock from the start, so it cannot fail half-way because another
+    /// process took it.
+    pub async fn begin(&self) -> Result<Transaction, DbErr> {
         let immediate = TransactionOptions {
             sqlite_transaction_mode: self.is_sqlite().then_some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.writer.begin_with_options(immediate).await
+        let turn = self.turn().await?;
+        Ok(Transaction { transaction: self.writer.begin_with_options(immediate).await?, turn })
+    }
+
+    async fn turn(&self) -> Result<Option<Turn>, DbErr> {
+        match &self.kind {
+            Kind::Sqlite(turns) => turns.take().await.map(Some),
+            Kind::Postgres { .. } => Ok(None),
+        }
     }
 
     /// `text` about these ids, at least one of them, which stand where it says `(rows)`; see [`listing`].
@@ -196,7 +211,7 @@ impl Db {
     /// What the server does at its start: SQLite is always migrated, PostgreSQL if `auto_migrate` says
     /// so. Otherwise a database that lags behind is an error.
     pub async fn migrate_at_start(&self) -> Result<(), DbErr> {
-        if let Kind::Sqlite | Kind::Postgres { auto_migrate: true } = self.kind {
+        if let Kind::Sqlite(_) | Kind::Postgres { auto_migrate: true, .. } = self.kind {
             return self.migrate_up().await;
         }
         let status = self.migration_status().await?;
@@ -211,14 +226,14 @@ impl Db {
     /// Applies every migration that is not applied yet: all of them or, on an error, none.
     pub async fn migrate_up(&self) -> Result<(), DbErr> {
         let transaction = self.begin_migrating().await?;
-        Migrator::up(&transaction, None).await?;
+        Migrator::up(&*transaction, None).await?;
         transaction.commit().await
     }
 
     /// Undoes the newest `steps` migrations, and loses what they hold.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), DbErr> {
         let transaction = self.begin_migrating().await?;
-        Migrator::down(&transaction, Some(steps)).await?;
+        Migrator::down(&*transaction, Some(steps)).await?;
         transaction.commit().await
     }
 
@@ -232,7 +247,7 @@ impl Db {
     }
 
     /// A transaction that only one process at a time gets.
-    async fn begin_migrating(&self) -> Result<DatabaseTransaction, DbErr> {
+    async fn begin_migrating(&self) -> Result<Transaction, DbErr> {
         let transaction = self.begin().await?;
         if !self.is_sqlite() {
             let lock = format!("SELECT pg_advisory_xact_lock({MIGRATING})");
@@ -244,20 +259,25 @@ impl Db {
     /// Waits until every connection was given back and closes it. SQLite's log is folded into the file,
     /// which is then all there is.
     pub async fn close(&self) {
-        if let Err(err) = self.reader.close_by_ref().await {
-            tracing::warn!(error = %err, "a database connection did not close well");
-        }
-        if self.is_sqlite() {
-            // Readers are gone by now: one that still read would keep the log from being emptied.
-            if let Err(err) = self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
-                tracing::warn!(error = %err, "the database's log was not folded into its file; the next start does it");
+        note(self.reader.close_by_ref().await);
+        match &self.kind {
+            Kind::Sqlite(turns) => {
+                turns.close().await;
+                // Readers are gone by now: one that still read would keep the log from being emptied.
+                if let Err(err) = self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await {
+                    tracing::warn!(error = %err, "the database's log was not folded into its file; the next start does it");
+                }
             }
+            Kind::Postgres { steady, .. } => note(steady.close_by_ref().await),
         }
-        for connections in [&self.writer, &self.steady] {
-            if let Err(err) = connections.close_by_ref().await {
-                tracing::warn!(error = %err, "a database connection did not close well");
-            }
-        }
+        note(self.writer.close_by_ref().await);
+    }
+}
+
+/// How closing a connection has ended; there is nothing left to do about it.
+fn note<E: std::fmt::Display>(closed: Result<(), E>) {
+    if let Err(err) = closed {
+        tracing::warn!(error = %err, "a database connection did not close well");
     }
 }
 
@@ -369,7 +389,7 @@ mod tests {
     async fn sqlite_is_durable_checks_references_and_reads_read_only() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
-        for connection in [db.writer(), db.reader()] {
+        for connection in [&*db.writer().await.unwrap(), db.reader()] {
             for (pragma, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
                 let asked = format!("SELECT CAST({pragma} AS TEXT) AS value FROM pragma_{pragma}");
                 let asked = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, asked);
@@ -400,7 +420,7 @@ mod tests {
     async fn a_transaction_that_is_dropped_or_cancelled_leaves_the_writer_usable() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
-        db.writer().execute_unprepared("CREATE TABLE t (a INTEGER)").await.unwrap();
+        db.writer().await.unwrap().execute_unprepared("CREATE TABLE t (a INTEGER)").await.unwrap();
         for _ in 0..20 {
             let transaction = db.begin().await.unwrap();
             transaction.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
@@ -418,9 +438,9 @@ mod tests {
     async fn the_writer_survives_a_full_disk() {
         let folder = tempfile::tempdir().unwrap();
         let db = Db::connect(&in_folder(&folder)).await.unwrap();
-        db.writer().execute_unprepared("CREATE TABLE t (a BLOB)").await.unwrap();
+        db.writer().await.unwrap().execute_unprepared("CREATE TABLE t (a BLOB)").await.unwrap();
         // Of this connection only: the one that replaces it has a disk again.
-        db.writer().execute_unprepared("PRAGMA max_page_count = 10").await.unwrap();
+        db.writer().await.unwrap().execute_unprepared("PRAGMA max_page_count = 10").await.unwrap();
         let transaction = db.begin().await.unwrap();
         let full = transaction.execute_unprepared("INSERT INTO t VALUES (randomblob(100000))").await;
         assert!(full.unwrap_err().to_string().contains("full"));
@@ -471,7 +491,7 @@ mod tests {
         };
         let root = Db::connect(&settings(url.clone())).await.unwrap();
         let schema = format!("db_{}", uuid::Uuid::now_v7().simple());
-        root.writer().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+        root.writer().await.unwrap().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
         let sign = if url.contains('?') { '&' } else { '?' };
         let mut settings = settings(format!("{url}{sign}options=-c%20search_path%3D{schema}"));
         let lagging = Db::connect(&settings).await.unwrap();
@@ -491,7 +511,12 @@ mod tests {
         for db in [one, two, lagging] {
             db.close().await;
         }
-        root.writer().execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
+        root.writer()
+            .await
+            .unwrap()
+            .execute_unprepared(&format!("DROP SCHEMA {schema} CASCADE"))
+            .await
+            .unwrap();
         root.close().await;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Server, keys_of, succeeded};
+use crate::harness::{Database, Process, Server, keys_of, succeeded};
 
 fn to_bob(content: &str, id: &str) -> Json {
     json!({ "receiver": "bob", "content": content, "clientMessageId": id })
@@ -134,4 +134,37 @@ async fn who_has_left_the_room_gets_no_answer_out_of_a_repeat() {
     bob.asks("groupMessage", payload.clone()).await;
     bob.asks("leaveGroup", json!({ "groupId": group })).await;
     bob.is_refused("groupMessage", payload, "not_a_member").await;
+}
+
+/// How many commits the server has made: usual ones, and with a closer look.
+async fn commits(process: &Process) -> [f64; 2] {
+    let metrics = process.http.metrics().await;
+    ["usual", "transaction"].map(|way| {
+        let counted = metrics.get(&format!("parlor_commits_total{{way=\"{way}\"}}"));
+        counted.copied().unwrap_or_default()
+    })
+}
+
+/// The closer look costs several times as much: only who repeats may cause it.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_repeat_is_looked_at_closely() {
+    let database = Database::fresh().await;
+    let process = Process::start(&database).await;
+    let ada = process.online("ada").await;
+    process.person("bob").await;
+    let first = ada.asks("privateMessage", to_bob("hi", "0")).await;
+    for n in 1..20 {
+        let mut message = to_bob("hi", &n.to_string());
+        if n % 3 == 0 {
+            message["replyTo"] = first["messageId"].clone();
+        }
+        ada.asks("privateMessage", message).await;
+    }
+    ada.posts_to("bob", "without an id").await;
+    assert_eq!(commits(&process).await, [21.0, 0.0]);
+
+    assert_eq!(ada.asks("privateMessage", to_bob("hi", "7")).await["seq"], 8);
+    assert_eq!(commits(&process).await, [21.0, 1.0]);
+    drop((ada, process));
+    database.remove().await;
 }

@@ -1,8 +1,9 @@
 //! Receipts: cumulative, forward only, told once; and never of a room one is not in.
 
+use futures_util::future::join_all;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, Server, Socket, Transport, until};
+use crate::harness::{A_WHILE, Server, Socket, Transport, at_full_speed, until};
 
 const TOLD: &str = "updateDeliveryStatusOnConnection";
 
@@ -235,6 +236,37 @@ async fn a_delivery_pending_before_a_restart_is_told_after_it() {
     let back = ada.connect().await;
     let _bobs = bob.connect().await;
     back.sees_delivered(&message).await;
+}
+
+/// More than is kept in memory, and than is looked through or told in one go.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sender_is_told_in_order_and_once_however_far_back_it_goes() {
+    let server = Server::with(at_full_speed).await;
+    let ada = server.online("ada").await;
+    let bob = server.online("bob").await;
+    let carl = server.person("carl").await;
+    let group = ada.makes_group("friends", &["bob", "carl"]).await;
+    // Two of ada's far apart, with pages of nothing but bob's between them.
+    for often in [1_100, 101] {
+        ada.posts_in(&group, "seldom").await;
+        let posts =
+            (0..often).map(|_| bob.asks("groupMessage", json!({ "receiver": group, "content": "often" })));
+        join_all(posts).await;
+    }
+    let of_ada = [1, 1_102];
+    ada.sees_nothing(TOLD, A_WHILE).await;
+    // He has got it all, at once and not page by page.
+    let carl = carl.connecting().with(json!({ "receipts": "batched" })).open().await;
+    carl.asks("delivered", json!({ "roomId": group, "seq": 1_203 })).await;
+    let of_bob: Vec<i64> = (1..=1_203).filter(|seq| !of_ada.contains(seq)).collect();
+    until("all deliveries to be told", || async {
+        told(&bob).len() >= of_bob.len() && told(&ada).len() >= 2
+    })
+    .await;
+    // Nothing that was told before comes once more.
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(told(&ada), of_ada);
+    assert_eq!(told(&bob), of_bob);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,13 +59,3 @@ pub fn before(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
         .order_by_desc(COLUMN.seq)
         .limit(limit)
 }
-
-/// What one member sent after `after`, up to and with `upto`, oldest first.
-pub fn sent_by(sender: UserId, room: RoomId, after: Seq, upto: Seq) -> Select<Entity> {
-    Entity::find()
-        .filter(COLUMN.room_id.eq(room))
-        .filter(COLUMN.sender_id.eq(sender))
-        .filter(COLUMN.seq.gt(after))
-        .filter(COLUMN.seq.lte(upto))
-        .order_by_asc(COLUMN.seq)
-}

@@ -5,6 +5,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261121_000001_create_the_tables;
 mod m20261121_000002_remember_joined_rooms;
+mod m20261121_000003_drop_the_senders_index;
 
 pub struct Migrator;
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261121_000001_create_the_tables::Migration),
             Box::new(m20261121_000002_remember_joined_rooms::Migration),
+            Box::new(m20261121_000003_drop_the_senders_index::Migration),
         ]
     }
 }

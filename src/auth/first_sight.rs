@@ -55,7 +55,10 @@ pub(super) async fn welcome(
         revoked_at: Set(None),
     };
     // Another request with the same token may be here at the same moment.
-    session::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(db.writer()).await?;
+    session::Entity::insert(row)
+        .on_conflict_do_nothing()
+        .exec_without_returning(&*db.writer().await?)
+        .await?;
     Ok(())
 }
 
@@ -82,23 +85,20 @@ async fn make(db: &Db, newcomers: &Arc<dyn Newcomers>, vouched: &Vouched, now: D
         let made = user::Entity::insert(account.into_active_model().reset_all())
             .on_conflict(by_name)
             .try_insert()
-            .exec_without_returning(&transaction)
+            .exec_without_returning(&*transaction)
             .await?;
         if !is_inserted(&made) {
             continue;
         }
         let bound = identity::Entity::insert(identity)
             .on_conflict_do_nothing()
-            .exec_without_returning(&transaction)
+            .exec_without_returning(&*transaction)
             .await?;
         if is_inserted(&bound) {
             transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
         }
         return Ok(());
     }
-    transaction.rollback().await?;
     Err(Error::internal("no name was free for a new user"))
 }
 

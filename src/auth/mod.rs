@@ -307,7 +307,7 @@ impl Auth {
             .filter(user::Column::Id.eq(user))
             // Not over a password that was changed meanwhile.
             .filter(user::Column::PasswordHash.eq(old))
-            .exec(self.0.db.writer())
+            .exec(&*self.0.db.writer().await?)
             .await?;
         Ok((replaced.rows_affected == 1).then_some(new))
     }

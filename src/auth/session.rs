@@ -54,11 +54,8 @@ pub(super) async fn open(
     expires_at: DateTime<Utc>,
 ) -> Result<Option<(SessionId, user::Model)>> {
     let transaction = db.begin().await?;
-    let user = user::live().filter(user::Column::Id.eq(known.id)).lock_shared().one(&transaction).await?;
-    let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else {
-        transaction.rollback().await?;
-        return Ok(None);
-    };
+    let user = user::live().filter(user::Column::Id.eq(known.id)).lock_shared().one(&*transaction).await?;
+    let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else { return Ok(None) };
     let id = SessionId::new();
     let row = session::ActiveModel {
         id: Set(id),
@@ -67,7 +64,7 @@ pub(super) async fn open(
         expires_at: Set(expires_at),
         revoked_at: Set(None),
     };
-    session::Entity::insert(row).exec_without_returning(&transaction).await?;
+    session::Entity::insert(row).exec_without_returning(&*transaction).await?;
     transaction.commit().await?;
     Ok(Some((id, user)))
 }
@@ -114,7 +111,7 @@ pub(super) async fn prolong(db: &Db, session: SessionId, until: DateTime<Utc>) -
     let prolonged = open_sessions()
         .col_expr(session::Column::ExpiresAt, Expr::value(until))
         .filter(session::Column::Id.eq(session))
-        .exec(db.writer())
+        .exec(&*db.writer().await?)
         .await?;
     Ok(prolonged.rows_affected == 1)
 }
@@ -123,7 +120,7 @@ pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> R
     open_sessions()
         .col_expr(session::Column::RevokedAt, Expr::value(now))
         .filter(session::Column::Id.eq(session))
-        .exec(db.writer())
+        .exec(&*db.writer().await?)
         .await?;
     Ok(())
 }
@@ -140,7 +137,7 @@ pub(super) async fn revoke_all(
     if let Some(spare) = spare {
         ending = ending.filter(session::Column::Id.ne(spare));
     }
-    ending.exec(db.writer()).await?;
+    ending.exec(&*db.writer().await?).await?;
     Ok(())
 }
 

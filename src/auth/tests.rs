@@ -63,13 +63,13 @@ impl House {
             created_at: Set(self.clock.now()),
             ..Default::default()
         };
-        row.insert(self.db.writer()).await.unwrap()
+        row.insert(&*self.db.writer().await.unwrap()).await.unwrap()
     }
 
     async fn change(&self, user: &user::Model, change: impl FnOnce(&mut user::ActiveModel)) {
         let mut row = user.clone().into_active_model();
         change(&mut row);
-        row.update(self.db.writer()).await.unwrap();
+        row.update(&*self.db.writer().await.unwrap()).await.unwrap();
     }
 
     async fn logs_in(&self, username: &str, password: &str) -> Result<SignIn> {

@@ -53,7 +53,7 @@ impl Auth {
         let open = session::open_of(caller.user)
             .filter(session::Column::Id.eq(caller.session))
             .lock_exclusive()
-            .one(&transaction)
+            .one(&*transaction)
             .await?;
         if open.is_none() {
             return Err(Error::Unauthenticated(Why::TokenRevoked));
@@ -61,7 +61,7 @@ impl Auth {
         let bought = ticket::Entity::find()
             .filter(ticket::Column::SessionId.eq(caller.session))
             .filter(ticket::Column::ExpiresAt.gt(now))
-            .count(&transaction)
+            .count(&*transaction)
             .await?;
         if bought >= AT_ONCE {
             return Err(Error::RateLimited { retry_after: LIFE.to_std().unwrap_or_default() });
@@ -74,7 +74,7 @@ impl Auth {
             expires_at: Set(expires_at),
             used_at: Set(None),
         };
-        ticket::Entity::insert(row).exec_without_returning(&transaction).await?;
+        ticket::Entity::insert(row).exec_without_returning(&*transaction).await?;
         transaction.commit().await?;
         Ok(NewTicket { ticket: secret, expires_at })
     }
@@ -92,7 +92,7 @@ impl Auth {
             .filter(ticket::Column::Digest.eq(digest.clone()))
             .filter(ticket::Column::UsedAt.is_null())
             .filter(ticket::Column::ExpiresAt.gt(now))
-            .exec(self.0.db.writer())
+            .exec(&*self.0.db.writer().await?)
             .await?;
         if consumed.rows_affected != 1 {
             return Err(used());

@@ -94,11 +94,11 @@ impl Chat {
             owner_id: Set(Some(caller.user)),
             ..new_room(room::Kind::Group, now)
         };
-        let row = row.insert(&tx).await.on_unique(Clash::GroupNameTaken)?;
+        let row = row.insert(&*tx).await.on_unique(Clash::GroupNameTaken)?;
         let mut members = vec![(caller.user, Role::Owner)];
         let others = users.iter().map(|user| user.id).filter(|user| *user != caller.user);
         members.extend(others.map(|user| (user, Role::Member)));
-        insert_members(&tx, &row, &members, now).await?;
+        insert_members(&*tx, &row, &members, now).await?;
         tx.commit().await?;
 
         let roster = core.roster(row.id).await?;
@@ -208,7 +208,7 @@ impl Chat {
                 .set(row)
                 .filter(room::COLUMN.id.eq(group))
                 .filter(room::COLUMN.deleted_at.is_null())
-                .exec(core.db.writer())
+                .exec(&*core.db.writer().await?)
                 .await
                 .on_unique(Clash::GroupNameTaken)?;
             if changed.rows_affected == 0 {

@@ -12,7 +12,9 @@ impl Chat {
     /// Takes note that the caller's socket has joined a room that the caller is in.
     pub async fn note_joined(&self, caller: &Caller, room: RoomId) -> Result<()> {
         let one = of(caller).filter(member::COLUMN.room_id.eq(room));
-        one.col_expr(member::Column::Listening, Expr::value(true)).exec(self.core.db.writer()).await?;
+        one.col_expr(member::Column::Listening, Expr::value(true))
+            .exec(&*self.core.db.writer().await?)
+            .await?;
         Ok(())
     }
 
@@ -31,7 +33,9 @@ impl Chat {
     /// Forgets what was noted.
     pub async fn forget_joined(&self, caller: &Caller) -> Result<()> {
         let all = of(caller).filter(member::COLUMN.listening.eq(true));
-        all.col_expr(member::Column::Listening, Expr::value(false)).exec(self.core.db.writer()).await?;
+        all.col_expr(member::Column::Listening, Expr::value(false))
+            .exec(&*self.core.db.writer().await?)
+            .await?;
         Ok(())
     }
 }

@@ -26,7 +26,10 @@ use super::{
     roster::Entry,
     watermark::Marks,
 };
-use crate::error::{Busy, Denial, Error, Noun, Result};
+use crate::{
+    db::Transaction,
+    error::{Busy, Denial, Error, Noun, Result},
+};
 
 impl Core {
     /// Puts users into a room and tells its members. Answers who was not in it before. `by` is who
@@ -49,14 +52,14 @@ impl Core {
         }
         let tx = self.db.begin().await?;
         let version = next_version(&tx, room).await?;
-        let row = room::Entity::find_by_id(room).one(&tx).await?.ok_or(Error::NotFound(Noun::Group))?;
+        let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Noun::Group))?;
         let count = member::of_rooms([room]).select_only().column_as(Expr::cust("COUNT(*)"), "count");
-        let count: i64 = count.into_tuple().one(&tx).await?.unwrap_or(0);
+        let count: i64 = count.into_tuple().one(&*tx).await?.unwrap_or(0);
         if usize::try_from(count).unwrap_or(usize::MAX) + new.len() > self.settings.group_members {
             return Err(Error::invalid("users", "are too many for one group"));
         }
         let members: Vec<(UserId, Role)> = new.iter().map(|(user, _)| (*user, Role::Member)).collect();
-        insert_members(&tx, &row, &members, self.clock.now()).await?;
+        insert_members(&*tx, &row, &members, self.clock.now()).await?;
         self.commit_in(tx, room).await?;
         for (user, person) in &new {
             let entry = Entry::new(person.clone(), Role::Member, Marks::at(row.last_seq));
@@ -84,16 +87,16 @@ impl Core {
         let tx = self.db.begin().await?;
         let version = next_version(&tx, room).await?;
         lock_members(&tx, room).await?;
-        let gone = member::Entity::delete_by_id((room, user)).exec(&tx).await?;
+        let gone = member::Entity::delete_by_id((room, user)).exec(&*tx).await?;
         if gone.rows_affected == 0 {
-            tx.rollback().await?;
+            drop(tx);
             // Whoever took them out did not get to tell this roster.
             let connections = roster.remove_member(user, version - 1);
             self.detach(&connections, roster);
             return Err(Error::Forbidden(Denial::NotAMember));
         }
         let heir = if is_group { self.pass_on(&tx, room, user).await? } else { Heir::NotNeeded };
-        let row = room::Entity::find_by_id(room).one(&tx).await?.ok_or(Error::NotFound(Noun::Room))?;
+        let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Noun::Room))?;
         self.commit_in(tx, room).await?;
 
         if is_group {
@@ -136,7 +139,7 @@ impl Core {
 
     /// Commits a change of who is in a room. Where the answer is lost, whether it happened is read
     /// from the database as soon as that is back.
-    pub(super) async fn commit_in(self: &Arc<Self>, tx: DatabaseTransaction, room: RoomId) -> Result<()> {
+    pub(super) async fn commit_in(self: &Arc<Self>, tx: Transaction, room: RoomId) -> Result<()> {
         let Err(err) = tx.commit().await else { return Ok(()) };
         tracing::warn!(error = %err, room.id = %room, "the answer of a commit was lost");
         let core = self.clone();

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use entity::room;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::Expr};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{Chat, Core};
@@ -64,10 +64,10 @@ impl Chat {
 /// Stores the time (SQLite writes nothing where nothing changes), by the way that messages are stored.
 async fn reads_and_stores(core: &Core) -> Result<()> {
     core.db.ping().await?;
-    room::Entity::update_many()
+    let steady = core.db.steady();
+    let moved = room::Entity::update_many()
         .col_expr(room::Column::ActiveAt, Expr::value(core.clock.now()))
         .filter(room::COLUMN.id.eq(core.lobby.id))
-        .exec(core.db.steady())
-        .await?;
-    Ok(())
+        .build(steady.backend());
+    Ok(steady.execute(moved).await?)
 }

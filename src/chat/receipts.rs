@@ -8,7 +8,7 @@ mod postgres;
 mod sqlite;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +16,6 @@ use std::{
 use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq, UserId, message};
 use parking_lot::Mutex;
-use sea_orm::QuerySelect;
 use tokio::sync::Notify;
 
 use super::{
@@ -27,14 +26,20 @@ use super::{
     messages::Place,
     nouns::Message,
     roster::{Roster, Telling, Unsaved},
+    rows,
 };
-use crate::error::{Denial, Error, Result};
+use crate::{
+    db::Steady,
+    error::{Denial, Error, Result},
+};
 
 /// Rows in one statement, so that its parameters stay within what the databases take.
 const ROWS: usize = 1_000;
 /// Deliveries that a sender is told of in one go; the rest follows with the next save. A fraction of
 /// what a connection's queue holds.
 const TELLINGS: usize = 200;
+/// Messages that are looked through in one go for those whose delivery has to be told.
+const PAGE: u64 = 500;
 
 /// Rooms whose receipts have moved, and users who have gone offline, since the last save.
 pub(super) struct Receipts {
@@ -186,12 +191,10 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     }
     let mut failed = None;
     for (roster, _) in &moved {
-        for telling in roster.tellings() {
-            // One room's trouble is not another's.
-            if let Err(err) = tell(core, roster, telling).await {
-                core.receipts.touch(roster);
-                failed = Some(err);
-            }
+        // One room's trouble is not another's.
+        if let Err(err) = tell_senders(core, roster).await {
+            core.receipts.touch(roster);
+            failed = Some(err);
         }
         roster.forget_delivered();
     }
@@ -211,12 +214,45 @@ fn show_readers(roster: &Roster, receipts: &[Unsaved]) {
     }
 }
 
-/// Tells a sender which of their messages have reached everyone, as many as fit at a time.
-async fn tell(core: &Arc<Core>, roster: &Arc<Roster>, telling: Telling) -> Result<()> {
-    let mut messages = own_messages(core, roster, telling).await?;
+/// Tells the senders of a room which of their messages have reached everyone, as far as the newest ones go
+/// that memory has, and further back a page at a time.
+async fn tell_senders(core: &Core, roster: &Arc<Roster>) -> Result<()> {
+    let mut older = Vec::new();
+    for telling in roster.tellings() {
+        match roster.recent(telling.after) {
+            Some(recent) => drop(tell(core, roster, telling, recent)),
+            None => older.push(telling),
+        }
+    }
+    let Some(first) = older.iter().map(|telling| telling.after).min() else { return Ok(()) };
+    // One page serves all who wait for it. Where nearly all are of others, an index would find the rest of them
+    // sooner, and every message that is stored would pay for it.
+    let select = message::after(roster.id, first, PAGE);
+    let mut rows = rows::read(core.db.reader(), roster.id, select).await?;
+    let end = rows.last().filter(|_| rows.len() as u64 == PAGE).map_or(Seq(i64::MAX), |last| last.seq);
+    let senders: HashSet<UserId> = older.iter().map(|telling| telling.sender).collect();
+    rows.retain(|row| senders.contains(&row.sender_id));
+    let page = core.nouns(roster, rows).await?;
+    let mut goes_on = false;
+    for telling in older.into_iter().filter(|telling| telling.after < end) {
+        let upto = telling.upto.min(end);
+        let since = page.iter().filter(|message| message.row.seq > telling.after).cloned().collect();
+        goes_on |= tell(core, roster, Telling { upto, ..telling }, since);
+    }
+    if goes_on {
+        // The next page follows with the next save.
+        core.receipts.touch(roster);
+    }
+    Ok(())
+}
+
+/// Tells a sender that their messages among these, all that follow what they were told before, have reached
+/// everyone; as many as fit at a time. Returns whether they know more now, be it that there was nothing to hear.
+fn tell(core: &Core, roster: &Arc<Roster>, telling: Telling, mut messages: Vec<Arc<Message>>) -> bool {
+    messages.retain(|message| message.row.sender_id == telling.sender && message.row.seq <= telling.upto);
     if messages.is_empty() {
         roster.told_nothing(telling);
-        return Ok(());
+        return true;
     }
     let upto = match messages.get(TELLINGS) {
         None => telling.upto,
@@ -237,20 +273,7 @@ async fn tell(core: &Arc<Core>, roster: &Arc<Roster>, telling: Telling) -> Resul
         roster.told(Telling { upto, ..telling });
         core.receipts.touch(roster);
     }
-    Ok(())
-}
-
-/// The sender's messages that the telling is about; one more than is told in one go, if there are.
-async fn own_messages(core: &Core, roster: &Roster, telling: Telling) -> Result<Vec<Arc<Message>>> {
-    if let Some(mut recent) = roster.recent(telling.after) {
-        recent.retain(|message| message.row.sender_id == telling.sender && message.row.seq <= telling.upto);
-        return Ok(recent);
-    }
-    let rows = message::sent_by(telling.sender, roster.id, telling.after, telling.upto)
-        .limit(TELLINGS as u64 + 1)
-        .all(core.db.reader())
-        .await?;
-    core.nouns(roster, rows).await
+    heard
 }
 
 async fn save(
@@ -274,10 +297,9 @@ async fn save(
         return Ok(());
     }
     seen.sort_unstable();
-    if core.db.is_sqlite() {
-        sqlite::save(&core.db, &receipts, &seen).await
-    } else {
-        postgres::save(&core.db, &receipts, &seen).await
+    match core.db.steady() {
+        Steady::Sqlite(turns) => sqlite::save(turns, &receipts, &seen).await,
+        Steady::Postgres(db) => postgres::save(db, &receipts, &seen).await,
     }
 }
 

@@ -60,12 +60,12 @@ impl Core {
             pair_high: Set(Some(high)),
             ..new_room(room::Kind::Direct, now)
         };
-        let row = match made.insert(&tx).await {
+        let row = match made.insert(&*tx).await {
             Ok(row) => row,
             Err(err) if is_unique(&err) => {
                 // The other one wrote first, at the same moment.
-                tx.rollback().await?;
-                let row = room::between(low, high).one(self.db.writer()).await?;
+                drop(tx);
+                let row = room::between(low, high).one(self.db.reader()).await?;
                 return row.map(|row| row.id).ok_or(Error::NotFound(Noun::Room));
             }
             Err(err) => return Err(err.into()),
@@ -74,7 +74,7 @@ impl Core {
         if high != low {
             members.push((high, Role::Member));
         }
-        insert_members(&tx, &row, &members, now).await?;
+        insert_members(&*tx, &row, &members, now).await?;
         tx.commit().await?;
         Ok(row.id)
     }
@@ -112,7 +112,10 @@ pub(super) async fn open_lobby(db: &Db, clock: &Clock, rosters: &Rosters) -> Res
     if room::Entity::find_by_id(LOBBY).one(db.reader()).await?.is_none() {
         let row = room::ActiveModel { id: Set(LOBBY), ..new_room(room::Kind::Lobby, now) };
         // Another node may make it at the same moment; either way it is there then.
-        room::Entity::insert(row).on_conflict_do_nothing().exec_without_returning(db.writer()).await?;
+        room::Entity::insert(row)
+            .on_conflict_do_nothing()
+            .exec_without_returning(&*db.writer().await?)
+            .await?;
     }
     rosters.get(LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
 }

@@ -93,7 +93,7 @@ impl Chat {
             last_seen_at: Set(None),
             deleted_at: Set(None),
         };
-        let row = row.insert(core.db.writer()).await.on_unique(Clash::UsernameTaken)?;
+        let row = row.insert(&*core.db.writer().await?).await.on_unique(Clash::UsernameTaken)?;
         Ok(core.user_noun(row))
     }
 
@@ -167,7 +167,7 @@ impl Chat {
             return self.user(caller, id_or_username).await;
         }
         let is_renamed = row.first_name.is_set();
-        let row = row.update(core.db.writer()).await?;
+        let row = row.update(&*core.db.writer().await?).await?;
         if is_renamed && let Err(err) = core.rename(&row).await {
             // The change is stored; rooms in memory show the old name until they are read again.
             tracing::warn!(error = ?err, user.id = %row.id, "a new first name is not shown everywhere yet");
@@ -207,7 +207,7 @@ impl Chat {
         row.email = Set(None);
         row.phone = Set(None);
         row.profile = Set(None);
-        row.update(core.db.writer()).await?;
+        row.update(&*core.db.writer().await?).await?;
         let memberships = member::of_user(user).all(core.db.reader()).await?;
         for membership in memberships {
             match core.take_out(membership.room_id, user, &username).await {

@@ -2,14 +2,16 @@
 //!
 //! A commit takes whatever has gathered ([`lanes`]), stores it, and then, itself and in seq order,
 //! publishes each message and answers its sender; until that is done, nothing else of its rooms is
-//! committed. No timer makes a batch: while one commit runs, the next gathers. A full queue refuses.
+//! committed. No timer makes a batch: while one is stored, the next gathers. A full queue refuses.
 //!
-//! Storing is one transaction ([`transaction`]), or on PostgreSQL, where every word to the server
-//! costs, one statement for all that is as usual ([`at_once`]).
+//! Storing is one word to the database where all is as usual ([`usual`]), and else a transaction that looks
+//! before it writes ([`transaction`]).
 
-mod at_once;
 mod lanes;
+mod postgres;
+mod sqlite;
 mod transaction;
+mod usual;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +21,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, message, room};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveEnum, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Value};
+use tokio::sync::oneshot;
 
 pub(super) use self::lanes::{Writer, run};
 use super::{
@@ -65,6 +68,25 @@ impl Draft {
     }
 }
 
+/// How a list of rows of [`columns`] is stored; a query of them follows.
+const INSERT: &str = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
+                      created_at)";
+
+/// What is stored of a message, in the order in which [`INSERT`] names the columns.
+fn columns(row: &message::Model) -> [Value; 9] {
+    [
+        row.room_id.0.into(),
+        row.seq.0.into(),
+        row.id.0.into(),
+        row.sender_id.0.into(),
+        row.kind.to_value().into(),
+        row.content.as_str().into(),
+        row.client_message_id.clone().into(),
+        row.reply_to.map(|id| id.0).into(),
+        row.created_at.into(),
+    ]
+}
+
 /// What became of one draft.
 enum Outcome {
     Stored(message::Model),
@@ -81,10 +103,11 @@ struct Outcomes {
     stale: BTreeSet<RoomId>,
 }
 
-/// Returns how many listeners were written to.
-async fn store(core: &Arc<Core>, drafts: Vec<Draft>) -> usize {
+/// Drops `storing` as soon as what is left to do is to publish. Returns how many listeners were written to.
+async fn store(core: &Arc<Core>, drafts: Vec<Draft>, storing: oneshot::Sender<()>) -> usize {
     match commit(core, &drafts).await {
         Ok(outcomes) => {
+            drop(storing);
             for room in outcomes.stale {
                 let core = core.clone();
                 core.shutdown.clone().spawn(async move {
@@ -115,7 +138,7 @@ async fn store(core: &Arc<Core>, drafts: Vec<Draft>) -> usize {
         Err(_) => {
             let mut reached = 0;
             for draft in drafts {
-                reached += Box::pin(store(core, vec![draft])).await;
+                reached += Box::pin(store(core, vec![draft], oneshot::channel().0)).await;
             }
             reached
         }
@@ -164,12 +187,13 @@ fn settle(core: &Arc<Core>, drafts: Vec<Draft>, outcomes: Vec<Outcome>) -> usize
 
 /// Stores all drafts for good, or none.
 async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
-    if !core.db.is_sqlite()
-        && let Some(outcomes) = at_once::commit(core, drafts).await?
-    {
-        return Ok(outcomes);
+    let usual = usual::commit(core, drafts).await?;
+    let way = if usual.is_some() { "usual" } else { "transaction" };
+    metrics::counter!("parlor_commits_total", "way" => way).increment(1);
+    match usual {
+        Some(outcomes) => Ok(outcomes),
+        None => transaction::commit(core, drafts).await,
     }
-    transaction::commit(core, drafts).await
 }
 
 /// After a commit whose answer was lost: reads, as soon as the database answers, what these rooms

@@ -10,7 +10,7 @@ pub async fn run(db: Db, clock: Clock) -> Result<()> {
     let before = clock.now() - chrono::TimeDelta::days(1);
     let swept = session::Entity::delete_many()
         .filter(session::COLUMN.expires_at.lt(before))
-        .exec(db.writer())
+        .exec(&*db.writer().await?)
         .await?;
     if swept.rows_affected > 0 {
         tracing::info!(sessions = swept.rows_affected, "forgot expired logins");

@@ -8,7 +8,7 @@ use crate::{clock::Clock, db::Db, error::Result};
 pub async fn run(db: Db, clock: Clock) -> Result<()> {
     let swept = ticket::Entity::delete_many()
         .filter(ticket::COLUMN.expires_at.lt(clock.now()))
-        .exec(db.writer())
+        .exec(&*db.writer().await?)
         .await?;
     if swept.rows_affected > 0 {
         tracing::debug!(tickets = swept.rows_affected, "forgot expired tickets");
@@ -38,7 +38,7 @@ mod tests {
             created_at: Set(now),
             ..Default::default()
         };
-        user.insert(db.writer()).await.unwrap();
+        user.insert(&*db.writer().await.unwrap()).await.unwrap();
         let session = session::ActiveModel {
             id: Set(session_id),
             user_id: Set(user_id),
@@ -46,7 +46,7 @@ mod tests {
             expires_at: Set(now),
             revoked_at: Set(None),
         };
-        session.insert(db.writer()).await.unwrap();
+        session.insert(&*db.writer().await.unwrap()).await.unwrap();
         for (digest, life, used_at) in [(1, 10, None), (2, 20, Some(now)), (3, 30, None)] {
             let row = ticket::ActiveModel {
                 digest: Set(vec![digest; 32]),
@@ -56,7 +56,7 @@ mod tests {
                 expires_at: Set(now + TimeDelta::seconds(life)),
                 used_at: Set(used_at),
             };
-            row.insert(db.writer()).await.unwrap();
+            row.insert(&*db.writer().await.unwrap()).await.unwrap();
         }
         for (seconds, left) in [(0, 3), (15, 2), (10, 1), (10, 0)] {
             clock.advance(TimeDelta::seconds(seconds));

@@ -1,6 +1,6 @@
 //! A thin HTTP client: answers are looked at whatever their status.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value as Json;
@@ -58,6 +58,16 @@ impl Http {
 
     pub async fn delete(&self, path: &str) -> Answer {
         Answer::to(self.request(Method::DELETE, path)).await
+    }
+
+    /// What the server counts, by name and labels.
+    pub async fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = self.get("/metrics").await.text;
+        let values = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        });
+        values.collect()
     }
 }
 

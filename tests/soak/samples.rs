@@ -48,12 +48,7 @@ impl Samples {
     }
 
     pub async fn take(&mut self) -> Sample {
-        let text = self.http.get("/metrics").await.text;
-        let values = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            let (name, value) = line.rsplit_once(' ')?;
-            Some((name.to_owned(), value.parse::<f64>().ok()?))
-        });
-        let values: BTreeMap<String, f64> = values.collect();
+        let values = self.http.metrics().await;
         let is_gauge = |name: &str| {
             let bare = name.split('{').next().unwrap_or_default();
             GAUGES.contains(&bare) || bare == "parlor_engine_sessions_upgraded"

@@ -2,10 +2,10 @@
 //! is prepared once. Each stands by itself: what is saved twice, because what came after it failed,
 //! stays as it is.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 
 use super::{ROWS, Row, Seen};
-use crate::{db::Db, error::Result};
+use crate::error::Result;
 
 /// Locks the rows in ascending order first; the update alone would take them in any, and wait for
 /// another node that waits for it. Never an insert: a receipt must not bring back a member who has left.
@@ -39,7 +39,7 @@ WITH seen AS MATERIALIZED (
 )
 UPDATE users SET last_seen_at = seen.at FROM seen WHERE users.id = seen.id";
 
-pub(super) async fn save(db: &Db, receipts: &[Row], seen: &[Seen]) -> Result<()> {
+pub(super) async fn save(db: &DatabaseConnection, receipts: &[Row], seen: &[Seen]) -> Result<()> {
     for rows in receipts.chunks(ROWS) {
         let columns = [
             array(rows, |row| row.0),
@@ -49,12 +49,12 @@ pub(super) async fn save(db: &Db, receipts: &[Row], seen: &[Seen]) -> Result<()>
             array(rows, |row| row.4),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, RECEIPTS, columns);
-        db.steady().execute_raw(statement).await?;
+        db.execute_raw(statement).await?;
     }
     for rows in seen.chunks(ROWS) {
         let columns = [array(rows, |row| row.0), array(rows, |row| row.1)];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, SEEN, columns);
-        db.steady().execute_raw(statement).await?;
+        db.execute_raw(statement).await?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! When which drafts are committed.
 //!
-//! One commit at a time takes whatever has gathered while the one before ran, so the busier it is,
-//! the more messages share a commit and its cost. Another begins beside it only where one is not
-//! enough: when so many wait that they fill a commit, or when the newest takes longer than
-//! [`PATIENCE`], be it that the database is far away or that somebody holds one of its rooms. A room
-//! is in one commit at a time, which is what keeps its messages in order.
+//! One commit at a time takes whatever has gathered while the one before was stored, so the busier it
+//! is, the more messages share a commit and its cost. While that one is published, the next is stored.
+//! Another is stored beside it only where one is not enough: when so many wait that they fill a commit,
+//! or when the newest takes longer than [`PATIENCE`], be it that the database is far away or that somebody
+//! holds one of its rooms. A room is in one commit at a time, until it is published, which is what keeps
+//! its messages in order.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -27,6 +28,10 @@ use crate::{
 
 /// How long a commit may take before what has gathered meanwhile goes ahead beside it.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How many commits may be published at a time: one that is stored does not hold up the next, unless nobody
+/// keeps up.
+const PUBLISHING: usize = 4;
 
 /// The way to the writer.
 pub(in crate::chat) struct Writer {
@@ -104,6 +109,8 @@ struct Commit {
     number: u64,
     rooms: BTreeSet<RoomId>,
     begun: Instant,
+    /// What is left to do is to publish.
+    is_stored: bool,
 }
 
 /// Stores and publishes until the server goes down; what was queued before that is still stored.
@@ -111,32 +118,45 @@ pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Lanes) {
     let Lanes { mut queue, lanes, batch } = lanes;
     let mut waiting = VecDeque::new();
     let mut commits: Vec<Commit> = Vec::with_capacity(lanes);
+    let mut storing = FuturesUnordered::new();
     let mut ends = FuturesUnordered::new();
     let mut number = 0;
     let (mut closing, mut ended) = (false, false);
+    // Whether all that wait are of rooms that are in a commit.
+    let mut blocked = false;
     loop {
         while let Ok(job) = queue.try_recv() {
+            blocked &= is_in_one(&commits, job.room());
             waiting.push_back(job);
         }
-        let newest = commits.iter().map(|commit| commit.begun).max();
+        let being_stored = || commits.iter().filter(|commit| !commit.is_stored);
+        let newest = being_stored().map(|commit| commit.begun).max();
         let patient = newest.is_some_and(|begun| begun.elapsed() < PATIENCE);
-        let free = commits.len() < lanes;
-        if free && (!patient || waiting.len() >= batch) {
+        let storing_now = being_stored().count();
+        let free = storing_now < lanes && commits.len() - storing_now < PUBLISHING;
+        if free && !blocked && (!patient || waiting.len() >= batch) {
             let jobs = next(&mut waiting, &commits, batch);
             if !jobs.is_empty() {
                 let rooms = jobs.iter().map(Job::room).collect();
                 number += 1;
-                commits.push(Commit { number, rooms, begun: Instant::now() });
-                let carried_out = core.writers.track_future(carry_out(core.clone(), jobs));
+                commits.push(Commit { number, rooms, begun: Instant::now(), is_stored: false });
+                let (is_storing, stored) = oneshot::channel();
+                storing.push(async move {
+                    // Told by letting go of it, however it ends.
+                    drop(stored.await);
+                    number
+                });
+                let carried_out = core.writers.track_future(carry_out(core.clone(), jobs, is_storing));
                 let task = core.shutdown.spawn(carried_out);
                 ends.push(async move { (number, task.await) });
                 continue;
             }
+            blocked = !waiting.is_empty();
         }
         if ended && commits.is_empty() {
             return;
         }
-        // While a commit runs, nobody need wake for each draft that comes: they gather.
+        // While a commit is stored, nobody need wake for each draft that comes: they gather.
         let listens = free && !patient && !ended;
         tokio::select! {
             biased;
@@ -145,9 +165,18 @@ pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Lanes) {
                     tracing::error!(error = %err, "a commit ended half-way");
                 }
                 commits.retain(|commit| commit.number != number);
+                blocked = false;
+            }
+            Some(number) = storing.next() => {
+                for commit in commits.iter_mut().filter(|commit| commit.number == number) {
+                    commit.is_stored = true;
+                }
             }
             job = queue.recv(), if listens => match job {
-                Some(job) => waiting.push_back(job),
+                Some(job) => {
+                    blocked &= is_in_one(&commits, job.room());
+                    waiting.push_back(job);
+                }
                 None => ended = true,
             },
             () = tokio::time::sleep_until(newest.map_or_else(Instant::now, |begun| begun + PATIENCE)),
@@ -160,6 +189,10 @@ pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Lanes) {
     }
 }
 
+fn is_in_one(commits: &[Commit], room: RoomId) -> bool {
+    commits.iter().any(|commit| commit.rooms.contains(&room))
+}
+
 /// Takes what a commit may have: in the order it came, at most so many, of no room that is in a
 /// commit already.
 fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Job> {
@@ -170,7 +203,7 @@ fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Jo
     let mut left = VecDeque::with_capacity(waiting.len());
     for job in waiting.drain(..) {
         let room = job.room();
-        if taken.len() < batch && !commits.iter().any(|commit| commit.rooms.contains(&room)) {
+        if taken.len() < batch && !is_in_one(commits, room) {
             taken.push(job);
         } else {
             left.push_back(job);
@@ -180,7 +213,7 @@ fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Jo
     taken
 }
 
-async fn carry_out(core: Arc<Core>, jobs: Vec<Job>) {
+async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, storing: oneshot::Sender<()>) {
     let mut drafts = Vec::with_capacity(jobs.len());
     let mut waiting = Vec::new();
     for job in jobs {
@@ -194,7 +227,7 @@ async fn carry_out(core: Arc<Core>, jobs: Vec<Job>) {
     }
     if !drafts.is_empty() {
         metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
-        let reached = store(&core, drafts).await;
+        let reached = store(&core, drafts, storing).await;
         step_back(reached).await;
     }
     for tell in waiting {
@@ -234,7 +267,8 @@ mod tests {
         assert_eq!(rooms(&waiting), [c, b]);
 
         let mut waiting = jobs(&[a, b, a, c, b]);
-        let commit = Commit { number: 1, rooms: BTreeSet::from([a]), begun: Instant::now() };
+        let commit =
+            Commit { number: 1, rooms: BTreeSet::from([a]), begun: Instant::now(), is_stored: false };
         assert_eq!(rooms(&next(&mut waiting, &[commit], 2)), [b, c]);
         assert_eq!(rooms(&waiting), [a, a, b], "each room in its order");
     }

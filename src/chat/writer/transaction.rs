@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::{MessageId, RoomId, Seq, UserId, message, room};
 use sea_orm::{
-    ActiveEnum, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult,
-    QueryFilter, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QuerySelect, Value,
 };
 
-use super::{Draft, Outcome, Outcomes};
+use super::{Draft, INSERT, Outcome, Outcomes, columns};
 use crate::{
     chat::{Core, text::ClientMessageId},
     error::{Busy, Denial, Error, Noun, Result},
@@ -158,27 +158,13 @@ async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
         Outcome::Stored(row) => Some(row),
         _ => None,
     });
-    let rows: Vec<[Value; 9]> = stored
-        .map(|row| {
-            [
-                row.room_id.0.into(),
-                row.seq.0.into(),
-                row.id.0.into(),
-                row.sender_id.0.into(),
-                row.kind.to_value().into(),
-                row.content.as_str().into(),
-                row.client_message_id.clone().into(),
-                row.reply_to.map(|id| id.0).into(),
-                row.created_at.into(),
-            ]
-        })
-        .collect();
+    let rows: Vec<[Value; 9]> = stored.map(columns).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let text = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
-                created_at) SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL";
-    tx.execute_raw(listing::statement(tx.get_database_backend(), text, rows.into_iter(), Rest::Null)).await?;
+    let text = format!("{INSERT} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL");
+    tx.execute_raw(listing::statement(tx.get_database_backend(), &text, rows.into_iter(), Rest::Null))
+        .await?;
     Ok(())
 }
 

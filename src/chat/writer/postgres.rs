@@ -1,17 +1,15 @@
-//! The commit that nearly all drafts are in, on PostgreSQL: one statement, and so one round trip and
-//! one waking of the server's process, instead of a transaction's six.
-//!
-//! It stores all drafts or none. Where one of them needs a closer look (the room was changed by
-//! another node, the message is a repeat, what it replies to is not there), nothing is stored and
-//! [`super::transaction`] does it.
+//! The usual commit on PostgreSQL: one statement, and so one round trip and one waking of the server's
+//! process, instead of a transaction's six.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use entity::{MessageId, RoomId, Seq};
-use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement};
+use sea_orm::{
+    ActiveEnum, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, FromQueryResult, Statement,
+};
 use uuid::Uuid;
 
-use super::{Draft, Outcome, Outcomes};
+use super::{Draft, Outcome, Outcomes, usual::Asked};
 use crate::{
     chat::Core,
     error::{Busy, Error, Result, is_refusal},
@@ -69,8 +67,12 @@ struct RoomBefore {
 }
 
 /// Stores all drafts, or answers nothing where that takes a closer look.
-pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Option<Outcomes>> {
-    let Some(asked) = Asked::of(drafts) else { return Ok(None) };
+pub(super) async fn commit(
+    core: &Core,
+    db: &DatabaseConnection,
+    drafts: &[Draft],
+    asked: &Asked,
+) -> Result<Option<Outcomes>> {
     let now = core.clock.now();
     let ids: Vec<MessageId> = drafts.iter().map(|_| MessageId::new()).collect();
     let replies = || drafts.iter().filter_map(|draft| Some((draft.roster.id.0, draft.reply_to?.0)));
@@ -100,7 +102,7 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Option<Outco
             now.into(),
         ],
     );
-    let rows = match core.db.steady().query_all_raw(statement).await {
+    let rows = match db.query_all_raw(statement).await {
         Ok(rows) => rows,
         Err(err) => return refused(err),
     };
@@ -117,43 +119,6 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Option<Outco
         Outcome::Stored(draft.row(id, Seq(last.0 + place), now))
     });
     Ok(Some(Outcomes { of_drafts: stored.collect(), stale: BTreeSet::new() }))
-}
-
-/// What a commit's drafts ask of their rooms.
-struct Asked {
-    rooms: BTreeMap<RoomId, AskedOfRoom>,
-    /// Of each draft: the how manieth it is of its room's, from 1.
-    places: Vec<i64>,
-}
-
-struct AskedOfRoom {
-    roster_version: i64,
-    messages: i64,
-}
-
-impl Asked {
-    /// None where it shows without asking that drafts need a closer look: one repeats another, or
-    /// their senders were found in different versions of a roster.
-    fn of(drafts: &[Draft]) -> Option<Self> {
-        let mut rooms: BTreeMap<RoomId, AskedOfRoom> = BTreeMap::new();
-        let mut places = Vec::with_capacity(drafts.len());
-        let mut seen = HashSet::with_capacity(drafts.len());
-        for draft in drafts {
-            let id = draft.client_message_id.as_ref();
-            if id.is_some_and(|id| !seen.insert((draft.roster.id, draft.sender, id))) {
-                return None;
-            }
-            let room = rooms
-                .entry(draft.roster.id)
-                .or_insert(AskedOfRoom { roster_version: draft.roster_version, messages: 0 });
-            if room.roster_version != draft.roster_version {
-                return None;
-            }
-            room.messages += 1;
-            places.push(room.messages);
-        }
-        Some(Self { rooms, places })
-    }
 }
 
 fn client_message_id(draft: &Draft) -> String {
