@@ -227,33 +227,14 @@ fn bytes_of(envelope: &Envelope) -> usize {
 mod tests {
     use std::ops::RangeInclusive;
 
-    use entity::{MessageId, UserId, message};
+    use entity::UserId;
 
     use super::*;
-    use crate::chat::nouns::{Message, Person, Receiver};
+    use crate::chat::nouns::Message;
 
     fn page(seqs: RangeInclusive<i64>) -> Vec<Arc<Envelope>> {
         let room = RoomId::new();
-        let noun = |seq| Message {
-            row: message::Model {
-                room_id: room,
-                seq: Seq(seq),
-                id: MessageId::new(),
-                sender_id: UserId::new(),
-                kind: message::Kind::Text,
-                content: "\"\"".into(),
-                client_message_id: None,
-                reply_to: None,
-                created_at: chrono::DateTime::UNIX_EPOCH,
-                edited_at: None,
-                deleted_at: None,
-            },
-            sender: Person::nobody(),
-            receiver: Receiver::Group(room),
-            receiver_id: None,
-            delivered_to_all: false,
-            read_by_all: false,
-        };
+        let noun = |seq| Message::in_group(room, seq, UserId::new());
         seqs.map(|seq| Arc::new(Envelope::new(Event::Message(Arc::new(noun(seq)))))).collect()
     }
 

@@ -75,6 +75,29 @@ pub struct Message {
     pub read_by_all: bool,
 }
 
+#[cfg(test)]
+impl Message {
+    /// An empty one that nobody has got.
+    pub fn in_group(room: RoomId, seq: i64, sender: UserId) -> Self {
+        let row = message::Model {
+            room_id: room,
+            seq: Seq(seq),
+            id: entity::MessageId::new(),
+            sender_id: sender,
+            kind: message::Kind::Text,
+            content: "\"\"".into(),
+            client_message_id: None,
+            reply_to: None,
+            created_at: DateTime::UNIX_EPOCH,
+            edited_at: None,
+            deleted_at: None,
+        };
+        let receiver = Receiver::Group(room);
+        let sender = Person::nobody();
+        Self { row, sender, receiver, receiver_id: None, delivered_to_all: false, read_by_all: false }
+    }
+}
+
 /// Where a message went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receiver {

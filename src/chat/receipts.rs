@@ -196,7 +196,7 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
             core.receipts.touch(roster);
             failed = Some(err);
         }
-        roster.forget_delivered();
+        roster.forget_told();
     }
     failed.map_or(Ok(()), Err)
 }

@@ -143,10 +143,90 @@ impl Roster {
         self.state.lock().tail.since(after)
     }
 
-    /// Forgets the recent messages that everyone has got.
-    pub(in crate::chat) fn forget_delivered(&self) {
+    /// Forgets the recent messages of which everyone who listens has heard that they were delivered, or has
+    /// nothing to hear. Those delivered since receipts were last saved are not among them yet.
+    pub(in crate::chat) fn forget_told(&self) {
         let mut state = self.state.lock();
-        let least = state.floors().delivered.least.map_or(Seq::ZERO, |(seq, _)| seq);
-        state.tail.forget_up_to(least);
+        let here = state.listeners.values().map(|listener| listener.connection.user());
+        let told = here.filter_map(|user| state.members.get(&user)).map(|entry| entry.marks.told).min();
+        if let Some(told) = told {
+            state.tail.forget_up_to(told);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use chrono::DateTime;
+    use entity::{RoomId, SessionId, member::Role, room};
+
+    use super::*;
+    use crate::{
+        chat::{
+            caller::{Account, Caller},
+            connection::{Connection, Lagging, Outlet},
+            event::Envelope,
+            nouns::Person,
+            roster::Entry,
+            watermark::Marks,
+        },
+        clock::Clock,
+        counts::Counts,
+    };
+
+    struct Deaf;
+
+    impl Outlet for Deaf {
+        fn gateway(&self) -> &'static str {
+            "test"
+        }
+        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
+            Ok(())
+        }
+        fn end(&self) {}
+        fn cut(&self) {}
+    }
+
+    fn connection_of(user: UserId) -> Arc<Connection> {
+        let account = Account::new(user, "ada".into(), None, false);
+        let until = DateTime::<chrono::Utc>::MAX_UTC;
+        let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
+        Connection::new(caller, Box::new(Deaf), 1, false, Clock::real(), &Counts::default())
+    }
+
+    #[test]
+    fn what_arrives_while_receipts_are_saved_is_still_in_memory_when_it_is_told() {
+        let (ada, bob, room) = (UserId::new(), UserId::new(), RoomId::new());
+        let member = || Entry::new(Person::nobody(), Role::Member, Marks::default());
+        let members = HashMap::from([(ada, member()), (bob, member())]);
+        let roster = Roster::new(room, room::Kind::Group, None, Seq::ZERO, 1, members);
+        let phone = connection_of(ada);
+        assert!(roster.listen(&phone, Seq::ZERO));
+        let publish = |seq| {
+            let mut state = roster.state.lock();
+            state.published = Seq(seq);
+            state.tail.push(Arc::new(Message::in_group(room, seq, ada)));
+            state.listeners.get_mut(&phone.id).unwrap().sent = Seq(seq);
+        };
+        let arrive = |seq| [ada, bob].map(|user| roster.deliver_up_to(user, None, Seq(seq)));
+        let in_memory = |after: Seq| roster.recent(after).map(|recent| recent.len());
+
+        publish(1);
+        arrive(1);
+        let saving = roster.unsaved();
+        publish(2);
+        arrive(2);
+        roster.saved(&saving);
+        let [telling] = roster.tellings()[..] else { panic!("ada is to hear of the first") };
+        assert_eq!((telling.after, telling.upto), (Seq(0), Seq(1)));
+        roster.told(telling);
+        roster.forget_told();
+        assert_eq!(in_memory(Seq(0)), None, "the first is forgotten");
+
+        roster.saved(&roster.unsaved());
+        let [telling] = roster.tellings()[..] else { panic!("ada is to hear of the second") };
+        assert_eq!((telling.after, in_memory(telling.after)), (Seq(1), Some(1)));
     }
 }

@@ -26,20 +26,6 @@ pub struct ChatOutlet {
     unanswered: Count,
 }
 
-/// What most sockets get: the same for all.
-struct Packet {
-    event: Encoded,
-    is_response: bool,
-    is_lossy: bool,
-}
-
-impl Packet {
-    fn of(event: &Event) -> Self {
-        let Rendered { name, payload, is_response, is_lossy } = render(event);
-        Self { event: Encoded::event(PATH, name, &payload), is_response, is_lossy }
-    }
-}
-
 impl ChatOutlet {
     pub fn new(gateway: &Gateway, way: Way, receipts: Receipts) -> Self {
         Self {
@@ -60,9 +46,13 @@ impl ChatOutlet {
         self.receipts == Receipts::Acknowledged && self.promises.may_ask()
     }
 
-    fn emit_response(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+    fn emit_response(
+        &self,
+        connection: &Arc<Connection>,
+        envelope: &Envelope,
+        rendered: &Rendered,
+    ) -> Result<(), Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
-        let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
         let place = (message.row.room_id, message.row.seq);
         let answer = self.way.socket()?.emit_with_ack(rendered.name, &*rendered.payload);
         let answer = answer.map_err(|_| Lagging)?;
@@ -77,12 +67,14 @@ impl Outlet for ChatOutlet {
     }
 
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let packet: &Packet = envelope.rendered(Form::Packet, Packet::of).ok_or(Lagging)?;
-        if packet.is_response && self.asks() {
-            return self.emit_response(connection, envelope);
+        let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
+        if rendered.is_response && self.asks() {
+            return self.emit_response(connection, envelope, rendered);
         }
-        match self.way.emit(&packet.event) {
-            Err(_) if !packet.is_lossy => Err(Lagging),
+        let encode = |_: &Event| Encoded::event(PATH, rendered.name, &rendered.payload);
+        let packet: &Encoded = envelope.rendered(Form::Packet, encode).ok_or(Lagging)?;
+        match self.way.emit(packet) {
+            Err(_) if !rendered.is_lossy => Err(Lagging),
             _ => Ok(()),
         }
     }
