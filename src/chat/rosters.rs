@@ -21,7 +21,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::{
     nouns::Person,
-    roster::{Entry, Peer, Roster},
+    roster::{ById, Entry, Peer, Roster},
     watermark::Marks,
 };
 use crate::{db::Db, error::Result, shutdown::Shutdown, together::Together};
@@ -65,7 +65,7 @@ struct Stored {
     published: Seq,
     version: i64,
     pair: Option<[Peer; 2]>,
-    members: HashMap<UserId, Entry>,
+    members: ById<UserId, Entry>,
 }
 
 /// A room whose membership nobody else changes meanwhile.
@@ -149,7 +149,7 @@ impl Rosters {
     }
 
     /// Who is in a held room, as the database has it, and which version that is.
-    pub async fn read(&self, held: &Held<'_>) -> Result<Option<(i64, HashMap<UserId, Entry>)>> {
+    pub async fn read(&self, held: &Held<'_>) -> Result<Option<(i64, ById<UserId, Entry>)>> {
         let stored = self.stored.ask(held.roster.id).await?;
         Ok(stored.map(|stored| (stored.version, stored.members)))
     }
@@ -200,7 +200,7 @@ async fn read_all(db: &Db, rooms: &[RoomId]) -> Result<HashMap<RoomId, Stored>> 
             published: row.try_get_by_index(2)?,
             version: row.try_get_by_index(3)?,
             pair: peer(&row, 4)?.zip(peer(&row, 6)?).map(Into::into),
-            members: HashMap::new(),
+            members: ById::default(),
         };
         stored.insert(row.try_get_by_index(0)?, room);
     }

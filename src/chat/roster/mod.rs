@@ -39,6 +39,10 @@ pub struct Roster {
     state: Mutex<State>,
 }
 
+/// What is kept by ids, which nobody outside can choose so that they collide: the standard library's hashing,
+/// which is safe from that, has most of the cost of a receipt.
+pub(super) type ById<Id, Value> = foldhash::HashMap<Id, Value>;
+
 /// One of a direct room's two users, by every name they go by.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -52,8 +56,8 @@ struct State {
     deleted: bool,
     /// The newest seq that listeners were offered.
     published: Seq,
-    members: HashMap<UserId, Entry>,
-    listeners: HashMap<ConnectionId, Listener>,
+    members: ById<UserId, Entry>,
+    listeners: ById<ConnectionId, Listener>,
     tail: Tail,
 }
 
@@ -150,7 +154,7 @@ impl Roster {
         pair: Option<[Peer; 2]>,
         published: Seq,
         version: i64,
-        members: HashMap<UserId, Entry>,
+        members: ById<UserId, Entry>,
     ) -> Self {
         Self {
             id,
@@ -162,7 +166,7 @@ impl Roster {
                 deleted: false,
                 published,
                 members,
-                listeners: HashMap::new(),
+                listeners: ById::default(),
                 tail: Tail::after(published),
             }),
         }
@@ -292,7 +296,7 @@ impl Roster {
     pub(super) fn reconcile(
         &self,
         version: i64,
-        members: HashMap<UserId, Entry>,
+        members: ById<UserId, Entry>,
     ) -> (Vec<Arc<Connection>>, Vec<UserId>) {
         let mut come = Vec::new();
         let gone: Vec<Listener> = {

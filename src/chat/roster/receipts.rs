@@ -1,10 +1,11 @@
 //! How far a room's members have got: receipts moved, saved, and what their senders have to hear.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use entity::{Seq, UserId};
+use foldhash::HashMapExt;
 
-use super::{Roster, Telling, Unsaved};
+use super::{ById, Entry, Roster, State, Telling, Unsaved};
 use crate::chat::{connection::ConnectionId, nouns::Message, watermark::Floor};
 
 impl Roster {
@@ -92,32 +93,43 @@ impl Roster {
     }
 
     /// Which of the senders who listen have to hear of deliveries; only saved receipts count, so
-    /// that what a sender was told is never taken back by a crash.
+    /// that what a sender was told is never taken back by a crash. Who has said nothing of late is not
+    /// among them: they have nothing to hear.
     pub(in crate::chat) fn tellings(&self) -> Vec<Telling> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        let State { members, listeners, tail, .. } = &mut *state;
         // The lobby keeps no receipts, and everyone listens to it: every connect would go through them all.
-        if state.members.is_empty() {
+        if members.is_empty() {
             return Vec::new();
         }
         let mut floor = Floor::default();
-        for (user, entry) in &state.members {
+        for (user, entry) in &*members {
             floor.add(*user, entry.saved.arrived());
         }
         // Nobody hears of a delivery before the message itself has come by.
-        let mut here: HashMap<UserId, Seq> = HashMap::new();
-        for listener in state.listeners.values() {
+        let mut here = ById::with_capacity(listeners.len());
+        for listener in listeners.values() {
             // Nor before it is answered.
             let answered = listener.answering.map_or(listener.sent, |seq| Seq(seq.0 - 1));
             let sent = here.entry(listener.connection.user()).or_insert(answered);
             *sent = answered.min(*sent);
         }
-        here.into_iter()
-            .filter_map(|(sender, sent)| {
-                let after = state.members.get(&sender)?.marks.told;
-                let upto = floor.of(sender).min(sent);
-                (upto > after).then_some(Telling { sender, after, upto })
-            })
-            .collect()
+        let speakers = tail.senders();
+        let mut tellings = Vec::with_capacity(speakers.len());
+        for (sender, sent) in here {
+            let Some(entry) = members.get_mut(&sender) else { continue };
+            let after = entry.marks.told;
+            let upto = floor.of(sender).min(sent);
+            if upto <= after {
+                continue;
+            }
+            if tail.holds(after) && !speakers.contains(&sender) {
+                entry.told_nothing(upto);
+            } else {
+                tellings.push(Telling { sender, after, upto });
+            }
+        }
+        tellings
     }
 
     /// The sender of this telling has heard it.
@@ -128,13 +140,11 @@ impl Roster {
         }
     }
 
-    /// Lets the `told` mark count as saved where nothing of the sender's lay in between: nothing
-    /// would be told twice, so it need not be written.
+    /// Nothing of the sender's lay there.
     pub(in crate::chat) fn told_nothing(&self, telling: Telling) {
         let mut state = self.state.lock();
         if let Some(entry) = state.members.get_mut(&telling.sender) {
-            entry.marks.told = entry.marks.told.max(telling.upto);
-            entry.saved.told = entry.marks.told;
+            entry.told_nothing(telling.upto);
         }
     }
 
@@ -155,6 +165,14 @@ impl Roster {
     }
 }
 
+impl Entry {
+    /// Lets the `told` mark count as saved: nothing would be told twice, so it need not be written.
+    fn told_nothing(&mut self, upto: Seq) {
+        self.marks.told = self.marks.told.max(upto);
+        self.saved.told = self.marks.told;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -169,7 +187,6 @@ mod tests {
             connection::{Connection, Lagging, Outlet},
             event::Envelope,
             nouns::Person,
-            roster::Entry,
             watermark::Marks,
         },
         clock::Clock,
@@ -200,7 +217,7 @@ mod tests {
     fn what_arrives_while_receipts_are_saved_is_still_in_memory_when_it_is_told() {
         let (ada, bob, room) = (UserId::new(), UserId::new(), RoomId::new());
         let member = || Entry::new(Person::nobody(), Role::Member, Marks::default());
-        let members = HashMap::from([(ada, member()), (bob, member())]);
+        let members = [(ada, member()), (bob, member())].into_iter().collect();
         let roster = Roster::new(room, room::Kind::Group, None, Seq::ZERO, 1, members);
         let phone = connection_of(ada);
         assert!(roster.listen(&phone, Seq::ZERO));

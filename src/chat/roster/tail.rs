@@ -3,7 +3,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use entity::Seq;
+use entity::{Seq, UserId};
+use foldhash::HashSet;
 
 use crate::chat::nouns::Message;
 
@@ -33,10 +34,20 @@ impl Tail {
         }
     }
 
+    /// Whether everything after `seq` is still here.
+    pub fn holds(&self, seq: Seq) -> bool {
+        seq >= self.after
+    }
+
     /// Everything after `seq`, where that is still here.
     pub fn since(&self, seq: Seq) -> Option<Vec<Arc<Message>>> {
-        let is_here = seq >= self.after;
-        is_here.then(|| self.messages.iter().filter(|message| message.row.seq > seq).cloned().collect())
+        let after = || self.messages.iter().filter(|message| message.row.seq > seq).cloned().collect();
+        self.holds(seq).then(after)
+    }
+
+    /// Who has sent what is here.
+    pub fn senders(&self) -> HashSet<UserId> {
+        self.messages.iter().map(|message| message.row.sender_id).collect()
     }
 
     pub fn forget_up_to(&mut self, seq: Seq) {
