@@ -92,7 +92,12 @@ impl App {
         };
         let settings = Arc::new(http_settings(config));
         let guard = Guard::new(&settings.cors);
-        let http = Http { chat: chat.clone(), auth: auth.clone(), settings: settings.clone() };
+        let http = Http {
+            chat: chat.clone(),
+            auth: auth.clone(),
+            shutdown: shutdown.clone(),
+            settings: settings.clone(),
+        };
         let mut routes = rest::router(Rest { http: http.clone(), signup: config.auth.signup }, same)
             .merge(client_script::routes(config.server.client_folder.as_path()));
         if config.dialects.angular {
@@ -117,7 +122,7 @@ impl App {
             .layer(http::cors(&settings.cors))
             // What people say stands in the answers to polls.
             .layer(middleware::from_fn(http::headers::add));
-        let router = http::wrap(routes, &settings).merge(sockets);
+        let router = http::wrap(routes, &settings, &shutdown).merge(sockets);
         jobs::start(&shutdown, &db, &clock, &chat, &auth);
         Ok(Self {
             db,
@@ -206,6 +211,7 @@ pub async fn connect(config: &Config) -> anyhow::Result<Db> {
         max_connections: database.max_connections,
         acquire_timeout: database.acquire_timeout,
         busy_timeout: database.busy_timeout,
+        statement_timeout: database.statement_timeout,
     };
     Db::connect(&settings).await.with_context(|| format!("cannot open the database {}", database.url))
 }

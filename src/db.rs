@@ -11,7 +11,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbErr, RuntimeErr, SqliteTransactionMode, SqlxPostgresConnector,
     SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait, Value,
     sqlx::{
-        self, ConnectOptions, Connection,
+        self, AssertSqlSafe, ConnectOptions, Connection, Executor,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -31,6 +31,9 @@ const MIGRATING: i64 = 0x0050_6172_6c6f_7201;
 /// Of PostgreSQL's connections, how many [`Db::steady`] has: one for each commit that may run at a time,
 /// and one for receipts.
 const STEADY: u32 = 5;
+
+/// How long an idle connection to PostgreSQL may take to answer before another one is used.
+const PING: Duration = Duration::from_secs(2);
 
 /// What each of SQLite's reading connections keeps of the file, in KiB where it is negative: a quarter of the
 /// usual, since all of them end up with the same pages, which the operating system has anyway.
@@ -55,6 +58,8 @@ pub struct DbSettings {
     pub acquire_timeout: Duration,
     /// SQLite: how long to wait for another process's write lock.
     pub busy_timeout: Duration,
+    /// How long one statement may take; PostgreSQL ends a longer one.
+    pub statement_timeout: Duration,
 }
 
 /// The database, cheap to clone.
@@ -63,6 +68,7 @@ pub struct Db {
     reader: DatabaseConnection,
     writer: DatabaseConnection,
     kind: Kind,
+    patience: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +142,7 @@ impl Db {
             reader: SqlxSqliteConnector::from_sqlx_sqlite_pool(reader),
             writer: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
             kind: Kind::Sqlite(Arc::new(Turns::new(writing, settings.acquire_timeout))),
+            patience: patience(settings),
         })
     }
 
@@ -145,14 +152,21 @@ impl Db {
             named = named.application_name("parlor");
         }
         let named = named.disable_statement_logging();
+        let session: Arc<str> = session_settings(settings, &named).into();
         let few = STEADY.min(settings.max_connections / 2).max(1);
         let most = settings.max_connections.saturating_sub(few).max(1);
-        let steady = postgres_pool(settings, few).connect_lazy_with(named.clone());
-        let pool = postgres_pool(settings, most).connect_with(named).await.map_err(failed)?;
+        let steady = postgres_pool(settings, few, &session).connect_lazy_with(named.clone());
+        let pool = postgres_pool(settings, most, &session).connect_with(named).await.map_err(failed)?;
         let pool = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
         let steady = SqlxPostgresConnector::from_sqlx_postgres_pool(steady);
         let kind = Kind::Postgres { auto_migrate: settings.auto_migrate, steady };
-        Ok(Self { reader: pool.clone(), writer: pool, kind })
+        Ok(Self { reader: pool.clone(), writer: pool, kind, patience: patience(settings) })
+    }
+
+    /// How long to wait for a statement before giving up on it: longer than the database itself lets it run, for the
+    /// case that the database, or the way to it, has gone without a word.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// For reading. On SQLite these connections cannot write.
@@ -250,6 +264,8 @@ impl Db {
     async fn begin_migrating(&self) -> Result<Transaction, DbErr> {
         let transaction = self.begin().await?;
         if !self.is_sqlite() {
+            // A migration may rewrite a large table, and wait for another node's.
+            transaction.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
             let lock = format!("SELECT pg_advisory_xact_lock({MIGRATING})");
             transaction.execute_unprepared(&lock).await?;
         }
@@ -281,21 +297,55 @@ fn note<E: std::fmt::Display>(closed: Result<(), E>) {
     }
 }
 
-fn postgres_pool(settings: &DbSettings, most: u32) -> PgPoolOptions {
+fn patience(settings: &DbSettings) -> Duration {
+    settings.acquire_timeout.saturating_add(settings.statement_timeout).saturating_add(Duration::from_secs(5))
+}
+
+fn postgres_pool(settings: &DbSettings, most: u32, session: &Arc<str>) -> PgPoolOptions {
+    let session = session.clone();
     PgPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(settings.acquire_timeout)
         .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            let session = session.clone();
+            Box::pin(async move {
+                if !session.is_empty() {
+                    connection.execute(AssertSqlSafe(&*session)).await?;
+                }
+                Ok(())
+            })
+        })
         // A connection in constant use is looked over whenever it comes back; one that lay idle
-        // may have been cut meanwhile.
+        // may have been cut meanwhile, or the way to it may swallow everything.
         .before_acquire(|connection, lain| {
             Box::pin(async move {
                 if lain.idle_for > Duration::from_secs(1) {
-                    connection.ping().await?;
+                    return Ok(matches!(tokio::time::timeout(PING, connection.ping()).await, Ok(Ok(()))));
                 }
                 Ok(true)
             })
         })
+}
+
+/// The statement with which a PostgreSQL session begins; empty where the URL's options set everything. A statement and
+/// not options of the connection, which connection poolers refuse.
+///
+/// With keepalive, PostgreSQL notices within a minute that this process has gone without a word, and gives back what
+/// it held locked.
+fn session_settings(settings: &DbSettings, named: &PgConnectOptions) -> String {
+    let given = named.get_options().unwrap_or_default();
+    let limit = settings.statement_timeout.as_millis().to_string();
+    let values = [
+        ("statement_timeout", limit.as_str()),
+        ("idle_in_transaction_session_timeout", "60s"),
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
+    ];
+    let wanted = values.into_iter().filter(|(name, _)| !given.contains(name));
+    let wanted: Vec<_> = wanted.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).collect();
+    if wanted.is_empty() { String::new() } else { format!("SELECT {}", wanted.join(", ")) }
 }
 
 async fn create_folder_of(path: &Path) -> Result<(), DbErr> {
@@ -329,6 +379,7 @@ impl Db {
             max_connections: 1,
             acquire_timeout: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
         };
         let db = Self::connect(&settings).await.expect("a folder of one's own can be written to");
         db.migrate_up().await.expect("an empty database can be migrated");
@@ -348,6 +399,7 @@ mod tests {
             max_connections: 4,
             acquire_timeout: Duration::from_secs(2),
             busy_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(30),
         }
     }
 
@@ -483,12 +535,35 @@ mod tests {
         }
     }
 
-    /// Runs against a server when TEST_DATABASE_URL names one, in a schema of its own.
+    fn postgres_url() -> String {
+        std::env::var("PARLOR_TEST_POSTGRES_URL").expect("PARLOR_TEST_POSTGRES_URL names a PostgreSQL server")
+    }
+
     #[tokio::test]
-    async fn postgres_migrates_once_when_two_start_together() {
-        let Ok(url) = std::env::var("TEST_DATABASE_URL") else {
-            return;
+    #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+    async fn a_postgres_session_has_a_statement_timeout_and_keepalive_unless_the_url_says_otherwise() {
+        let show = async |db: &Db, name: &str| -> String {
+            let question = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, format!("SHOW {name}"));
+            db.reader().query_one_raw(question).await.unwrap().unwrap().try_get_by_index(0).unwrap()
         };
+        let settings = DbSettings { statement_timeout: Duration::from_secs(7), ..settings(postgres_url()) };
+        let db = Db::connect(&settings).await.unwrap();
+        assert_eq!(show(&db, "statement_timeout").await, "7s");
+        assert_eq!(show(&db, "idle_in_transaction_session_timeout").await, "1min");
+        assert_eq!(show(&db, "tcp_keepalives_idle").await, "30");
+        db.close().await;
+        let sign = if settings.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{sign}options=-c%20statement_timeout%3D9s", settings.url);
+        let db = Db::connect(&DbSettings { url, ..settings }).await.unwrap();
+        assert_eq!(show(&db, "statement_timeout").await, "9s");
+        db.close().await;
+    }
+
+    /// In a schema of its own.
+    #[tokio::test]
+    #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+    async fn postgres_migrates_once_when_two_start_together() {
+        let url = postgres_url();
         let root = Db::connect(&settings(url.clone())).await.unwrap();
         let schema = format!("db_{}", uuid::Uuid::now_v7().simple());
         root.writer().await.unwrap().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();

@@ -227,7 +227,8 @@ pub fn is_refusal(err: &DbErr) -> bool {
 }
 
 /// SQLite result codes (busy, locked, I/O, full, cannot open, read-only) and PostgreSQL's classes 08
-/// (connection), 53 (resources), 57P (shutting down), 25006 (read-only), 40 (serialisation).
+/// (connection), 53 (resources), 57P (shutting down), 57014 (statement timeout), 25006 (read-only), 25P03 (idle in a
+/// transaction), 40 (serialisation).
 fn is_outage_code(code: &str) -> bool {
     if let Ok(sqlite) = code.parse::<u32>()
         && code.len() < 5
@@ -238,7 +239,7 @@ fn is_outage_code(code: &str) -> bool {
         || code.starts_with("53")
         || code.starts_with("57P")
         || code.starts_with("40")
-        || code == "25006"
+        || matches!(code, "25006" | "25P03" | "57014")
 }
 
 /// Names the clash where it can happen: `.insert(db).await.on_unique(Clash::UsernameTaken)?`.

@@ -41,6 +41,23 @@ impl Shutdown {
         self.0.commands.spawn(self.0.tasks.track_future(command))
     }
 
+    /// Starts a command, or does nothing once [`Shutdown::begin`] was called. Dropping the handle abandons the
+    /// answer, not the work.
+    pub fn begin_command<F>(&self, command: F) -> Option<JoinHandle<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        // Counted before the question, so that draining cannot pass this command by.
+        let counted = self.0.commands.token();
+        if self.has_begun() {
+            return None;
+        }
+        Some(self.spawn(async move {
+            let _counted = counted;
+            command.await
+        }))
+    }
+
     /// Waits until no command runs; call it once none are started any more.
     pub async fn commands_finished(&self) {
         self.0.commands.close();

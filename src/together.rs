@@ -4,7 +4,7 @@
 //! A thousand clients who come back after a break ask the same thing of the database, each for itself. What
 //! that costs is mostly the way there and back, which they share here. Knows nothing of what is asked.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ pub struct Together<Q, A>(Arc<Inner<Q, A>>);
 
 struct Inner<Q, A> {
     shutdown: Shutdown,
+    /// How long one statement may take; whoever waits for it is refused then, and the next one is made.
+    deadline: Duration,
     /// Answers questions, each in its place.
     answer: Box<dyn Fn(Vec<Q>) -> Answers<A> + Send + Sync>,
     queue: Mutex<Queue<Q, A>>,
@@ -45,14 +47,19 @@ impl<Q, A> Clone for Together<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
-    pub fn new(shutdown: Shutdown, answer: impl Fn(Vec<Q>) -> Answers<A> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner { shutdown, answer: Box::new(answer), queue: Mutex::default() }))
+    pub fn new(
+        shutdown: Shutdown,
+        deadline: Duration,
+        answer: impl Fn(Vec<Q>) -> Answers<A> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Inner { shutdown, deadline, answer: Box::new(answer), queue: Mutex::default() }))
     }
 
     /// The answer, as the database had it at some moment after this was asked.
     ///
     /// # Errors
-    /// What went wrong with the statement, which went wrong for everyone whose question it answered.
+    /// What went wrong with the statement, which went wrong for everyone whose question it answered; `unavailable`
+    /// where it took longer than the deadline.
     pub async fn ask(&self, question: Q) -> Result<A> {
         let (tell, told) = oneshot::channel();
         let begins = {
@@ -81,7 +88,8 @@ impl<Q, A> Work<Q, A> {
             tokio::task::yield_now().await;
             let (questions, tell): (Vec<Q>, Vec<_>) = self.inner.queue.lock().take().into_iter().unzip();
             if !questions.is_empty() {
-                hand_out((self.inner.answer)(questions).await, tell);
+                let answers = tokio::time::timeout(self.inner.deadline, (self.inner.answer)(questions)).await;
+                hand_out(answers.unwrap_or(Err(Error::Unavailable(Busy::Database))), tell);
             }
             let mut queue = self.inner.queue.lock();
             self.done = queue.waiting.is_empty();
@@ -139,16 +147,13 @@ fn same(err: &Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
     /// Doubles numbers, and counts how often it was asked.
     fn doubling(asked: Arc<AtomicUsize>) -> Together<u32, u32> {
-        Together::new(Shutdown::new(), move |numbers: Vec<u32>| {
+        Together::new(Shutdown::new(), Duration::from_secs(60), move |numbers: Vec<u32>| {
             let asked = asked.clone();
             Box::pin(async move {
                 asked.fetch_add(1, Ordering::SeqCst);
@@ -184,6 +189,23 @@ mod tests {
         assert!(matches!(one, Err(Error::Unavailable(Busy::Database))));
         assert!(matches!(other, Err(Error::Unavailable(Busy::Database))));
         assert_eq!(together.ask(1).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_hangs_is_given_up_and_the_next_question_is_answered() {
+        let hangs_on_odd = |numbers: Vec<u32>| -> Answers<u32> {
+            Box::pin(async move {
+                if numbers.iter().any(|number| number % 2 == 1) {
+                    std::future::pending::<()>().await;
+                }
+                Ok(numbers)
+            })
+        };
+        let together = Together::new(Shutdown::new(), Duration::from_millis(20), hangs_on_odd);
+        let (one, other) = tokio::join!(together.ask(1), together.ask(2));
+        assert!(matches!(one, Err(Error::Unavailable(Busy::Database))));
+        assert!(matches!(other, Err(Error::Unavailable(Busy::Database))));
+        assert_eq!(together.ask(2).await.unwrap(), 2);
     }
 
     #[tokio::test]

@@ -2,9 +2,10 @@
 //!
 //! A `user` has `session`s (sign-ins), `ticket`s (single-use connect permissions) and external
 //! `identity` rows. A `member` row puts a user into a `room` with a role and two receipts. A
-//! `message` belongs to a room at a `seq`. Rows carry no `Serialize`: nothing here can reach a
+//! `message` belongs to a room at a `seq`. A `deletion` row marks an account whose deletion is not finished. Rows carry no `Serialize`: nothing here can reach a
 //! wire by accident, a gateway has to render it.
 
+pub mod deletion;
 pub mod identity;
 pub mod ids;
 pub mod member;

@@ -1,6 +1,10 @@
 //! A user in a room, with a role and receipts.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{
+    QuerySelect, QueryTrait,
+    entity::prelude::*,
+    sea_query::{Expr, SimpleExpr},
+};
 
 use crate::ids::{RoomId, Seq, UserId};
 
@@ -50,4 +54,10 @@ pub fn of_rooms(rooms: impl IntoIterator<Item = RoomId>) -> Select<Entity> {
 /// Every membership of one user.
 pub fn of_user(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user))
+}
+
+/// A condition of any query: this user is in this room. It costs one row of the primary key, whatever the query reads.
+pub fn is_member(room: RoomId, user: UserId) -> SimpleExpr {
+    let row = Entity::find_by_id((room, user)).select_only().column(Column::UserId);
+    Expr::exists(row.into_query())
 }

@@ -1,6 +1,6 @@
 //! A sign-in: every token belongs to one, and dies with it.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{UpdateMany, entity::prelude::*, sea_query::Expr};
 
 use crate::ids::{SessionId, UserId};
 
@@ -24,4 +24,16 @@ impl ActiveModelBehavior for ActiveModel {}
 /// A user's sessions that have not been ended.
 pub fn open_of(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user)).filter(COLUMN.revoked_at.is_null())
+}
+
+/// Ends a user's sessions that have not been ended, but for `spare`.
+pub fn revoke_all(user: UserId, spare: Option<SessionId>, now: DateTimeUtc) -> UpdateMany<Entity> {
+    let all = Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(COLUMN.user_id.eq(user))
+        .filter(COLUMN.revoked_at.is_null());
+    match spare {
+        Some(spare) => all.filter(COLUMN.id.ne(spare)),
+        None => all,
+    }
 }

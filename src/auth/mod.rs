@@ -39,7 +39,7 @@ use crate::{
     clock::Clock,
     db::Db,
     error::{Denial, Error, Result, Why},
-    limits::Failures,
+    limits::{Attempt, Failures},
     password::{Passwords, needs_rehash},
     shutdown::Shutdown,
 };
@@ -136,8 +136,7 @@ impl Auth {
     /// A new session for whoever knows the password. A wrong password, an unknown user and a deleted
     /// one are refused alike, after the same time; too many of them from one address, without a look.
     pub async fn login(&self, address: IpAddr, username: &str, password: SecretString) -> Result<SignIn> {
-        let account = format!("login {}", user::username_key(username));
-        let attempt = self.0.failures.attempt(&account, address)?;
+        let attempt = self.attempt(username, address)?;
         match self.known_by_password(username, password).await {
             Ok(Some(user)) => {
                 attempt.succeeded();
@@ -149,6 +148,29 @@ impl Auth {
                 Err(err)
             }
         }
+    }
+
+    /// Whether the caller knows their own password. A wrong one counts like a wrong login.
+    ///
+    /// # Errors
+    /// `rate_limited` after too many wrong ones.
+    pub async fn confirm_password(&self, caller: &Caller, password: SecretString) -> Result<bool> {
+        let attempt = self.attempt(&caller.username, caller.address)?;
+        match self.known_by_password(&caller.username, password).await {
+            Ok(Some(user)) => {
+                attempt.succeeded();
+                Ok(user.id == caller.user)
+            }
+            Ok(None) => Ok(false),
+            Err(err) => {
+                attempt.withdraw();
+                Err(err)
+            }
+        }
+    }
+
+    fn attempt(&self, username: &str, address: IpAddr) -> Result<Attempt> {
+        self.0.failures.attempt(&format!("login {}", user::username_key(username)), address)
     }
 
     /// A new session without a password. Refused as `WrongLogin` when the account was deleted, or its
@@ -192,12 +214,6 @@ impl Auth {
         Ok(())
     }
 
-    /// Ends all sessions of a user, but for `spare`.
-    pub async fn end_all(&self, user: UserId, spare: Option<SessionId>, reason: &'static str) -> Result<()> {
-        session::revoke_all(&self.0.db, user, spare, self.0.clock.now()).await?;
-        self.0.core.watch.ended(Ended::User { user, spare }, reason);
-        Ok(())
-    }
 
     /// Who shows this. A ticket is used up by it.
     pub async fn credential(&self, found: Credential, address: IpAddr) -> Result<Caller> {

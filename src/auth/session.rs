@@ -23,7 +23,7 @@ pub(super) type LiveUsers = Together<SessionId, Option<Account>>;
 
 pub(super) fn live_users(db: &Db, shutdown: &Shutdown) -> LiveUsers {
     let db = db.clone();
-    Together::new(shutdown.clone(), move |sessions: Vec<SessionId>| {
+    Together::new(shutdown.clone(), db.patience(), move |sessions: Vec<SessionId>| {
         let db = db.clone();
         Box::pin(async move {
             let asked = db.listing(LIVE, sessions.iter().map(|session| session.0));
@@ -122,22 +122,6 @@ pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> R
         .filter(session::Column::Id.eq(session))
         .exec(&*db.writer().await?)
         .await?;
-    Ok(())
-}
-
-pub(super) async fn revoke_all(
-    db: &Db,
-    user: UserId,
-    spare: Option<SessionId>,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let mut ending = open_sessions()
-        .col_expr(session::Column::RevokedAt, Expr::value(now))
-        .filter(session::Column::UserId.eq(user));
-    if let Some(spare) = spare {
-        ending = ending.filter(session::Column::Id.ne(spare));
-    }
-    ending.exec(&*db.writer().await?).await?;
     Ok(())
 }
 

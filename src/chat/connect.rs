@@ -6,14 +6,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use entity::{RoomId, Seq, UserId};
-use sea_orm::ConnectionTrait;
+use entity::{RoomId, Seq, UserId, room};
+use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{
     Chat, Core,
     caller::{Caller, Ended, SessionWatch},
     connection::{ConnectOptions, Connection, Outlet},
-    roster::Roster,
+    roster::{ById, Roster},
+    watermark::Marks,
 };
 use crate::{
     db::Db,
@@ -22,23 +23,40 @@ use crate::{
     together::Together,
 };
 
-/// The rooms, deleted ones left out, that users are members of.
-const ROOMS_OF: &str = "SELECT members.user_id, members.room_id \
-    FROM members INNER JOIN rooms ON rooms.id = members.room_id \
+/// The rooms, deleted ones left out, that users are members of, each with its newest message and the user's marks.
+const ROOMS_OF: &str = "SELECT members.user_id, members.room_id, rooms.last_seq, members.delivered_seq, \
+    members.read_seq, members.told_seq FROM members INNER JOIN rooms ON rooms.id = members.room_id \
     WHERE rooms.deleted_at IS NULL AND members.user_id IN (rows)";
 
+/// A user's room as the database has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoomOf {
+    room: RoomId,
+    last_seq: Seq,
+    marks: Marks,
+}
+
 /// Asks for the rooms of users, for everyone who connects at the same time.
-pub(super) type RoomsOf = Together<UserId, Vec<RoomId>>;
+pub(super) type RoomsOf = Together<UserId, Vec<RoomOf>>;
 
 pub(super) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
     let db = db.clone();
-    Together::new(shutdown.clone(), move |users: Vec<UserId>| {
+    Together::new(shutdown.clone(), db.patience(), move |users: Vec<UserId>| {
         let db = db.clone();
         Box::pin(async move {
             let asked = db.listing(ROOMS_OF, users.iter().map(|user| user.0));
-            let mut rooms: HashMap<UserId, Vec<RoomId>> = HashMap::with_capacity(users.len());
+            let mut rooms: HashMap<UserId, Vec<RoomOf>> = HashMap::with_capacity(users.len());
             for row in db.reader().query_all_raw(asked).await? {
-                rooms.entry(row.try_get_by_index(0)?).or_default().push(row.try_get_by_index(1)?);
+                let room = RoomOf {
+                    room: row.try_get_by_index(1)?,
+                    last_seq: row.try_get_by_index(2)?,
+                    marks: Marks {
+                        delivered: row.try_get_by_index(3)?,
+                        read: row.try_get_by_index(4)?,
+                        told: row.try_get_by_index(5)?,
+                    },
+                };
+                rooms.entry(row.try_get_by_index(0)?).or_default().push(room);
             }
             // One user may connect twice at the same time.
             Ok(users.iter().map(|user| rooms.get(user).cloned().unwrap_or_default()).collect())
@@ -67,7 +85,7 @@ impl Chat {
             caller,
             outlet,
             under_way,
-            options.gives_way,
+            &options,
             self.core.clock.clone(),
             &self.core.counts,
         );
@@ -153,7 +171,8 @@ impl Core {
     ) -> Result<()> {
         let user = connection.user();
         let rooms = self.rooms_of.ask(user).await?;
-        let rosters = self.rosters.get_all(rooms).await?;
+        let rosters = self.rooms_in_memory(rooms.iter().map(|room| room.room).collect()).await?;
+        self.follow_database(user, &rooms, &rosters).await?;
         for roster in rosters {
             let since = since(options, &roster);
             if let Some(since) = since {
@@ -170,9 +189,51 @@ impl Core {
             // does not know where its client asked to begin.
             roster.begin_after(connection.id, start);
         }
+        self.follow_lobby(options).await?;
         let start = since(options, &self.lobby).unwrap_or_else(|| self.lobby.published());
         self.attach(connection, &self.lobby.clone(), start);
         Ok(())
+    }
+
+    /// Brings rooms in memory up to what the database has of them, for a user who connects: another process may
+    /// have stored messages, moved the user's marks, or put the user into the room.
+    async fn follow_database(
+        self: &Arc<Self>,
+        user: UserId,
+        rooms: &[RoomOf],
+        rosters: &[Arc<Roster>],
+    ) -> Result<()> {
+        let stored: ById<RoomId, &RoomOf> = rooms.iter().map(|room| (room.room, room)).collect();
+        for roster in rosters {
+            let Some(stored) = stored.get(&roster.id) else { continue };
+            if !roster.raise_marks(user, stored.marks) {
+                self.reread(roster.id).await?;
+            }
+            if stored.last_seq > roster.published() {
+                // Most often a commit of this process is being published at this moment.
+                self.writer.caught_up(roster.id).await;
+            }
+            self.is_stored_up_to(roster, stored.last_seq);
+        }
+        Ok(())
+    }
+
+    /// Reads the newest seq of the lobby if a client names one that memory does not know.
+    async fn follow_lobby(self: &Arc<Self>, options: &ConnectOptions) -> Result<()> {
+        let lobby = &self.lobby;
+        let is_ahead = |(room, seq): &(RoomId, Seq)| *room == lobby.id && *seq > lobby.published();
+        if options.since.iter().any(is_ahead) {
+            let row = room::Entity::find_by_id(lobby.id).one(self.db.reader()).await?;
+            self.is_stored_up_to(lobby, row.map_or(Seq::ZERO, |row| row.last_seq));
+        }
+        Ok(())
+    }
+
+    /// Messages up to `seq` are in the database: listeners that were not sent them catch up.
+    pub(super) fn is_stored_up_to(self: &Arc<Self>, roster: &Arc<Roster>, seq: Seq) {
+        for late in roster.stored_up_to(seq) {
+            self.fall_behind(&late, roster);
+        }
     }
 
     /// Lets a connection listen to a room after `start`.
@@ -192,6 +253,15 @@ impl Core {
     /// Lets all connections of a user listen to a room that they have come into.
     pub(super) fn attach_user(self: &Arc<Self>, user: UserId, roster: &Arc<Roster>, start: Seq) {
         for connection in self.hub.of_user(user) {
+            self.attach(&connection, roster, start);
+        }
+    }
+
+    /// Lets the connections of all members listen to a room that is being loaded, and that nobody else knows yet.
+    pub(super) fn attach_members(self: &Arc<Self>, roster: &Arc<Roster>) {
+        let published = roster.published();
+        for (connection, delivered) in roster.members_among(&self.hub) {
+            let start = if connection.catches_up() { delivered } else { published };
             self.attach(&connection, roster, start);
         }
     }

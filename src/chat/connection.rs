@@ -129,6 +129,8 @@ pub struct Connection {
     outlet: Box<dyn Outlet>,
     /// It may be closed for a newer one of its user.
     pub(super) gives_way: bool,
+    /// Messages that its user has missed are sent to it.
+    catches_up: bool,
     /// The rooms it listens to; keeps their rosters resident.
     pub(super) rosters: Mutex<Vec<Arc<Roster>>>,
     /// Rooms in which it is behind, each with a catch-up task.
@@ -155,7 +157,7 @@ impl Connection {
         caller: Caller,
         outlet: Box<dyn Outlet>,
         under_way: usize,
-        gives_way: bool,
+        options: &ConnectOptions,
         clock: Clock,
         counts: &Counts,
     ) -> Arc<Self> {
@@ -167,7 +169,8 @@ impl Connection {
             caller: RwLock::new(Arc::new(caller)),
             _counted: counts.connection(outlet.gateway()),
             outlet,
-            gives_way,
+            gives_way: options.gives_way,
+            catches_up: options.catch_up,
             rosters: Mutex::default(),
             behind: Mutex::default(),
             under_way: Semaphore::new(under_way),
@@ -187,6 +190,11 @@ impl Connection {
 
     pub fn user(&self) -> UserId {
         self.user
+    }
+
+    /// See [`ConnectOptions::catch_up`].
+    pub(super) fn catches_up(&self) -> bool {
+        self.catches_up
     }
 
     pub(super) fn open(&self) {

@@ -1,9 +1,9 @@
 //! Groups: create, join, leave, change, delete, list. Who is in them is changed in `membership`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use entity::{
-    RoomId, Seq, UserId,
+    RoomId, UserId,
     member::{self, Role},
     room, user,
 };
@@ -21,7 +21,7 @@ use super::{
     connection::Connection,
     event::{Change, Envelope, Event, Origin},
     members::{Action, may},
-    membership::{insert_members, lock_members, next_version},
+    membership::{MembershipChange, insert_members, role_of},
     nouns::{Group, Member, Page, Person},
     rooms::new_room,
     roster::Roster,
@@ -33,6 +33,9 @@ use crate::{
     error::{Clash, Denial, Error, Noun, OnUnique, Result},
     password,
 };
+
+/// How long the server waits before it asks again after a commit whose answer was lost.
+const LOST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A group to be made; the caller owns it and is in it.
 #[derive(Debug)]
@@ -99,12 +102,11 @@ impl Chat {
         let others = users.iter().map(|user| user.id).filter(|user| *user != caller.user);
         members.extend(others.map(|user| (user, Role::Member)));
         insert_members(&*tx, &row, &members, now).await?;
-        tx.commit().await?;
-
-        let roster = core.roster(row.id).await?;
-        for (user, _) in &members {
-            core.attach_user(*user, &roster, Seq::ZERO);
+        if let Err(lost) = core.commit_in(tx, row.id).await {
+            core.announce_if_made(row.id);
+            return Err(lost);
         }
+        let roster = core.roster(row.id).await?;
         let group = core.group_as_stored(row, &roster).await;
         core.announce(&group, members.iter().map(|(user, _)| *user));
         core.rooms_changed(&group, Change::Created, connection);
@@ -114,8 +116,8 @@ impl Chat {
     /// Tells a group's members of it, once more.
     pub async fn announce_group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
         let core = &self.core;
+        may(core.role_in_group(group, caller.user).await?, Action::Announce)?;
         let roster = core.group_roster(group).await?;
-        may(roster.role(caller.user), Action::Announce)?;
         let group = core.group_noun(core.group_row(group).await?).await?;
         core.announce(&group, roster.people().into_keys());
         Ok(group)
@@ -137,12 +139,12 @@ impl Chat {
             GroupRef::Id(id) => core.group_row(id).await?,
             GroupRef::Name(name) => core.group_row_named(&name).await?,
         };
-        let roster = core.group_roster(row.id).await?;
-        if roster.role(caller.user).is_none() {
-            core.check_room_password(caller, row.password_hash.clone(), password).await?;
-            core.put_in(row.id, &[(caller.user, caller.person())], None).await?;
+        if role_of(core.db.reader(), row.id, caller.user).await?.is_some() {
+            let roster = core.group_roster(row.id).await?;
+            return Ok(core.group_as_stored(row, &roster).await);
         }
-        Ok(core.group_as_stored(row, &roster).await)
+        core.check_room_password(caller, row.password_hash.clone(), password).await?;
+        core.join_as(caller, row).await
     }
 
     /// Comes into a group by its name and password, on a wire that asks everybody for both: who is in
@@ -164,36 +166,45 @@ impl Chat {
         let Some(row) = row.filter(|_| is_right) else {
             return Err(Error::Forbidden(Denial::WrongRoomOrPassword));
         };
-        let roster = core.group_roster(row.id).await?;
-        if roster.role(caller.user).is_none() {
-            core.put_in(row.id, &[(caller.user, caller.person())], None).await?;
+        if role_of(core.db.reader(), row.id, caller.user).await?.is_some() {
+            let roster = core.group_roster(row.id).await?;
+            return Ok(core.group_as_stored(row, &roster).await);
         }
-        Ok(core.group_as_stored(row, &roster).await)
+        match core.join_as(caller, row).await {
+            // The password was changed, or the group deleted, at this moment.
+            Err(Error::Forbidden(Denial::WrongPassword) | Error::NotFound(_)) => {
+                Err(Error::Forbidden(Denial::WrongRoomOrPassword))
+            }
+            joined => joined,
+        }
     }
 
     /// Goes out of a group. The owner's place passes to an admin or the member who has been in
     /// longest; a group that nobody is left in is deleted. Answers how the group stood then.
     pub async fn leave(&self, caller: &Caller, group: RoomId) -> Result<Group> {
         let core = &self.core;
-        let roster = core.group_roster(group).await?;
-        if roster.role(caller.user).is_none() {
+        if core.role_in_group(group, caller.user).await?.is_none() {
             return Err(Error::Forbidden(Denial::NotAMember));
         }
-        let row = core.take_out(group, caller.user, &caller.username).await?;
-        Ok(core.group_as_stored(row, &roster).await.public())
+        let roster = core.group_roster(group).await?;
+        let leave = MembershipChange::Leave { user: caller.user, username: caller.username.clone() };
+        let changed = core.change_members(group, leave).await?;
+        Ok(core.group_as_stored(changed.row, &roster).await.public())
     }
 
     /// Renames a group, or changes or removes its password.
     pub async fn update_group(&self, caller: &Caller, group: RoomId, change: GroupChange) -> Result<Group> {
         let core = &self.core;
-        may(core.group_roster(group).await?.role(caller.user), Action::Update)?;
+        // Before the work of hashing; it is asked again under the lock.
+        may(core.role_in_group(group, caller.user).await?, Action::Update)?;
         let password_hash = match change.password {
             Some(password) => Some(core.room_hash(password).await?),
             None => None,
         };
-        // Hashing takes its time; what holds now is asked again.
-        let held = core.hold_group(group).await?;
-        may(held.roster.role(caller.user), Action::Update)?;
+        let _held = core.hold_group(group).await?;
+        let tx = core.db.begin().await?;
+        room::live().filter(room::COLUMN.id.eq(group)).lock_exclusive().one(&*tx).await?;
+        may(role_of(&*tx, group, caller.user).await?, Action::Update)?;
         // Only what was named: the writer moves the other columns all the time.
         let mut row = room::ActiveModel { id: Set(group), ..Default::default() };
         if let Some(name) = change.name {
@@ -208,13 +219,14 @@ impl Chat {
                 .set(row)
                 .filter(room::COLUMN.id.eq(group))
                 .filter(room::COLUMN.deleted_at.is_null())
-                .exec(&*core.db.writer().await?)
+                .exec(&*tx)
                 .await
                 .on_unique(Clash::GroupNameTaken)?;
             if changed.rows_affected == 0 {
                 return Err(Error::NotFound(Noun::Group));
             }
         }
+        core.commit_in(tx, group).await?;
         let group = core.group_noun(core.group_row(group).await?).await?;
         core.rooms_changed(&group, Change::Updated, None);
         Ok(group)
@@ -223,49 +235,42 @@ impl Chat {
     /// Ends a group. What was said in it stays in the database; nobody is in it any more.
     pub async fn delete_group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
         let core = &self.core;
-        let held = core.hold_group(group).await?;
-        may(held.roster.role(caller.user), Action::Delete)?;
-        core.writer.caught_up(group).await;
-        let noun = core.group_noun(core.group_row(group).await?).await?;
-        let tx = core.db.begin().await?;
-        next_version(&tx, group).await?;
-        lock_members(&tx, group).await?;
-        core.delete_row(&tx, group).await?;
-        core.commit_in(tx, group).await?;
-        let listeners = held.roster.delete();
-        core.detach(&listeners, &held.roster);
-        core.rooms_changed(&noun, Change::Deleted, None);
-        Ok(noun.public())
+        may(core.role_in_group(group, caller.user).await?, Action::Delete)?;
+        let delete = MembershipChange::DeleteGroup { by: caller.user };
+        let changed = core.change_members(group, delete).await?;
+        changed.deleted.map(|group| group.public()).ok_or(Error::NotFound(Noun::Group))
     }
 
     /// Puts users into a group, without its password.
     pub async fn add_members(&self, caller: &Caller, group: RoomId, usernames: Vec<String>) -> Result<Group> {
         let core = &self.core;
-        let roster = core.group_roster(group).await?;
-        may(roster.role(caller.user), Action::AddMembers)?;
+        may(core.role_in_group(group, caller.user).await?, Action::AddMembers)?;
         let users = core.users_named(&usernames).await?;
         let person = |row: user::Model| (row.id, Person::new(row.username, row.first_name));
         let users: Vec<(UserId, Person)> = users.into_iter().map(person).collect();
-        let row = core.group_row(group).await?;
-        let added = core.put_in(group, &users, Some(caller.user)).await?;
-        let group = core.group_as_stored(row, &roster).await;
-        core.announce(&group, added.into_iter());
+        let roster = core.group_roster(group).await?;
+        let add = MembershipChange::Add { by: caller.user, users };
+        let changed = core.change_members(group, add).await?;
+        let group = core.group_as_stored(changed.row, &roster).await;
+        core.announce(&group, changed.added.into_iter());
         Ok(group)
     }
 
     /// Puts a user out of a group; their sockets stop hearing it at once.
     pub async fn remove_member(&self, caller: &Caller, group: RoomId, username: &str) -> Result<Group> {
         let core = &self.core;
-        let roster = core.group_roster(group).await?;
-        let own = roster.role(caller.user);
+        let own = core.role_in_group(group, caller.user).await?;
         let target = core.user_named(username).await?;
-        let role = roster.role(target.id);
+        let role = role_of(core.db.reader(), group, target.id).await?;
         may(own, Action::Remove(role.unwrap_or(Role::Member)))?;
         if role.is_none() {
             return Err(Error::NotFound(Noun::User));
         }
-        let row = core.take_out(group, target.id, &target.username).await?;
-        Ok(core.group_as_stored(row, &roster).await)
+        let roster = core.group_roster(group).await?;
+        let (user, username) = (target.id, target.username.into());
+        let remove = MembershipChange::Remove { by: caller.user, user, username };
+        let changed = core.change_members(group, remove).await?;
+        Ok(core.group_as_stored(changed.row, &roster).await)
     }
 
     /// The groups that can be joined, in order of their names, part by part.
@@ -300,9 +305,10 @@ impl Chat {
         after: Option<String>,
     ) -> Result<Page<Member>> {
         let core = &self.core;
-        core.roster_for(caller, room).await?;
+        core.check_membership(caller, room).await?;
         let limit = limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
         let mut query = member::of_rooms([room])
+            .filter(member::is_member(room, caller.user))
             .find_also_related(user::Entity)
             .order_by_asc(user::COLUMN.username_key)
             .limit(limit + 1);
@@ -319,16 +325,64 @@ impl Chat {
 
 impl Core {
     /// The roster of a group that exists.
-    async fn group_roster(&self, group: RoomId) -> Result<Arc<Roster>> {
-        let roster = self.rosters.get(group).await?;
+    async fn group_roster(self: &Arc<Self>, group: RoomId) -> Result<Arc<Roster>> {
+        let roster = self.room_in_memory(group).await?;
         roster
             .filter(|roster| roster.kind == room::Kind::Group && !roster.is_deleted())
             .ok_or(Error::NotFound(Noun::Group))
     }
 
-    pub(super) async fn hold_group(&self, group: RoomId) -> Result<Held<'_>> {
-        let held = self.rosters.hold(group).await?;
+    async fn hold_group(self: &Arc<Self>, group: RoomId) -> Result<Held<'_>> {
+        let held = self.hold(group).await?;
         held.filter(|held| held.roster.kind == room::Kind::Group).ok_or(Error::NotFound(Noun::Group))
+    }
+
+    /// What a user is in a group that exists, by two indexed rows: a stranger's question loads nothing.
+    async fn role_in_group(&self, group: RoomId, user: UserId) -> Result<Option<Role>> {
+        self.group_row(group).await?;
+        role_of(self.db.reader(), group, user).await
+    }
+
+    /// Joins a group whose password the caller was found to know, where it has one.
+    async fn join_as(self: &Arc<Self>, caller: &Caller, row: room::Model) -> Result<Group> {
+        let roster = self.group_roster(row.id).await?;
+        let join = MembershipChange::Join {
+            user: caller.user,
+            person: caller.person(),
+            password_hash: row.password_hash,
+        };
+        let changed = self.change_members(row.id, join).await?;
+        Ok(self.group_as_stored(changed.row, &roster).await)
+    }
+
+    /// After a group's commit whose answer was lost: tells its members of it as soon as the database answers, if it
+    /// was made.
+    fn announce_if_made(self: &Arc<Self>, group: RoomId) {
+        let core = self.clone();
+        self.shutdown.spawn(async move {
+            while !core.shutdown.has_begun() {
+                match core.made_group(group).await {
+                    Ok(Some((group, members))) => {
+                        core.announce(&group, members.into_iter());
+                        core.rooms_changed(&group, Change::Created, None);
+                        return;
+                    }
+                    Ok(None) => return,
+                    Err(_) => {}
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LOST_PAUSE) => {}
+                    () = core.shutdown.begun() => {}
+                }
+            }
+        });
+    }
+
+    /// A group and its members, if the group is there.
+    async fn made_group(self: &Arc<Self>, group: RoomId) -> Result<Option<(Group, Vec<UserId>)>> {
+        let Some(roster) = self.room_in_memory(group).await? else { return Ok(None) };
+        let group = self.group_noun(self.group_row(group).await?).await?;
+        Ok(Some((group, roster.people().into_keys().collect())))
     }
 
     pub(super) async fn group_row(&self, group: RoomId) -> Result<room::Model> {

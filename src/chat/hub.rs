@@ -11,6 +11,7 @@ use super::{
     caller::{Caller, Ended},
     connection::Connection,
     event::{Envelope, Event},
+    roster::ById,
 };
 use crate::{
     clock::Clock,
@@ -113,12 +114,14 @@ impl Hub {
         all.map(|connection| connection.caller().session).collect()
     }
 
-    /// Whether this is news: the user was not online before.
-    pub fn announce(&self, user: UserId) -> bool {
+    /// Marks a user as online, and calls `tell` if they were not before. It is called under the lock, so that
+    /// online and offline are told in the order in which they happened; it must not ask the hub anything.
+    pub fn announce(&self, user: UserId, tell: impl FnOnce()) {
         let mut state = self.state.write();
-        match state.users.get_mut(&user) {
-            Some(here) => !std::mem::replace(&mut here.announced, true),
-            None => false,
+        if let Some(here) = state.users.get_mut(&user)
+            && !std::mem::replace(&mut here.announced, true)
+        {
+            tell();
         }
     }
 
@@ -140,8 +143,9 @@ impl Hub {
         Some(Departure { user, username: here.username.clone(), count: here.departures })
     }
 
-    /// The grace is over: whether the user is still gone. If so, they are offline from here on.
-    pub fn confirm(&self, departure: &Departure) -> bool {
+    /// The grace is over: if the user is still gone, they are offline from here on, and `tell` is called, under
+    /// the lock as in [`Hub::announce`].
+    pub fn confirm(&self, departure: &Departure, tell: impl FnOnce()) {
         let mut state = self.state.write();
         let gone = state
             .users
@@ -149,8 +153,8 @@ impl Hub {
             .is_some_and(|here| here.connections.is_empty() && here.departures == departure.count);
         if gone {
             state.users.remove(&departure.user);
+            tell();
         }
-        gone
     }
 
     pub fn is_online(&self, user: UserId) -> bool {
@@ -173,6 +177,26 @@ impl Hub {
 
     pub fn of_user(&self, user: UserId) -> Vec<Arc<Connection>> {
         self.state.read().users.get(&user).map(|here| here.connections.clone()).unwrap_or_default()
+    }
+
+    /// The connections of those of these users who are here, each with what is known of its user.
+    pub fn connections_among<'a, V>(&self, users: &'a ById<UserId, V>) -> Vec<(Arc<Connection>, &'a V)> {
+        let state = self.state.read();
+        let mut found = Vec::new();
+        let mut add = |here: &Here, value: &'a V| {
+            found.extend(here.connections.iter().map(|connection| (connection.clone(), value)));
+        };
+        // The shorter of the two is gone through.
+        if users.len() <= state.users.len() {
+            for (user, value) in users {
+                state.users.get(user).into_iter().for_each(|here| add(here, value));
+            }
+        } else {
+            for (user, here) in &state.users {
+                users.get(user).into_iter().for_each(|value| add(here, value));
+            }
+        }
+        found
     }
 
     pub fn all(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {

@@ -100,20 +100,22 @@ impl Chat {
             return Ok(HistoryPage { messages: Vec::new(), has_more: false });
         };
         let limit = query.limit.unwrap_or(HISTORY_USUAL).clamp(1, HISTORY_MOST);
-        let mut rows = match (query.after, query.before) {
-            (Some(after), before) => {
-                let mut select = message::after(roster.id, after, limit + 1);
-                if let Some(before) = before {
-                    select = select.filter(message::COLUMN.seq.lt(before));
-                }
-                rows::read(core.db.reader(), roster.id, select).await?
+        let mut select = match (query.after, query.before) {
+            (Some(after), Some(before)) => {
+                message::after(roster.id, after, limit + 1).filter(message::COLUMN.seq.lt(before))
             }
-            (None, before) => {
-                let before = before.unwrap_or(Seq(i64::MAX));
-                let select = message::before(roster.id, before, limit + 1);
-                rows::read(core.db.reader(), roster.id, select).await?
-            }
+            (Some(after), None) => message::after(roster.id, after, limit + 1),
+            (None, before) => message::before(roster.id, before.unwrap_or(Seq(i64::MAX)), limit + 1),
         };
+        let is_lobby = roster.kind == room::Kind::Lobby;
+        if !is_lobby {
+            // Memory may not know yet that another process has removed the caller.
+            select = select.filter(member::is_member(roster.id, caller.user));
+        }
+        let mut rows = rows::read(core.db.reader(), roster.id, select).await?;
+        if rows.is_empty() && !is_lobby {
+            core.check_membership(caller, roster.id).await?;
+        }
         let has_more = rows.len() as u64 > limit;
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         rows.sort_by_key(|row| row.seq);
@@ -151,7 +153,7 @@ impl Chat {
             .all(core.db.reader())
             .await?;
         let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
-        let rosters = core.rosters.get_all(rooms.iter().map(|room| room.id).collect()).await?;
+        let rosters = core.rooms_in_memory(rooms.iter().map(|room| room.id).collect()).await?;
         let rosters: HashMap<RoomId, Arc<Roster>> =
             rosters.into_iter().map(|roster| (roster.id, roster)).collect();
         let mut last = core.last_messages(&rooms, &rosters).await?;
@@ -256,8 +258,8 @@ impl Core {
         }
     }
 
-    async fn room_by_id(&self, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
-        match self.roster_for(caller, room).await {
+    async fn room_by_id(self: &Arc<Self>, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
+        match self.room_of(caller, room).await {
             Err(Error::NotFound(_)) => Err(Error::NotFound(Noun::Group)),
             other => other,
         }
@@ -277,11 +279,9 @@ impl Core {
             return if other.deleted_at.is_some() { Err(Error::NotFound(Noun::User)) } else { Ok(None) };
         };
         let roster = self.roster(row.id).await?;
-        let Some(entry) = roster.member(caller.user) else {
+        if !roster.has(caller.user) {
             return Err(Error::Forbidden(Denial::NotAMember));
-        };
-        // Where it was made and could not be listened to at that moment, that is made up for here.
-        self.attach_user(caller.user, &roster, entry.marks.delivered);
+        }
         Ok(Some(roster))
     }
 

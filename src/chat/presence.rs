@@ -85,12 +85,12 @@ impl Core {
     /// A connection has opened: tells the others where its user was not online before.
     pub(super) fn came_online(&self, connection: &Arc<Connection>) {
         let caller = connection.caller();
-        if self.hub.announce(caller.user) {
+        self.hub.announce(caller.user, || {
             let last_seen = self.clock.now();
             let presence = Presence { username: caller.username.clone(), online: true, last_seen };
             let rosters = connection.rosters.lock().clone();
             self.signs.give(Sign::of(caller.user, presence, rosters));
-        }
+        });
     }
 
     /// The last connection of a user has gone: tells the others unless they come back in time.
@@ -103,11 +103,11 @@ impl Core {
                 // `save_all_seen` takes over.
                 () = core.shutdown.begun() => return,
             }
-            if core.hub.confirm(&departure) {
+            core.hub.confirm(&departure, || {
                 core.receipts.saw(departure.user, last_seen);
-                let presence = Presence { username: departure.username, online: false, last_seen };
+                let presence = Presence { username: departure.username.clone(), online: false, last_seen };
                 core.signs.give(Sign::of(departure.user, presence, rosters));
-            }
+            });
         });
     }
 

@@ -103,7 +103,7 @@ impl Chat {
     ) -> Result<Vec<(RoomId, Seq)>> {
         let mut stand = Vec::with_capacity(rooms.len());
         for (room, seq) in rooms {
-            let roster = self.core.roster(room).await?;
+            let roster = self.core.room_of(caller, room).await?;
             let now = self.core.deliver(&roster, caller.user, connection, seq);
             stand.push((room, now.ok_or(Error::Forbidden(Denial::NotAMember))?));
         }

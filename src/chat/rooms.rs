@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq, UserId, member::Role, room, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
+use entity::{
+    RoomId, Seq, UserId,
+    member::{self, Role},
+    room, user,
+};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait,
+    sea_query::{Expr, ExprTrait, IntoCondition},
+};
 
 use super::{Core, caller::Caller, membership::insert_members, roster::Roster, rosters::Rosters};
 use crate::{
@@ -15,22 +24,59 @@ use crate::{
 
 impl Core {
     /// The roster of a room that exists.
-    pub(super) async fn roster(&self, room: RoomId) -> Result<Arc<Roster>> {
-        let roster = self.rosters.get(room).await?;
+    pub(super) async fn roster(self: &Arc<Self>, room: RoomId) -> Result<Arc<Roster>> {
+        let roster = self.room_in_memory(room).await?;
         roster.filter(|roster| !roster.is_deleted()).ok_or(Error::NotFound(Noun::Room))
     }
 
-    /// The roster of a room that the caller is in. A group's existence is public; a direct room's
-    /// is its members' business.
-    pub(super) async fn roster_for(&self, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
-        let roster = self.roster(room).await?;
-        if roster.kind == room::Kind::Lobby || roster.role(caller.user).is_some() {
+    /// The roster of a room that the caller is in. A stranger costs one indexed row: nothing of the room is loaded
+    /// for them. What the caller then reads of the database has to ask for the membership itself, since memory may
+    /// not know yet that another process has ended it.
+    ///
+    /// # Errors
+    /// `not_found` for a room that does not exist, and for a direct room of others, whose existence is private;
+    /// `not_a_member` for a group of others.
+    pub(super) async fn room_of(self: &Arc<Self>, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
+        let resident = self.rosters.resident(room).filter(|roster| !roster.is_deleted());
+        if let Some(roster) = resident.filter(|roster| roster.has(caller.user)) {
             return Ok(roster);
         }
-        Err(match roster.kind {
-            room::Kind::Direct => Error::NotFound(Noun::Room),
-            _ => Error::Forbidden(Denial::NotAMember),
-        })
+        self.check_membership(caller, room).await?;
+        let roster = self.roster(room).await?;
+        if !roster.has(caller.user) {
+            // Another process has added them.
+            self.reread(room).await?;
+        }
+        Ok(roster)
+    }
+
+    /// Asks the database whether the caller is in a room.
+    ///
+    /// # Errors
+    /// As [`Core::room_of`].
+    pub(super) async fn check_membership(&self, caller: &Caller, room: RoomId) -> Result<()> {
+        let user = caller.user;
+        let found: Option<(room::Kind, Option<Role>)> = room::live()
+            .filter(room::COLUMN.id.eq(room))
+            .join(
+                JoinType::LeftJoin,
+                room::Relation::Member
+                    .def()
+                    .on_condition(move |_, members| {
+                        Expr::col((members, member::Column::UserId)).eq(user).into_condition()
+                    }),
+            )
+            .select_only()
+            .column(room::Column::Kind)
+            .column(member::Column::Role)
+            .into_tuple()
+            .one(self.db.reader())
+            .await?;
+        match found {
+            Some((room::Kind::Lobby, _) | (_, Some(_))) => Ok(()),
+            Some((room::Kind::Group, None)) => Err(Error::Forbidden(Denial::NotAMember)),
+            Some((room::Kind::Direct, None)) | None => Err(Error::NotFound(Noun::Room)),
+        }
     }
 
     /// The direct room of two users; made where it is missing.
@@ -44,14 +90,10 @@ impl Core {
             Some(row) => row.id,
             None => self.make_direct(users).await?,
         };
-        let roster = self.roster(room).await?;
-        for user in users {
-            self.attach_user(user, &roster, Seq::ZERO);
-        }
-        Ok(roster)
+        self.roster(room).await
     }
 
-    async fn make_direct(&self, users: [UserId; 2]) -> Result<RoomId> {
+    async fn make_direct(self: &Arc<Self>, users: [UserId; 2]) -> Result<RoomId> {
         let (low, high) = room::pair(users[0], users[1]);
         let now = self.clock.now();
         let tx = self.db.begin().await?;
@@ -75,7 +117,7 @@ impl Core {
             members.push((high, Role::Member));
         }
         insert_members(&*tx, &row, &members, now).await?;
-        tx.commit().await?;
+        self.commit_in(tx, row.id).await?;
         Ok(row.id)
     }
 }
@@ -117,5 +159,5 @@ pub(super) async fn open_lobby(db: &Db, clock: &Clock, rosters: &Rosters) -> Res
             .exec_without_returning(&*db.writer().await?)
             .await?;
     }
-    rosters.get(LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
+    rosters.open_lobby(LOBBY).await?.ok_or_else(|| Error::internal("the lobby could not be made"))
 }

@@ -3,6 +3,10 @@
 //! A roster stays as long as somebody holds it: its listeners, a draft on its way, receipts that
 //! are not saved. Loading a room and changing who is in it take the same lock, so a roster never
 //! misses a change that was stored while it was being read.
+//!
+//! Invariant: **a room in memory has the live connections of all its members attached**, whoever loaded it. It is
+//! kept here for rooms that are loaded, in `membership` for users who come into a room, and in `connect` for new
+//! connections. A connection is in the hub before its rooms are looked up, so one of the three attaches it.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -20,6 +24,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Que
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
 use super::{
+    Core,
     nouns::Person,
     roster::{ById, Entry, Peer, Roster},
     watermark::Marks,
@@ -77,10 +82,10 @@ pub(super) struct Held<'a> {
 impl Rosters {
     pub fn new(db: &Db, shutdown: &Shutdown) -> Self {
         let db = db.clone();
-        let stored = Together::new(shutdown.clone(), move |rooms: Vec<RoomId>| {
+        let stored = Together::new(shutdown.clone(), db.patience(), move |rooms: Vec<RoomId>| {
             let db = db.clone();
             Box::pin(async move {
-                let mut stored = read_all(&db, &rooms).await?;
+                let mut stored = read_all(&db, db.reader(), &rooms).await?;
                 // Nobody else asks for the same one: who does holds its stripe.
                 Ok(rooms.iter().map(|room| stored.remove(room)).collect())
             })
@@ -98,18 +103,19 @@ impl Rosters {
         self.resident.lock().rosters.get(&room)?.upgrade()
     }
 
+    /// Reads the lobby into memory, before anybody is connected.
+    pub async fn open_lobby(&self, lobby: RoomId) -> Result<Option<Arc<Roster>>> {
+        Ok(self.get_all(vec![lobby], |_| {}).await?.pop())
+    }
+
     /// All that are in memory.
     pub fn all(&self) -> Vec<Arc<Roster>> {
         self.resident.lock().rosters.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// The roster of a room that exists, from memory or from the database.
-    pub async fn get(&self, room: RoomId) -> Result<Option<Arc<Roster>>> {
-        Ok(self.get_all(vec![room]).await?.pop())
-    }
-
-    /// The rosters of these rooms; those that do not exist are left out.
-    pub async fn get_all(&self, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+    /// The rosters of these rooms; those that do not exist are left out. `on_load` gets each room that was not in
+    /// memory before anybody else does.
+    async fn get_all(&self, rooms: Vec<RoomId>, on_load: impl Fn(&Arc<Roster>)) -> Result<Vec<Arc<Roster>>> {
         let mut found = Vec::with_capacity(rooms.len());
         let mut missing = Vec::new();
         for room in rooms {
@@ -122,10 +128,15 @@ impl Rosters {
             return Ok(found);
         }
         // Boxed: most rooms are in memory, and whoever connects would make room for this.
-        Box::pin(self.load_all(missing, found)).await
+        Box::pin(self.load_all(missing, found, on_load)).await
     }
 
-    async fn load_all(&self, missing: Vec<RoomId>, mut found: Vec<Arc<Roster>>) -> Result<Vec<Arc<Roster>>> {
+    async fn load_all(
+        &self,
+        missing: Vec<RoomId>,
+        mut found: Vec<Arc<Roster>>,
+        on_load: impl Fn(&Arc<Roster>),
+    ) -> Result<Vec<Arc<Roster>>> {
         for part in missing.chunks(AT_ONCE) {
             // In ascending order, so that two who load the same rooms never wait for each other.
             let stripes: BTreeSet<usize> = part.iter().map(|room| self.stripe_of(*room)).collect();
@@ -133,22 +144,12 @@ impl Rosters {
             for stripe in stripes {
                 guards.push(self.stripes[stripe].lock().await);
             }
-            found.extend(self.load(part.to_vec()).await?);
+            found.extend(self.load(part.to_vec(), &on_load).await?);
         }
         Ok(found)
     }
 
-    /// The roster, and the right to change who is in the room.
-    pub async fn hold(&self, room: RoomId) -> Result<Option<Held<'_>>> {
-        let stripe = self.stripes[self.stripe_of(room)].lock().await;
-        let roster = match self.resident(room) {
-            Some(roster) => Some(roster),
-            None => self.load(vec![room]).await?.pop(),
-        };
-        Ok(roster.filter(|roster| !roster.is_deleted()).map(|roster| Held { roster, _stripe: stripe }))
-    }
-
-    /// Who is in a held room, as the database has it, and which version that is.
+    /// Who is in a held room, as the database has it, and which version that is; none where the room is deleted.
     pub async fn read(&self, held: &Held<'_>) -> Result<Option<(i64, ById<UserId, Entry>)>> {
         let stored = self.stored.ask(held.roster.id).await?;
         Ok(stored.map(|stored| (stored.version, stored.members)))
@@ -161,7 +162,7 @@ impl Rosters {
     }
 
     /// Reads rooms into memory; the caller holds their stripes.
-    async fn load(&self, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+    async fn load(&self, rooms: Vec<RoomId>, on_load: &impl Fn(&Arc<Roster>)) -> Result<Vec<Arc<Roster>>> {
         let mut loaded = Vec::with_capacity(rooms.len());
         let mut missing = Vec::new();
         for room in rooms {
@@ -176,12 +177,16 @@ impl Rosters {
         }
         let asked = missing.iter().map(|room| self.stored.ask(*room));
         let stored = try_join_all(asked).await?;
-        let mut resident = self.resident.lock();
+        let new = loaded.len();
         for (id, stored) in missing.into_iter().zip(stored) {
             let Some(Stored { kind, published, version, pair, members }) = stored else { continue };
             let roster = Arc::new(Roster::new(id, kind, pair, published, version, members));
-            resident.rosters.insert(id, Arc::downgrade(&roster));
+            on_load(&roster);
             loaded.push(roster);
+        }
+        let mut resident = self.resident.lock();
+        for roster in &loaded[new..] {
+            resident.rosters.insert(roster.id, Arc::downgrade(roster));
         }
         if resident.rosters.len() > resident.sweep_at {
             resident.rosters.retain(|_, roster| roster.strong_count() > 0);
@@ -191,10 +196,47 @@ impl Rosters {
     }
 }
 
-async fn read_all(db: &Db, rooms: &[RoomId]) -> Result<HashMap<RoomId, Stored>> {
+impl Core {
+    /// The roster of a room that exists, from memory or from the database.
+    pub(super) async fn room_in_memory(self: &Arc<Self>, room: RoomId) -> Result<Option<Arc<Roster>>> {
+        Ok(self.rooms_in_memory(vec![room]).await?.pop())
+    }
+
+    /// The rosters of these rooms; those that do not exist are left out.
+    pub(super) async fn rooms_in_memory(self: &Arc<Self>, rooms: Vec<RoomId>) -> Result<Vec<Arc<Roster>>> {
+        self.rosters.get_all(rooms, |roster| self.attach_members(roster)).await
+    }
+
+    /// The roster, and the right to change who is in the room; none where there is no such room.
+    pub(super) async fn hold(self: &Arc<Self>, room: RoomId) -> Result<Option<Held<'_>>> {
+        let rosters = &self.rosters;
+        let stripe = rosters.stripes[rosters.stripe_of(room)].lock().await;
+        let roster = match rosters.resident(room) {
+            Some(roster) => Some(roster),
+            None => rosters.load(vec![room], &|roster| self.attach_members(roster)).await?.pop(),
+        };
+        Ok(roster.filter(|roster| !roster.is_deleted()).map(|roster| Held { roster, _stripe: stripe }))
+    }
+}
+
+/// Who is in these rooms, as this connection sees them, with the version of each; deleted rooms are left out.
+pub(super) async fn read_members(
+    db: &Db,
+    connection: &impl ConnectionTrait,
+    rooms: &[RoomId],
+) -> Result<HashMap<RoomId, (i64, ById<UserId, Entry>)>> {
+    let stored = read_all(db, connection, rooms).await?;
+    Ok(stored.into_iter().map(|(room, stored)| (room, (stored.version, stored.members))).collect())
+}
+
+async fn read_all(
+    db: &Db,
+    connection: &impl ConnectionTrait,
+    rooms: &[RoomId],
+) -> Result<HashMap<RoomId, Stored>> {
     let ids = || rooms.iter().map(|room| room.0);
     let mut stored = HashMap::with_capacity(rooms.len());
-    for row in db.reader().query_all_raw(db.listing(ROOMS, ids())).await? {
+    for row in connection.query_all_raw(db.listing(ROOMS, ids())).await? {
         let room = Stored {
             kind: row.try_get_by_index(1)?,
             published: row.try_get_by_index(2)?,
@@ -204,7 +246,7 @@ async fn read_all(db: &Db, rooms: &[RoomId]) -> Result<HashMap<RoomId, Stored>> 
         };
         stored.insert(row.try_get_by_index(0)?, room);
     }
-    for row in db.reader().query_all_raw(db.listing(MEMBERS, ids())).await? {
+    for row in connection.query_all_raw(db.listing(MEMBERS, ids())).await? {
         // Made or deleted between the two.
         let Some(room) = stored.get_mut(&row.try_get_by_index(0)?) else { continue };
         let marks = Marks {

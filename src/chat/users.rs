@@ -1,17 +1,20 @@
 //! Accounts: register, find, list, change, delete.
 
-use entity::{RoomId, UserId, member, user};
+use std::sync::Arc;
+
+use entity::{RoomId, UserId, deletion, member, session, user};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Func, LikeExpr},
 };
 use secrecy::SecretString;
 
 use super::{
     Chat, Core,
-    caller::Caller,
+    caller::{Caller, Ended, SessionWatch},
+    membership::MembershipChange,
     nouns::{Page, Person, User},
     text::{self, Username},
 };
@@ -134,7 +137,12 @@ impl Chat {
         self.core.user_noun(row)
     }
 
-    /// Changes an account: one's own, or any for an admin.
+    /// Changes an account: one's own, or any for an admin. A new password ends the user's other logins, in the same
+    /// transaction; the login that changed its own password stays.
+    ///
+    /// # Errors
+    /// `unavailable` also where the database took the change and only its answer was lost; then logins that it
+    /// ended lose their sockets within ten seconds.
     pub async fn change_user(
         &self,
         caller: &Caller,
@@ -143,6 +151,7 @@ impl Chat {
     ) -> Result<User> {
         let core = &self.core;
         let row = core.own_or_admin(caller, id_or_username).await?;
+        let user = row.id;
         let mut row = row.into_active_model();
         if let Some(value) = change.first_name {
             row.first_name = Set(text::detail("firstName", value)?);
@@ -166,8 +175,26 @@ impl Chat {
         if !row.is_changed() {
             return self.user(caller, id_or_username).await;
         }
-        let is_renamed = row.first_name.is_set();
-        let row = row.update(&*core.db.writer().await?).await?;
+        let (is_renamed, has_new_password) = (row.first_name.is_set(), row.password_hash.is_set());
+        let spare = (user == caller.user).then_some(caller.session);
+        let tx = core.db.begin().await?;
+        let updated = user::Entity::update_many()
+            .set(row)
+            .filter(user::COLUMN.id.eq(user))
+            .filter(user::COLUMN.deleted_at.is_null())
+            .exec(&*tx)
+            .await?;
+        if updated.rows_affected == 0 {
+            return Err(Error::NotFound(Noun::User));
+        }
+        if has_new_password {
+            session::revoke_all(user, spare, core.clock.now()).exec(&*tx).await?;
+        }
+        let row = user::Entity::find_by_id(user).one(&*tx).await?.ok_or(Error::NotFound(Noun::User))?;
+        tx.commit().await?;
+        if has_new_password {
+            self.ended(Ended::User { user, spare }, "The password was changed");
+        }
         if is_renamed && let Err(err) = core.rename(&row).await {
             // The change is stored; rooms in memory show the old name until they are read again.
             tracing::warn!(error = ?err, user.id = %row.id, "a new first name is not shown everywhere yet");
@@ -193,33 +220,54 @@ impl Chat {
         self.change_user(caller, &id, change).await
     }
 
-    /// Deletes an account: one's own, or any for an admin. It leaves all its rooms; what it wrote
-    /// stays, under its name, which nobody else can take. Its logins are `auth`'s to end.
+    /// Deletes an account: one's own, or any for an admin. Its logins end with it, in one transaction; then it
+    /// leaves all its rooms. What it wrote stays, under its name, which nobody else can take.
+    ///
+    /// # Errors
+    /// None once the account is deleted: rooms that it could not leave now are left by
+    /// [`Chat::finish_deletions`].
     pub async fn delete_user(&self, caller: &Caller, id_or_username: &str) -> Result<UserId> {
         let core = &self.core;
         let row = core.own_or_admin(caller, id_or_username).await?;
-        let (user, username) = (row.id, row.username.clone());
-        let mut row = row.into_active_model();
-        row.deleted_at = Set(Some(core.clock.now()));
-        row.password_hash = Set(None);
-        row.first_name = Set(None);
-        row.last_name = Set(None);
-        row.email = Set(None);
-        row.phone = Set(None);
-        row.profile = Set(None);
-        row.update(&*core.db.writer().await?).await?;
-        let memberships = member::of_user(user).all(core.db.reader()).await?;
-        for membership in memberships {
-            match core.take_out(membership.room_id, user, &username).await {
-                // The user or the room went by itself at this moment.
-                Ok(_) | Err(Error::Forbidden(_) | Error::NotFound(_)) => {}
-                // The account is gone either way, and the other rooms are not to wait for this one.
-                Err(err) => {
-                    tracing::error!(error = ?err, room.id = %membership.room_id, user.id = %user, "a deleted user is still in a room");
-                }
-            }
+        let (user, now) = (row.id, core.clock.now());
+        let tx = core.db.begin().await?;
+        let emptied = user::ActiveModel {
+            deleted_at: Set(Some(now)),
+            password_hash: Set(None),
+            first_name: Set(None),
+            last_name: Set(None),
+            email: Set(None),
+            phone: Set(None),
+            profile: Set(None),
+            ..Default::default()
+        };
+        let deleted = user::Entity::update_many()
+            .set(emptied)
+            .filter(user::COLUMN.id.eq(user))
+            .filter(user::COLUMN.deleted_at.is_null())
+            .exec(&*tx)
+            .await?;
+        if deleted.rows_affected == 0 {
+            return Err(Error::NotFound(Noun::User));
+        }
+        session::revoke_all(user, None, now).exec(&*tx).await?;
+        let unfinished = deletion::ActiveModel { user_id: Set(user), begun_at: Set(now) };
+        deletion::Entity::insert(unfinished).exec_without_returning(&*tx).await?;
+        tx.commit().await?;
+        self.ended(Ended::User { user, spare: None }, "The account was deleted");
+        if let Err(err) = core.finish_deletion(user).await {
+            tracing::warn!(error = ?err, user.id = %user, "a deleted user is still in rooms; a job tries again");
         }
         Ok(user)
+    }
+
+    /// Finishes deletions that began and did not come to their end: the process died, or the database was away.
+    pub async fn finish_deletions(&self) -> Result<()> {
+        let unfinished = deletion::Entity::find().all(self.core.db.reader()).await?;
+        for deletion in unfinished {
+            self.core.finish_deletion(deletion.user_id).await?;
+        }
+        Ok(())
     }
 }
 
@@ -227,6 +275,30 @@ impl Core {
     pub(super) fn user_noun(&self, mut row: user::Model) -> User {
         row.last_seen_at = self.receipts.last_seen(row.id).or(row.last_seen_at);
         User { online: self.hub.is_online(row.id), row }
+    }
+
+    /// Takes a deleted user out of all rooms. It may be done twice, also at the same time.
+    async fn finish_deletion(self: &Arc<Self>, user: UserId) -> Result<()> {
+        let row = user::Entity::find_by_id(user).one(self.db.reader()).await?;
+        let username: Arc<str> = row.map(|row| row.username).unwrap_or_default().into();
+        let memberships = member::of_user(user).all(self.db.reader()).await?;
+        let mut failed = None;
+        for membership in memberships {
+            let leave = MembershipChange::AccountDeleted { user, username: username.clone() };
+            match self.change_members(membership.room_id, leave).await {
+                // The user or the room went by itself at this moment.
+                Ok(_) | Err(Error::Forbidden(_) | Error::NotFound(_)) => {}
+                // One room's trouble does not keep the user in the others.
+                Err(err) => failed = Some(err),
+            }
+        }
+        match failed {
+            Some(err) => Err(err),
+            None => {
+                deletion::Entity::delete_by_id(user).exec(&*self.db.writer().await?).await?;
+                Ok(())
+            }
+        }
     }
 
     /// Shows a user under a new first name in the rooms and on the connections that are in memory.

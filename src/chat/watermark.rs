@@ -22,6 +22,15 @@ impl Marks {
         Self { delivered: seq, read: seq, told: seq }
     }
 
+    /// The further of both, each mark by itself.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered.max(other.delivered),
+            read: self.read.max(other.read),
+            told: self.told.max(other.told),
+        }
+    }
+
     /// What was read has arrived, however it came.
     pub fn arrived(&self) -> Seq {
         self.delivered.max(self.read)

@@ -14,7 +14,7 @@ mod transaction;
 mod usual;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -29,7 +29,7 @@ use super::{
     Core,
     event::Origin,
     nouns::Person,
-    roster::{Fresh, Reply, Roster, message_noun},
+    roster::{ById, Entry, Fresh, Reply, Roster, message_noun},
     text::{Body, ClientMessageId},
 };
 use crate::error::{Busy, Error, Result};
@@ -99,8 +99,8 @@ enum Outcome {
 struct Outcomes {
     /// In the order of the drafts.
     of_drafts: Vec<Outcome>,
-    /// Rooms whose roster in memory is older than the database's.
-    stale: BTreeSet<RoomId>,
+    /// Rooms that another process has changed: who is in them, and which version that is; none for deleted ones.
+    stale: HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>,
 }
 
 /// Drops `storing` as soon as what is left to do is to publish. Returns how many listeners were written to.
@@ -108,14 +108,7 @@ async fn store(core: &Arc<Core>, drafts: Vec<Draft>, storing: oneshot::Sender<()
     match commit(core, &drafts).await {
         Ok(outcomes) => {
             drop(storing);
-            for room in outcomes.stale {
-                let core = core.clone();
-                core.shutdown.clone().spawn(async move {
-                    if let Err(err) = core.reread(room).await {
-                        tracing::warn!(error = ?err, room.id = %room, "could not read a room again");
-                    }
-                });
-            }
+            follow(core, &drafts, outcomes.stale);
             settle(core, drafts, outcomes.of_drafts)
         }
         Err(err) if drafts.len() == 1 || matches!(err, Error::Unavailable(_)) => {
@@ -141,6 +134,23 @@ async fn store(core: &Arc<Core>, drafts: Vec<Draft>, storing: oneshot::Sender<()
                 reached += Box::pin(store(core, vec![draft], oneshot::channel().0)).await;
             }
             reached
+        }
+    }
+}
+
+/// Brings rooms that another process has changed up to date before anything is published in them: a member who was
+/// removed there must not be sent what was just stored.
+fn follow(
+    core: &Arc<Core>,
+    drafts: &[Draft],
+    stale: HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>,
+) {
+    for (room, stored) in stale {
+        let Some(draft) = drafts.iter().find(|draft| draft.roster.id == room) else { continue };
+        match stored {
+            Some((version, members)) => core.take_over(&draft.roster, version, members),
+            // Nothing was stored there.
+            None => core.reread_soon(room),
         }
     }
 }
@@ -175,9 +185,7 @@ fn settle(core: &Arc<Core>, drafts: Vec<Draft>, outcomes: Vec<Outcome>) -> usize
     for (draft, row) in repeats {
         let Draft { roster, person, origin, reply, .. } = draft;
         // Where the first one's commit lost its answer, nobody has seen it yet.
-        for connection in roster.stored_up_to(row.seq) {
-            core.fall_behind(&connection, &roster);
-        }
+        core.is_stored_up_to(&roster, row.seq);
         let floors = roster.floors();
         let message = Arc::new(message_noun(&roster, row, person, Some(floors)));
         roster.answer_repeat(message, origin.map(|origin| origin.connection), reply);
@@ -187,6 +195,12 @@ fn settle(core: &Arc<Core>, drafts: Vec<Draft>, outcomes: Vec<Outcome>) -> usize
 
 /// Stores all drafts for good, or none.
 async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
+    // A database that has gone without a word must not hold up these rooms for ever.
+    let committed = tokio::time::timeout(core.db.patience(), commit_now(core, drafts)).await;
+    committed.unwrap_or(Err(Error::Unavailable(Busy::Database)))
+}
+
+async fn commit_now(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     let usual = usual::commit(core, drafts).await?;
     let way = if usual.is_some() { "usual" } else { "transaction" };
     metrics::counter!("parlor_commits_total", "way" => way).increment(1);
@@ -211,9 +225,7 @@ async fn look_again(core: Arc<Core>, rooms: BTreeMap<RoomId, Arc<Roster>>) {
         if let Ok(heads) = heads {
             for (room, seq) in heads {
                 let Some(roster) = rooms.get(&room) else { continue };
-                for connection in roster.stored_up_to(seq) {
-                    core.fall_behind(&connection, roster);
-                }
+                core.is_stored_up_to(roster, seq);
             }
             return;
         }

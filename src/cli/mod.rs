@@ -5,6 +5,7 @@ mod healthcheck;
 mod migrate;
 mod seed;
 mod serve;
+mod signals;
 mod terminal;
 mod token;
 mod user;

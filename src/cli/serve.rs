@@ -1,11 +1,9 @@
 //! `parlor serve`: runs the server until it is told to stop.
 
 use anyhow::Context;
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    signal::unix::{Signal, SignalKind, signal},
-};
+use tokio::net::{TcpListener, TcpSocket};
 
+use super::signals::stopped;
 use crate::{
     app::App,
     clock::Clock,
@@ -56,29 +54,4 @@ fn welcome(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
         println!("  people    `parlor seed` makes some to talk to");
     }
     Ok(())
-}
-
-/// Waits for SIGTERM or SIGINT; a second one ends the process at once.
-fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        either(&mut terminate, &mut interrupt).await;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it must not be waited for: it is the way out of waiting"
-        )]
-        tokio::spawn(async move {
-            either(&mut terminate, &mut interrupt).await;
-            eprintln!("stopped without waiting");
-            std::process::exit(1);
-        });
-    })
-}
-
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }

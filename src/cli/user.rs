@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::{
+    signals::to_its_end,
     terminal::{confirm, new_password, print},
     with_app::with_app,
 };
@@ -103,7 +104,7 @@ async fn create(config: Config, new: Create) -> anyhow::Result<()> {
         profile: None,
         is_admin: new.admin,
     };
-    let user = with_app(config, async |app| Ok(app.chat.register(user).await?)).await;
+    let user = with_app(config, async |app| Ok(to_its_end(app.chat.register(user)).await??)).await;
     let row = user.with_context(|| new.name)?.row;
     let role = if row.is_admin { "admin" } else { "user" };
     Ok(print(format_args!("created {role} {} ({})", row.username, row.id))?)
@@ -113,8 +114,7 @@ async fn passwd(config: Config, name: &str, password: Password) -> anyhow::Resul
     let password = new_password(password.password_stdin)?;
     let change = UserChange { password: Some(password), ..UserChange::default() };
     let changed = with_app(config, async |app| {
-        let user = app.chat.change_user(&Caller::operator(), name, change).await?.row;
-        app.auth.end_all(user.id, None, "the password was changed").await?;
+        let user = to_its_end(app.chat.change_user(&Caller::operator(), name, change)).await??.row;
         Ok(user.username)
     });
     let username = changed.await.with_context(|| name.to_owned())?;
@@ -128,8 +128,7 @@ async fn delete(config: Config, name: &str, yes: bool) -> anyhow::Result<()> {
             confirm(&format!("Delete {} ({}) for good?", user.username, user.id), "--yes")?;
         }
         // By id, so that it is the account that was asked about.
-        let gone = app.chat.delete_user(&Caller::operator(), &user.id.to_string()).await?;
-        app.auth.end_all(gone, None, "the account was deleted").await?;
+        to_its_end(app.chat.delete_user(&Caller::operator(), &user.id.to_string())).await??;
         Ok(user.username)
     });
     let username = deleted.await.with_context(|| name.to_owned())?;

@@ -24,6 +24,9 @@ pub struct DatabaseConfig {
     /// SQLite: how long to wait for another process's write lock.
     #[serde(with = "humantime_serde")]
     pub busy_timeout: Duration,
+    /// How long one statement may take.
+    #[serde(with = "humantime_serde")]
+    pub statement_timeout: Duration,
 }
 
 impl DatabaseConfig {
@@ -45,6 +48,7 @@ impl DatabaseConfig {
         found.count("max_connections", self.max_connections as usize);
         found.duration("acquire_timeout", self.acquire_timeout);
         found.duration("busy_timeout", self.busy_timeout);
+        found.duration("statement_timeout", self.statement_timeout);
     }
 }
 

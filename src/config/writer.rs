@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::Findings;
 
+/// The most messages in one commit: a commit on SQLite has 15 values for each message, and SQLite takes 32,766 in one
+/// statement.
+const BATCH_MOST: usize = 2_048;
+
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WriterConfig {
@@ -21,7 +25,9 @@ pub struct WriterConfig {
 impl WriterConfig {
     pub(super) fn check(&self, found: &mut Findings<'_>) {
         found.count("queue", self.queue);
-        found.count("batch", self.batch);
+        if !(1..=BATCH_MOST).contains(&self.batch) {
+            found.refuse("batch", format!("is {}", self.batch), format!("use a number from 1 to {BATCH_MOST}"));
+        }
         found.duration("receipts_tick", self.receipts_tick);
     }
 }

@@ -2,6 +2,7 @@
 //! short at any moment.
 
 mod end_revoked;
+mod finish_deletions;
 mod refresh_keys;
 mod sweep_sessions;
 mod sweep_tickets;
@@ -23,6 +24,10 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     let keys_of = auth.clone();
     now_and_every(shutdown, "refresh keys", Duration::from_secs(3600), move || {
         refresh_keys::run(keys_of.clone())
+    });
+    let deletions_of = chat.clone();
+    now_and_every(shutdown, "finish deletions", Duration::from_secs(30), move || {
+        finish_deletions::run(deletions_of.clone())
     });
     let (chat, auth) = (chat.clone(), auth.clone());
     every(shutdown, "end revoked", Duration::from_secs(10), move || {

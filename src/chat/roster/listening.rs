@@ -9,6 +9,7 @@ use super::{Fresh, Held, Listener, Published, Reply, Roster, Standing, State, Ta
 use crate::chat::{
     connection::{Connection, ConnectionId},
     event::{Envelope, Event},
+    hub::Hub,
     nouns::Message,
     watermark::Acked,
 };
@@ -55,6 +56,13 @@ impl Roster {
 
     pub(in crate::chat) fn listener_count(&self) -> usize {
         self.state.lock().listeners.len()
+    }
+
+    /// The live connections of the members, each with the seq up to which its user has acknowledged everything.
+    pub(in crate::chat) fn members_among(&self, hub: &Hub) -> Vec<(Arc<Connection>, Seq)> {
+        let state = self.state.lock();
+        let found = hub.connections_among(&state.members).into_iter();
+        found.map(|(connection, entry)| (connection, entry.marks.delivered)).collect()
     }
 
     /// The connections that listen, but for those of one user.

@@ -118,6 +118,17 @@ pub struct Published {
     pub behind: Vec<Arc<Connection>>,
 }
 
+/// How a room in memory differed from the database.
+#[derive(Default)]
+pub struct Reconciled {
+    /// The members that the database had not any more.
+    pub gone: Vec<Person>,
+    /// The members that memory did not have.
+    pub come: Vec<(UserId, Entry)>,
+    /// The connections of those who have gone; they do not listen any more.
+    pub detached: Vec<Arc<Connection>>,
+}
+
 /// How a listener stands after an attempt to bring it up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -204,12 +215,22 @@ impl Roster {
         belongs.then_some(state.version)
     }
 
+    /// Counts the changes of who is in the room, as far as this process knows them.
+    pub(super) fn version(&self) -> i64 {
+        self.state.lock().version
+    }
+
     pub fn is_deleted(&self) -> bool {
         self.state.lock().deleted
     }
 
     pub fn published(&self) -> Seq {
         self.state.lock().published
+    }
+
+    /// Whether a user is a member; everybody is in the lobby.
+    pub fn has(&self, user: UserId) -> bool {
+        self.kind == room::Kind::Lobby || self.role(user).is_some()
     }
 
     pub fn member(&self, user: UserId) -> Option<Entry> {
@@ -291,26 +312,22 @@ impl Roster {
         let_go(gone)
     }
 
-    /// Takes over who is in the room from a newer version than this knows: the change was made by
-    /// another process. Returns the connections of those who have gone, and who has come in.
-    pub(super) fn reconcile(
-        &self,
-        version: i64,
-        members: ById<UserId, Entry>,
-    ) -> (Vec<Arc<Connection>>, Vec<UserId>) {
-        let mut come = Vec::new();
+    /// Takes over who is in the room from a newer version than this knows: another process has made the change.
+    pub(super) fn reconcile(&self, version: i64, members: ById<UserId, Entry>) -> Reconciled {
+        let mut changes = Reconciled::default();
         let gone: Vec<Listener> = {
             let mut state = self.state.lock();
             if version <= state.version {
-                return (Vec::new(), Vec::new());
+                return changes;
             }
             state.version = version;
-            state.members.retain(|user, _| members.contains_key(user));
+            let outside = |user: &UserId, _: &mut Entry| !members.contains_key(user);
+            changes.gone = state.members.extract_if(outside).map(|(_, entry)| entry.person).collect();
             for (user, entry) in members {
                 match state.members.get_mut(&user) {
                     Some(known) => known.role = entry.role,
                     None => {
-                        come.push(user);
+                        changes.come.push((user, entry.clone()));
                         state.members.insert(user, entry);
                     }
                 }
@@ -319,7 +336,8 @@ impl Roster {
             let outside = |_: &_, listener: &mut Listener| !members.contains_key(&listener.connection.user());
             listeners.extract_if(outside).map(|(_, listener)| listener).collect()
         };
-        (let_go(gone), come)
+        changes.detached = let_go(gone);
+        changes
     }
 
     /// The room is no more. Returns who listened.

@@ -6,7 +6,7 @@ use entity::{Seq, UserId};
 use foldhash::HashMapExt;
 
 use super::{ById, Entry, Roster, State, Telling, Unsaved};
-use crate::chat::{connection::ConnectionId, nouns::Message, watermark::Floor};
+use crate::chat::{connection::ConnectionId, nouns::Message, watermark::{Floor, Marks}};
 
 impl Roster {
     /// One connection has acknowledged these messages. Returns whether a receipt moved.
@@ -59,6 +59,15 @@ impl Roster {
         let moved = seq > marks.read;
         marks.read = marks.read.max(seq);
         Some((marks.read, moved))
+    }
+
+    /// Raises a member's marks to those that the database has. Returns whether the user is a member here.
+    pub(in crate::chat) fn raise_marks(&self, user: UserId, stored: Marks) -> bool {
+        let mut state = self.state.lock();
+        let Some(entry) = state.members.get_mut(&user) else { return false };
+        entry.marks = entry.marks.max(stored);
+        entry.saved = entry.saved.max(stored);
+        true
     }
 
     /// Up to where a connection has acknowledged everything it was sent.
@@ -184,7 +193,7 @@ mod tests {
     use crate::{
         chat::{
             caller::{Account, Caller},
-            connection::{Connection, Lagging, Outlet},
+            connection::{ConnectOptions, Connection, Lagging, Outlet},
             event::Envelope,
             nouns::Person,
             watermark::Marks,
@@ -210,7 +219,8 @@ mod tests {
         let account = Account::new(user, "ada".into(), None, false);
         let until = DateTime::<chrono::Utc>::MAX_UTC;
         let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
-        Connection::new(caller, Box::new(Deaf), 1, false, Clock::real(), &Counts::default())
+        let options = ConnectOptions::default();
+        Connection::new(caller, Box::new(Deaf), 1, &options, Clock::real(), &Counts::default())
     }
 
     #[test]

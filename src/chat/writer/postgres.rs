@@ -1,7 +1,7 @@
 //! The usual commit on PostgreSQL: one statement, and so one round trip and one waking of the server's
 //! process, instead of a transaction's six.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use entity::{MessageId, RoomId, Seq};
 use sea_orm::{
@@ -118,7 +118,7 @@ pub(super) async fn commit(
         let last = before.get(&draft.roster.id).copied().unwrap_or_default();
         Outcome::Stored(draft.row(id, Seq(last.0 + place), now))
     });
-    Ok(Some(Outcomes { of_drafts: stored.collect(), stale: BTreeSet::new() }))
+    Ok(Some(Outcomes { of_drafts: stored.collect(), stale: HashMap::new() }))
 }
 
 fn client_message_id(draft: &Draft) -> String {

@@ -1,6 +1,6 @@
 //! The usual commit on SQLite: one word to its thread and one turn of it, instead of a transaction's six.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
 use entity::{MessageId, Seq};
 use sea_orm::{DbBackend, Statement, Value};
@@ -76,7 +76,7 @@ pub(super) async fn commit(
         Err(err) => return Err(err.into()),
     }
     let of_drafts = stored.into_iter().map(Outcome::Stored).collect();
-    Ok(Some(Outcomes { of_drafts, stale: BTreeSet::new() }))
+    Ok(Some(Outcomes { of_drafts, stale: HashMap::new() }))
 }
 
 fn listed<const COLUMNS: usize>(

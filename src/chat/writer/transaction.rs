@@ -10,7 +10,12 @@ use sea_orm::{
 
 use super::{Draft, INSERT, Outcome, Outcomes, columns};
 use crate::{
-    chat::{Core, text::ClientMessageId},
+    chat::{
+        Core,
+        roster::{ById, Entry},
+        rosters::read_members,
+        text::ClientMessageId,
+    },
     error::{Busy, Denial, Error, Noun, Result},
     listing::{self, Rest},
 };
@@ -74,12 +79,27 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     }
     insert(&tx, &outcomes).await?;
     advance_rooms(&tx, &next, now).await?;
+    let stale = read_stale(core, &tx, stale).await?;
     tx.commit().await.map_err(|err| {
         // Whether it happened is not known, whatever kind of error this is: not to be tried again here.
         tracing::warn!(error = %err, "the answer of a commit was lost");
         Error::Unavailable(Busy::Database)
     })?;
     Ok(Outcomes { of_drafts: outcomes, stale })
+}
+
+/// Reads who is in rooms that another process has changed, while their rows are locked.
+async fn read_stale(
+    core: &Core,
+    tx: &DatabaseTransaction,
+    rooms: BTreeSet<RoomId>,
+) -> Result<HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>> {
+    if rooms.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rooms: Vec<RoomId> = rooms.into_iter().collect();
+    let mut stored = read_members(&core.db, tx, &rooms).await?;
+    Ok(rooms.into_iter().map(|room| (room, stored.remove(&room))).collect())
 }
 
 /// Reads where each room stands, and keeps other nodes out of it until the commit.

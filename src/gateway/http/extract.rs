@@ -21,7 +21,7 @@ use super::{Http, Settings, refusal::Rejection};
 use crate::{
     auth::Credential,
     chat::caller::Caller,
-    error::{Error, Noun, Result, Why},
+    error::{Busy, Error, Noun, Result, Why},
     gateway::{credential, line::Line},
 };
 
@@ -171,7 +171,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Rejection> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, Http::from_ref(state).settings.body_bytes).await?;
+        let bytes = read(body, &Http::from_ref(state)).await?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -187,12 +187,22 @@ pub fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result
     T::deserialize(value).map(Some)
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+/// Reads a whole body. The handler's task outlives the time limit of its request, so a body that trickles in has
+/// a limit here.
+async fn read(body: Body, http: &Http) -> Result<Bytes, Rejection> {
+    let limit = http.settings.body_bytes;
     let too_large = || Error::TooLarge { what: "the body", limit };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large().into());
     }
-    body::to_bytes(body, limit).await.map_err(|err| {
+    let whole = tokio::time::timeout(http.settings.request_timeout, body::to_bytes(body, limit));
+    let read = tokio::select! {
+        biased;
+        read = whole => read.map_err(|_| Rejection::TookTooLong)?,
+        // Nothing has begun yet that draining would have to wait for.
+        () = http.shutdown.begun() => return Err(Error::Unavailable(Busy::Draining).into()),
+    };
+    read.map_err(|err| {
         if err.into_inner().is::<LengthLimitError>() {
             too_large().into()
         } else {

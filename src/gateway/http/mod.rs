@@ -22,6 +22,7 @@ use crate::{
     auth::Auth,
     chat::Chat,
     error::{Error, Noun},
+    shutdown::Shutdown,
 };
 
 /// What handlers work with. Cheap to clone.
@@ -29,6 +30,7 @@ use crate::{
 pub struct Http {
     pub chat: Chat,
     pub auth: Auth,
+    pub shutdown: Shutdown,
     pub settings: Arc<Settings>,
 }
 
@@ -48,11 +50,13 @@ pub struct Settings {
     pub token_ttl: Duration,
 }
 
-/// Puts around all routes what every request passes through, ready to be given to [`serve`]. Routes whose requests may carry the login cookie stand behind a [`Guard`] besides.
-pub fn wrap(routes: Router, settings: &Settings) -> Router {
+/// Puts around all routes what every request passes through, ready to be given to [`serve`]. Routes whose
+/// requests may carry the login cookie stand behind a [`Guard`] besides.
+pub fn wrap(routes: Router, settings: &Settings, shutdown: &Shutdown) -> Router {
     // The last layer is the outermost: a refusal of any of them gets what the later ones add.
     routes
         .fallback(nothing_here)
+        .layer(middleware::from_fn_with_state(shutdown.clone(), request::run_to_end))
         .layer(middleware::from_fn_with_state(settings.request_timeout, request::limit_time))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(cors(&settings.cors))

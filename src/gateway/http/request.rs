@@ -1,5 +1,5 @@
-//! What every request gets on its way in: an id, a span in the log, a line when it is answered, and a
-//! time by which it is. What the answer says is left to the handlers.
+//! What every request gets on its way in: an id, a span in the log, a line when it is answered, a time limit,
+//! and for a command a task that runs to its end. Handlers decide what the answer says.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,10 @@ use tracing::{Instrument, field};
 use uuid::Uuid;
 
 use super::refusal::Rejection;
+use crate::{
+    error::{Busy, Error},
+    shutdown::Shutdown,
+};
 
 pub const ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -63,6 +67,29 @@ pub async fn trail(request: Request, next: Next) -> Response {
 pub async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(limit, next.run(request)).await;
     answered.unwrap_or_else(|_| Rejection::TookTooLong.into_response())
+}
+
+/// Runs a command (every method but the safe ones of RFC 9110) in a task that neither a hang-up nor the time
+/// limit ends: once the handler has begun, it runs to its end, and draining waits for it. A read stays with its
+/// connection and ends with it.
+///
+/// # Errors
+/// 503 `unavailable` while the server shuts down; the handler has not begun then.
+pub async fn run_to_end(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let id = id().unwrap_or_default();
+    let command = CURRENT.scope(id, next.run(request)).in_current_span();
+    let Some(running) = shutdown.begin_command(command) else {
+        return Error::Unavailable(Busy::Draining).into_response();
+    };
+    match running.await {
+        Ok(response) => response,
+        // For the layer that answers panics.
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(ended) => Error::internal(ended).into_response(),
+    }
 }
 
 /// An id that came along, if it can stand in a log line and a header as it is.

@@ -38,7 +38,7 @@ fn wrapped(settings: &Settings) -> Router {
         .route("/hangs", get(std::future::pending::<()>))
         .method_not_allowed_fallback(wrong_method)
         .layer(Guard::new(&settings.cors));
-    wrap(router, settings)
+    wrap(router, settings, &Shutdown::new())
 }
 
 async fn ask(method: Method, uri: &str, headers: &[(&str, &str)]) -> Response {

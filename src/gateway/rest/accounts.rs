@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns::User, text::Username},
-    error::{Denial, Error, Result, Why},
+    error::{Denial, Error, Result},
     gateway::wire::{UserPageView, UserView},
 };
 
@@ -187,9 +187,7 @@ pub async fn change(
 async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) -> Result<Response> {
     let before = rest.chat.user(caller, user).await?;
     keeps_its_name(&before, change.username.as_deref())?;
-    let is_oneself = before.row.id == caller.user;
-    let changes_password = change.password.is_some();
-    if changes_password && is_oneself {
+    if change.password.is_some() && before.row.id == caller.user {
         confirm(rest, caller, change.current_password).await?;
     }
     let change = UserChange {
@@ -201,10 +199,6 @@ async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) 
         password: change.password,
     };
     let after = rest.chat.change_user(caller, user, change).await?;
-    if changes_password {
-        let spare = is_oneself.then_some(caller.session);
-        rest.auth.end_all(after.row.id, spare, "the password was changed").await?;
-    }
     answer::ok(UserView::of(&after, caller))
 }
 
@@ -222,12 +216,10 @@ fn keeps_its_name(user: &User, username: Option<&str>) -> Result<()> {
 async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -> Result<()> {
     let password =
         password.ok_or_else(|| Error::invalid("currentPassword", "is needed to change the password"))?;
-    match rest.auth.login(caller.address, &caller.username, password).await {
-        Ok(sign_in) => rest.auth.revoke(sign_in.session, "it only confirmed a password").await,
-        Err(Error::Unauthenticated(Why::WrongLogin)) => {
-            Err(Error::invalid("currentPassword", "is not the password"))
-        }
-        Err(err) => Err(err),
+    if rest.auth.confirm_password(caller, password).await? {
+        Ok(())
+    } else {
+        Err(Error::invalid("currentPassword", "is not the password"))
     }
 }
 
@@ -247,7 +239,6 @@ pub async fn delete(
     At(user): At<String>,
 ) -> Result<Response> {
     let gone = rest.chat.delete_user(&caller, &user).await?;
-    rest.auth.end_all(gone, None, "the account was deleted").await?;
     if gone == caller.user {
         answer::clear_cookie(answer::no_content(), &rest.settings, client)
     } else {

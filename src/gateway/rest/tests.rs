@@ -8,7 +8,10 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use super::*;
-use crate::gateway::http::{Settings, wrap};
+use crate::{
+    gateway::http::{Settings, wrap},
+    shutdown::Shutdown,
+};
 
 /// The description is complete: every route of the table, schemas that are there, a way to sign in.
 #[test]
@@ -76,7 +79,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
 
 #[tokio::test]
 async fn the_page_of_the_api_needs_nothing_from_elsewhere() {
-    let pages = wrap(openapi::pages(description()), &Settings::for_tests());
+    let pages = wrap(openapi::pages(description()), &Settings::for_tests(), &Shutdown::new());
     let get = async |uri: &'static str| {
         let request = Request::get(uri).body(Body::empty()).unwrap();
         let response = pages.clone().oneshot(request).await.unwrap();

@@ -1,0 +1,67 @@
+//! SIGTERM and SIGINT: the server drains, and a command that has begun runs to its end. A second signal ends the
+//! process at once.
+
+use std::{future::Future, pin::pin};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Waits for the first signal; a second one ends the process at once.
+pub fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut signals = Signals::new()?;
+    Ok(async move {
+        signals.next().await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it must not be waited for: it is the way out of waiting"
+        )]
+        tokio::spawn(async move {
+            signals.next().await;
+            eprintln!("Stopped without waiting");
+            std::process::exit(1);
+        });
+    })
+}
+
+/// Runs what must not stop half-way: the first signal only says so.
+///
+/// # Errors
+/// Signals cannot be watched; nothing was run.
+pub async fn to_its_end<T>(command: impl Future<Output = T>) -> std::io::Result<T> {
+    let mut signals = Signals::new()?;
+    let mut command = pin!(command);
+    let mut is_told = false;
+    loop {
+        tokio::select! {
+            done = command.as_mut() => return Ok(done),
+            () = signals.next() => {
+                if is_told {
+                    eprintln!("Stopped without waiting");
+                    std::process::exit(1);
+                }
+                is_told = true;
+                eprintln!("Finishing the command; interrupt again to stop at once");
+            }
+        }
+    }
+}
