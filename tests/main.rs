@@ -36,11 +36,14 @@ mod impossible;
 mod limits;
 mod logs;
 mod lost_rights;
+mod membership_races;
 mod origins;
 mod properties;
 mod restart;
 mod slow_reader;
 mod storage_faults;
+mod two_processes;
+mod whole_commands;
 
 // What people do.
 mod catching_up;

@@ -84,6 +84,22 @@ impl Server {
         Self { config, clock, database: Some(database), door: Door::new(address), running: Some(running) }
     }
 
+    /// Another server on the same database, on a port of its own. Drop it before this one.
+    pub async fn beside(&self) -> Self {
+        let url = &self.database.as_ref().expect("a database").url;
+        let mut config = self.config.clone();
+        config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let (address, running) = Running::start(&config, &self.clock).await;
+        config.server.listen = vec![address];
+        Self {
+            config,
+            clock: self.clock.clone(),
+            database: Some(Database::elsewhere(url.clone())),
+            door: Door::new(address),
+            running: Some(running),
+        }
+    }
+
     fn running(&self) -> &Running {
         self.running.as_ref().expect("a server that was not stopped")
     }
