@@ -112,7 +112,8 @@ impl Scene {
         let content = format!("after {pair:?}");
         let is_member = |socket: &Socket| names.contains(&&*socket.username);
         for socket in self.everybody() {
-            let answer = socket.posts_in(group, &content).await;
+            let post = json!({ "receiver": group, "content": content });
+            let answer = socket.emit("groupMessage", post).await;
             assert_eq!(answer["success"] == true, is_member(socket), "{pair:?} {}: {answer}", socket.username);
         }
         for socket in self.everybody() {
