@@ -344,7 +344,8 @@ fn session_settings(settings: &DbSettings, named: &PgConnectOptions) -> String {
         ("tcp_keepalives_count", "3"),
     ];
     let wanted = values.into_iter().filter(|(name, _)| !given.contains(name));
-    let wanted: Vec<_> = wanted.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).collect();
+    let wanted: Vec<_> =
+        wanted.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).collect();
     if wanted.is_empty() { String::new() } else { format!("SELECT {}", wanted.join(", ")) }
 }
 
@@ -543,7 +544,8 @@ mod tests {
     #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
     async fn a_postgres_session_has_a_statement_timeout_and_keepalive_unless_the_url_says_otherwise() {
         let show = async |db: &Db, name: &str| -> String {
-            let question = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, format!("SHOW {name}"));
+            let question =
+                sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, format!("SHOW {name}"));
             db.reader().query_one_raw(question).await.unwrap().unwrap().try_get_by_index(0).unwrap()
         };
         let settings = DbSettings { statement_timeout: Duration::from_secs(7), ..settings(postgres_url()) };

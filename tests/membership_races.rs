@@ -114,7 +114,12 @@ impl Scene {
         for socket in self.everybody() {
             let post = json!({ "receiver": group, "content": content });
             let answer = socket.emit("groupMessage", post).await;
-            assert_eq!(answer["success"] == true, is_member(socket), "{pair:?} {}: {answer}", socket.username);
+            assert_eq!(
+                answer["success"] == true,
+                is_member(socket),
+                "{pair:?} {}: {answer}",
+                socket.username
+            );
         }
         for socket in self.everybody() {
             let mark = format!("mark of {pair:?} for {}", socket.username);
@@ -149,7 +154,10 @@ async fn every_pair_of_changes_at_the_same_moment_is_whole() {
                 // Who came second may have lost the right, or the group.
                 assert!([200, 204, 403, 404].contains(&answer.status), "{one:?} {other:?}: {}", answer.text);
             }
-            assert!(first.status < 300 || second.status < 300 || one == Move::BobAddsDora, "{one:?} {other:?}");
+            assert!(
+                first.status < 300 || second.status < 300 || one == Move::BobAddsDora,
+                "{one:?} {other:?}"
+            );
             let members = scene.stored(&group).await;
             if one == Move::OwnerRemovesBob && first.status == 200 {
                 assert!(members.iter().all(|(name, _)| name != "bob"), "{one:?} {other:?}");

@@ -565,3 +565,30 @@ async fn a_room_that_somebody_holds_on_postgresql_holds_up_no_other() {
     drop((talk, process));
     database.remove().await;
 }
+
+/// Statements that do not come to an end: everybody who waits for one is refused, and the same server goes on.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn statements_that_hang_on_postgresql_are_given_up() {
+    let database = Database::postgres().await;
+    let settings: Vec<_> =
+        IMPATIENT.into_iter().chain([("PARLOR__DATABASE__STATEMENT_TIMEOUT", "500ms")]).collect();
+    let process = Process::with(&database, &settings).await;
+    let mut talk = Talk::begin(&process).await;
+    let outsider = outsider(&database).await;
+    outsider.execute_unprepared("BEGIN").await.unwrap();
+    outsider.execute_unprepared("LOCK TABLE messages, rooms, members, sessions").await.unwrap();
+
+    assert!(!talk.sends(20).await, "a commit that hangs is refused");
+    talk.door.http.get("/readyz").await.is_refused(503, "unavailable");
+    talk.ada.get("/api/rooms/mine").await.is_refused(503, "unavailable");
+    talk.ada.get("/api/auth/session").await.is_refused(503, "unavailable");
+    let group = json!({ "groupName": "friends", "users": ["bob"] });
+    talk.ada.post("/api/rooms", group).await.is_refused(503, "unavailable");
+
+    outsider.execute_unprepared("COMMIT").await.unwrap();
+    talk.heals().await;
+    outsider.close().await.unwrap();
+    drop(process);
+    database.remove().await;
+}

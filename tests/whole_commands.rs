@@ -200,7 +200,9 @@ async fn draining_waits_for_commands_that_came_over_http() {
     let before = server.chat().gauges().tasks;
     let asked = {
         let ada = ada.clone();
-        tokio::spawn(async move { ada.post("/api/rooms", json!({ "groupName": "friends", "users": ["bob"] })).await })
+        tokio::spawn(async move {
+            ada.post("/api/rooms", json!({ "groupName": "friends", "users": ["bob"] })).await
+        })
     };
     // The connection's task, and the command's.
     until("the command to begin", || async { server.chat().gauges().tasks >= before + 2 }).await;
@@ -231,7 +233,9 @@ async fn a_deletion_that_a_crash_interrupted_is_finished_at_the_next_start() {
     let now = "2026-11-27 00:00:00+00:00";
     for sql in [
         format!("UPDATE users SET deleted_at = '{now}', password_hash = NULL WHERE username = 'bob'"),
-        format!("UPDATE sessions SET revoked_at = '{now}' WHERE user_id IN (SELECT id FROM users WHERE username = 'bob')"),
+        format!(
+            "UPDATE sessions SET revoked_at = '{now}' WHERE user_id IN (SELECT id FROM users WHERE username = 'bob')"
+        ),
         "DROP TABLE deletions".to_owned(),
         "DELETE FROM seaql_migrations WHERE version LIKE '%remember_deletions'".to_owned(),
     ] {

@@ -214,7 +214,6 @@ impl Auth {
         Ok(())
     }
 
-
     /// Who shows this. A ticket is used up by it.
     pub async fn credential(&self, found: Credential, address: IpAddr) -> Result<Caller> {
         match found {

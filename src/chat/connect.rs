@@ -81,14 +81,8 @@ impl Chat {
             return Err(Error::Unavailable(crate::error::Busy::Draining));
         }
         let under_way = self.core.settings.under_way;
-        let connection = Connection::new(
-            caller,
-            outlet,
-            under_way,
-            &options,
-            self.core.clock.clone(),
-            &self.core.counts,
-        );
+        let connection =
+            Connection::new(caller, outlet, under_way, &options, self.core.clock.clone(), &self.core.counts);
         if let Some(replaced) = self.core.hub.enter(&connection)? {
             replaced.give_way();
         }

@@ -250,3 +250,67 @@ impl Hub {
         all.filter(|connection| hit(connection)).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::{
+        chat::{
+            caller::Account,
+            connection::{ConnectOptions, Lagging, Outlet},
+        },
+        counts::Counts,
+    };
+
+    struct Silent;
+
+    impl Outlet for Silent {
+        fn gateway(&self) -> &'static str {
+            "test"
+        }
+        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
+            Ok(())
+        }
+        fn end(&self) {}
+        fn cut(&self) {}
+    }
+
+    fn connection_of(user: UserId) -> Arc<Connection> {
+        let account = Account::new(user, "ada".into(), None, false);
+        let until = DateTime::<Utc>::MAX_UTC;
+        let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
+        let options = ConnectOptions::default();
+        Connection::new(caller, Box::new(Silent), 1, &options, Clock::real(), &Counts::default())
+    }
+
+    #[test]
+    fn online_and_offline_are_told_in_the_order_in_which_they_happen() {
+        let hub = Hub::new(Clock::real(), 20);
+        let ada = UserId::new();
+        let told = Mutex::new(Vec::new());
+        let (departed, departures) = std::sync::mpsc::channel::<Departure>();
+        std::thread::scope(|threads| {
+            let (hub, told) = (&hub, &told);
+            threads.spawn(move || {
+                for departure in departures {
+                    hub.confirm(&departure, || told.lock().push(false));
+                }
+            });
+            for _ in 0..20_000 {
+                let connection = connection_of(ada);
+                hub.enter(&connection).unwrap();
+                hub.announce(ada, || told.lock().push(true));
+                let departure = hub.leave(&connection).unwrap();
+                departed.send(departure).unwrap();
+            }
+            drop(departed);
+        });
+        let told = told.into_inner();
+        assert!(told.iter().enumerate().all(|(at, online)| *online == (at % 2 == 0)), "one after the other");
+        assert_eq!(told.last(), Some(&hub.is_online(ada)), "the last word is how it is");
+    }
+}

@@ -28,8 +28,8 @@ use super::{
     event::{Change, Event},
     members::{Action, may},
     nouns::{Group, Person},
-    roster::{ById, Entry, Roster},
-    rosters::Held,
+    roster::{Entry, Roster},
+    rosters::{Held, Membership},
     watermark::Marks,
 };
 use crate::{
@@ -78,7 +78,11 @@ enum Written {
     /// Everybody was in the room already; the transaction wrote nothing.
     Nothing,
     Added(Vec<(UserId, Person)>),
-    Removed { user: UserId, username: Arc<str>, heir: Heir },
+    Removed {
+        user: UserId,
+        username: Arc<str>,
+        heir: Heir,
+    },
     Deleted,
 }
 
@@ -164,7 +168,8 @@ impl Core {
                 may(role_of(tx, row.id, by).await?, Action::AddMembers)?;
                 self.add(tx, row, users).await
             }
-            MembershipChange::Leave { user, username } | MembershipChange::AccountDeleted { user, username } => {
+            MembershipChange::Leave { user, username }
+            | MembershipChange::AccountDeleted { user, username } => {
                 let role = role_of(tx, row.id, user).await?;
                 let role = role.ok_or(Error::Forbidden(Denial::NotAMember))?;
                 self.remove(tx, row, user, role, username).await
@@ -289,7 +294,7 @@ impl Core {
     async fn reread_held(self: &Arc<Self>, held: &Held<'_>) -> Result<()> {
         let (roster, room) = (&held.roster, held.roster.id);
         match self.rosters.read(held).await? {
-            Some((version, members)) => self.take_over(roster, version, members),
+            Some(stored) => self.take_over(roster, stored),
             None => {
                 let listeners = roster.delete();
                 self.detach(&listeners, roster);
@@ -306,13 +311,8 @@ impl Core {
 
     /// Takes over who is in a room from a version of the database, unless memory is as new, and publishes the
     /// difference.
-    pub(super) fn take_over(
-        self: &Arc<Self>,
-        roster: &Arc<Roster>,
-        version: i64,
-        members: ById<UserId, Entry>,
-    ) {
-        let changes = roster.reconcile(version, members);
+    pub(super) fn take_over(self: &Arc<Self>, roster: &Arc<Roster>, stored: Membership) {
+        let changes = roster.reconcile(stored.version, stored.members);
         self.detach(&changes.detached, roster);
         for (user, entry) in &changes.come {
             self.attach_user(*user, roster, entry.marks.delivered);

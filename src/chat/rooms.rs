@@ -60,11 +60,9 @@ impl Core {
             .filter(room::COLUMN.id.eq(room))
             .join(
                 JoinType::LeftJoin,
-                room::Relation::Member
-                    .def()
-                    .on_condition(move |_, members| {
-                        Expr::col((members, member::Column::UserId)).eq(user).into_condition()
-                    }),
+                room::Relation::Member.def().on_condition(move |_, members| {
+                    Expr::col((members, member::Column::UserId)).eq(user).into_condition()
+                }),
             )
             .select_only()
             .column(room::Column::Kind)

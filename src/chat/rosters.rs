@@ -64,13 +64,19 @@ struct Resident {
     sweep_at: usize,
 }
 
+/// Who is in a room as the database has it.
+pub(super) struct Membership {
+    /// Counts the changes of it.
+    pub version: i64,
+    pub members: ById<UserId, Entry>,
+}
+
 /// A room as the database has it.
 struct Stored {
     kind: room::Kind,
     published: Seq,
-    version: i64,
     pair: Option<[Peer; 2]>,
-    members: ById<UserId, Entry>,
+    membership: Membership,
 }
 
 /// A room whose membership nobody else changes meanwhile.
@@ -149,10 +155,10 @@ impl Rosters {
         Ok(found)
     }
 
-    /// Who is in a held room, as the database has it, and which version that is; none where the room is deleted.
-    pub async fn read(&self, held: &Held<'_>) -> Result<Option<(i64, ById<UserId, Entry>)>> {
+    /// Who is in a held room, as the database has it; none where the room is deleted.
+    pub async fn read(&self, held: &Held<'_>) -> Result<Option<Membership>> {
         let stored = self.stored.ask(held.roster.id).await?;
-        Ok(stored.map(|stored| (stored.version, stored.members)))
+        Ok(stored.map(|stored| stored.membership))
     }
 
     fn stripe_of(&self, room: RoomId) -> usize {
@@ -179,7 +185,8 @@ impl Rosters {
         let stored = try_join_all(asked).await?;
         let new = loaded.len();
         for (id, stored) in missing.into_iter().zip(stored) {
-            let Some(Stored { kind, published, version, pair, members }) = stored else { continue };
+            let Some(Stored { kind, published, pair, membership }) = stored else { continue };
+            let Membership { version, members } = membership;
             let roster = Arc::new(Roster::new(id, kind, pair, published, version, members));
             on_load(&roster);
             loaded.push(roster);
@@ -219,14 +226,14 @@ impl Core {
     }
 }
 
-/// Who is in these rooms, as this connection sees them, with the version of each; deleted rooms are left out.
+/// Who is in these rooms, as this connection sees them; deleted rooms are left out.
 pub(super) async fn read_members(
     db: &Db,
     connection: &impl ConnectionTrait,
     rooms: &[RoomId],
-) -> Result<HashMap<RoomId, (i64, ById<UserId, Entry>)>> {
+) -> Result<HashMap<RoomId, Membership>> {
     let stored = read_all(db, connection, rooms).await?;
-    Ok(stored.into_iter().map(|(room, stored)| (room, (stored.version, stored.members))).collect())
+    Ok(stored.into_iter().map(|(room, stored)| (room, stored.membership)).collect())
 }
 
 async fn read_all(
@@ -240,9 +247,8 @@ async fn read_all(
         let room = Stored {
             kind: row.try_get_by_index(1)?,
             published: row.try_get_by_index(2)?,
-            version: row.try_get_by_index(3)?,
             pair: peer(&row, 4)?.zip(peer(&row, 6)?).map(Into::into),
-            members: ById::default(),
+            membership: Membership { version: row.try_get_by_index(3)?, members: ById::default() },
         };
         stored.insert(row.try_get_by_index(0)?, room);
     }
@@ -256,7 +262,7 @@ async fn read_all(
         };
         let person = Person::new(row.try_get_by_index(6)?, row.try_get_by_index(7)?);
         let entry = Entry::new(person, row.try_get_by_index(2)?, marks);
-        room.members.insert(row.try_get_by_index(1)?, entry);
+        room.membership.members.insert(row.try_get_by_index(1)?, entry);
     }
     Ok(stored)
 }

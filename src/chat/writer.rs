@@ -29,7 +29,8 @@ use super::{
     Core,
     event::Origin,
     nouns::Person,
-    roster::{ById, Entry, Fresh, Reply, Roster, message_noun},
+    roster::{Fresh, Reply, Roster, message_noun},
+    rosters::Membership,
     text::{Body, ClientMessageId},
 };
 use crate::error::{Busy, Error, Result};
@@ -95,12 +96,14 @@ enum Outcome {
     Refused(Error),
 }
 
+/// Rooms that another process has changed, with who is in them; none for deleted ones.
+type Stale = HashMap<RoomId, Option<Membership>>;
+
 /// What one transaction came to.
 struct Outcomes {
     /// In the order of the drafts.
     of_drafts: Vec<Outcome>,
-    /// Rooms that another process has changed: who is in them, and which version that is; none for deleted ones.
-    stale: HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>,
+    stale: Stale,
 }
 
 /// Drops `storing` as soon as what is left to do is to publish. Returns how many listeners were written to.
@@ -140,15 +143,11 @@ async fn store(core: &Arc<Core>, drafts: Vec<Draft>, storing: oneshot::Sender<()
 
 /// Brings rooms that another process has changed up to date before anything is published in them: a member who was
 /// removed there must not be sent what was just stored.
-fn follow(
-    core: &Arc<Core>,
-    drafts: &[Draft],
-    stale: HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>,
-) {
+fn follow(core: &Arc<Core>, drafts: &[Draft], stale: Stale) {
     for (room, stored) in stale {
         let Some(draft) = drafts.iter().find(|draft| draft.roster.id == room) else { continue };
         match stored {
-            Some((version, members)) => core.take_over(&draft.roster, version, members),
+            Some(stored) => core.take_over(&draft.roster, stored),
             // Nothing was stored there.
             None => core.reread_soon(room),
         }

@@ -26,7 +26,11 @@ impl WriterConfig {
     pub(super) fn check(&self, found: &mut Findings<'_>) {
         found.count("queue", self.queue);
         if !(1..=BATCH_MOST).contains(&self.batch) {
-            found.refuse("batch", format!("is {}", self.batch), format!("use a number from 1 to {BATCH_MOST}"));
+            found.refuse(
+                "batch",
+                format!("is {}", self.batch),
+                format!("use a number from 1 to {BATCH_MOST}"),
+            );
         }
         found.duration("receipts_tick", self.receipts_tick);
     }

@@ -188,7 +188,9 @@ impl Running {
         served.expect("a server that goes down in time").unwrap().unwrap();
         let gauges = self.chat.gauges();
         assert_eq!(gauges.drafts_waiting, 0, "messages were left unstored: {gauges:?}");
-        assert_eq!(gauges.tasks, 0, "tasks were left running: {gauges:?}");
+        // The server gives connections two seconds to close and then returns. Their tasks see that their lines
+        // are closed, but on a busy machine not within that time.
+        until("every task to end", || async { self.chat.gauges().tasks == 0 }).await;
     }
 }
 

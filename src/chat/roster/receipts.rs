@@ -6,7 +6,11 @@ use entity::{Seq, UserId};
 use foldhash::HashMapExt;
 
 use super::{ById, Entry, Roster, State, Telling, Unsaved};
-use crate::chat::{connection::ConnectionId, nouns::Message, watermark::{Floor, Marks}};
+use crate::chat::{
+    connection::ConnectionId,
+    nouns::Message,
+    watermark::{Floor, Marks},
+};
 
 impl Roster {
     /// One connection has acknowledged these messages. Returns whether a receipt moved.

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Draft, Outcome, Outcomes, usual::Asked};
+use super::{Draft, Outcome, Outcomes, Stale, usual::Asked};
 use crate::{
     chat::Core,
     error::{Busy, Error, Result, is_refusal},
@@ -118,7 +118,7 @@ pub(super) async fn commit(
         let last = before.get(&draft.roster.id).copied().unwrap_or_default();
         Outcome::Stored(draft.row(id, Seq(last.0 + place), now))
     });
-    Ok(Some(Outcomes { of_drafts: stored.collect(), stale: HashMap::new() }))
+    Ok(Some(Outcomes { of_drafts: stored.collect(), stale: Stale::new() }))
 }
 
 fn client_message_id(draft: &Draft) -> String {

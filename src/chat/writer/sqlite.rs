@@ -1,11 +1,9 @@
 //! The usual commit on SQLite: one word to its thread and one turn of it, instead of a transaction's six.
 
-use std::collections::HashMap;
-
 use entity::{MessageId, Seq};
 use sea_orm::{DbBackend, Statement, Value};
 
-use super::{Draft, INSERT, Outcome, Outcomes, columns, usual::Asked};
+use super::{Draft, INSERT, Outcome, Outcomes, Stale, columns, usual::Asked};
 use crate::{
     chat::Core,
     db::Turns,
@@ -76,7 +74,7 @@ pub(super) async fn commit(
         Err(err) => return Err(err.into()),
     }
     let of_drafts = stored.into_iter().map(Outcome::Stored).collect();
-    Ok(Some(Outcomes { of_drafts, stale: HashMap::new() }))
+    Ok(Some(Outcomes { of_drafts, stale: Stale::new() }))
 }
 
 fn listed<const COLUMNS: usize>(

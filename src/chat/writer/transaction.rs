@@ -8,14 +8,9 @@ use sea_orm::{
     QuerySelect, Value,
 };
 
-use super::{Draft, INSERT, Outcome, Outcomes, columns};
+use super::{Draft, INSERT, Outcome, Outcomes, Stale, columns};
 use crate::{
-    chat::{
-        Core,
-        roster::{ById, Entry},
-        rosters::read_members,
-        text::ClientMessageId,
-    },
+    chat::{Core, rosters::read_members, text::ClientMessageId},
     error::{Busy, Denial, Error, Noun, Result},
     listing::{self, Rest},
 };
@@ -89,13 +84,9 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
 }
 
 /// Reads who is in rooms that another process has changed, while their rows are locked.
-async fn read_stale(
-    core: &Core,
-    tx: &DatabaseTransaction,
-    rooms: BTreeSet<RoomId>,
-) -> Result<HashMap<RoomId, Option<(i64, ById<UserId, Entry>)>>> {
+async fn read_stale(core: &Core, tx: &DatabaseTransaction, rooms: BTreeSet<RoomId>) -> Result<Stale> {
     if rooms.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Stale::new());
     }
     let rooms: Vec<RoomId> = rooms.into_iter().collect();
     let mut stored = read_members(&core.db, tx, &rooms).await?;
