@@ -193,7 +193,9 @@ async fn a_command_that_took_too_long_for_its_answer_is_carried_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_waits_for_commands_that_came_over_http() {
-    let mut server = Server::start().await;
+    let patient =
+        |config: &mut parlor::config::Config| config.database.busy_timeout = Duration::from_secs(30);
+    let mut server = Server::with(patient).await;
     let ada = server.person("ada").await;
     server.person("bob").await;
     let (outsider, held) = lock(&server).await;
@@ -207,7 +209,8 @@ async fn draining_waits_for_commands_that_came_over_http() {
     // The connection's task, and the command's.
     until("the command to begin", || async { server.chat().gauges().tasks >= before + 2 }).await;
     let release = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Longer than connections get to close once everything is stored.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         held.rollback().await.unwrap();
         outsider.close().await.unwrap();
     });
