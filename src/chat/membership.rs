@@ -20,7 +20,8 @@ use sea_orm::{
 
 use super::{
     Core,
-    event::{Change, Event},
+    event::{Change, Envelope, Event},
+    fanout,
     members::{Action, may},
     nouns::Person,
     roster::Entry,
@@ -50,6 +51,7 @@ impl Core {
         if new.is_empty() {
             return Ok(Vec::new());
         }
+        let share = by.map(|by| self.quotas.add_members(by, new.len())).transpose()?;
         let tx = self.db.begin().await?;
         let version = next_version(&tx, room).await?;
         let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Noun::Group))?;
@@ -61,12 +63,19 @@ impl Core {
         let members: Vec<(UserId, Role)> = new.iter().map(|(user, _)| (*user, Role::Member)).collect();
         insert_members(&*tx, &row, &members, self.clock.now()).await?;
         self.commit_in(tx, room).await?;
+        if let Some(share) = share {
+            share.keep();
+        }
         for (user, person) in &new {
             let entry = Entry::new(person.clone(), Role::Member, Marks::at(row.last_seq));
             roster.add_member(*user, entry, version);
             self.attach_user(*user, roster, row.last_seq);
-            roster.tell(Event::MemberJoined { group: room, username: person.username.clone() }, None);
         }
+        let joined = |(_, person): &&(UserId, Person)| {
+            Envelope::new(Event::MemberJoined { group: room, username: person.username.clone() })
+        };
+        // Still with the room held, so that nothing about its members is told in between.
+        fanout::tell_all(&roster.listeners(None), &new.iter().map(joined).collect::<Vec<_>>()).await;
         Ok(new.iter().map(|(user, _)| *user).collect())
     }
 

@@ -22,6 +22,7 @@ use crate::{
     auth::Auth,
     chat::Chat,
     error::{Error, Noun},
+    rates::RequestRate,
 };
 
 /// What handlers work with. Cheap to clone.
@@ -29,6 +30,8 @@ use crate::{
 pub struct Http {
     pub chat: Chat,
     pub auth: Auth,
+    /// What each user who is signed in may ask for.
+    pub requests: RequestRate,
     pub settings: Arc<Settings>,
 }
 
