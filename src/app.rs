@@ -27,8 +27,8 @@ use crate::{
     },
     jobs,
     limits::Failures,
-    rates::RequestRate,
     password::Passwords,
+    rates::RequestRate,
     shutdown::Shutdown,
     telemetry,
 };

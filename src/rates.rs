@@ -173,11 +173,7 @@ impl Quota {
 }
 
 /// Forgets those who were last heard of by `then`; if that does not help, the eighth that was quiet longest.
-fn make_room<T>(
-    users: &mut HashMap<UserId, T>,
-    then: DateTime<Utc>,
-    last: impl Fn(&T) -> DateTime<Utc>,
-) {
+fn make_room<T>(users: &mut HashMap<UserId, T>, then: DateTime<Utc>, last: impl Fn(&T) -> DateTime<Utc>) {
     users.retain(|_, value| last(value) > then);
     if users.len() >= REMEMBERED {
         let mut times: Vec<_> = users.values().map(&last).collect();

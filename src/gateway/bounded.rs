@@ -89,15 +89,6 @@ impl Bounded {
             }
         }
     }
-
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Bytes of the entries as they are written.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
 }
 
 impl Serialize for Bounded {
@@ -115,7 +106,7 @@ mod tests {
         // "abc", is 6 bytes.
         for (limit, entries) in [(17, 2), (18, 3), (1, 1), (0, 1), (1_000, 4)] {
             let array = Bounded::of(limit, ["abc"; 4]).unwrap();
-            assert_eq!(array.len(), entries, "{limit}");
+            assert_eq!(array.entries.len(), entries, "{limit}");
             assert!(entries == 1 || serde_json::to_vec(&array).unwrap().len() <= limit + 1);
         }
     }

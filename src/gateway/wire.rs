@@ -312,7 +312,6 @@ impl<'a> ConversationView<'a> {
             last_message: conversation.last_message.as_ref().map(MessageView::of),
         }
     }
-
 }
 
 /// A user in a room: the user's fields, and what they are there.

@@ -43,9 +43,8 @@ pub async fn all(State(http): State<Http>, caller: Caller, At(username): At<Stri
     }
     let mut users = Bounded::default();
     let mut recent = HashSet::new();
-    let part = |limit, next: Option<String>| {
-        http.chat.conversations(&caller, ListRooms::part(limit, next, None))
-    };
+    let part =
+        |limit, next: Option<String>| http.chat.conversations(&caller, ListRooms::part(limit, next, None));
     let push = |groups: &mut Bounded, conversation: &Conversation| match &conversation.kind {
         ConversationKind::Group(group) => groups.push(HALF, GroupView::of(group)),
         ConversationKind::Direct { peer } if peer.row.deleted_at.is_none() => {

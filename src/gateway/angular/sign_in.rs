@@ -28,7 +28,8 @@ struct Users {
 /// Whom one can sign in as.
 pub async fn users(State(http): State<Http>, client: Client) -> Result<Response> {
     let push = |users: &mut Bounded, user: &_| users.push(ANSWER_BYTES, UserView::public(user));
-    let users = people::everyone(&http.chat, &Caller::visitor(client.address), Bounded::default(), push).await?;
+    let users =
+        people::everyone(&http.chat, &Caller::visitor(client.address), Bounded::default(), push).await?;
     answer::ok(Users { users })
 }
 

@@ -41,7 +41,9 @@ pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
             let after = next.map(After::Key).or(after.map(After::Id));
             socket.chat.groups(&caller, ListGroups { search: search.clone(), limit: Some(limit), after })
         };
-        Bounded::default().gather(most(limit), part, |array, group| array.push(ANSWER_BYTES, GroupView::of(group))).await
+        Bounded::default()
+            .gather(most(limit), part, |array, group| array.push(ANSWER_BYTES, GroupView::of(group)))
+            .await
     };
     answer(ack, groups.await);
 }

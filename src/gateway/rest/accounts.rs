@@ -16,7 +16,12 @@ use super::{
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
-    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns::{After, User}, text::Username},
+    chat::{
+        ListUsers, NewUser, UserChange,
+        caller::Caller,
+        nouns::{After, User},
+        text::Username,
+    },
     error::{Denial, Error, Result, Why},
     gateway::wire::{UserPageView, UserView},
 };
