@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use entity::{RoomId, Seq, UserId, member, message, room, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
+    QuerySelect, Value,
     sea_query::{Alias, Condition, Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
@@ -17,13 +18,41 @@ use super::{
     roster::Roster,
     rosters::LISTED,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    listing::{self, Rest},
+};
 
 /// The most rooms in one part of the list: each may come with a message of `content_bytes`.
 const CONVERSATIONS: u64 = 250;
 
-/// How many messages past the read receipt are looked at to tell the user's own from those of others.
+/// Up to so many messages past the read receipt, each is looked at to find the user's own.
 const LOOKED_AT: i64 = 1_000;
+
+/// Where more lie past the receipt, so many of the user's own in the room are looked at instead. Who has written more
+/// than that there has the rest of them counted as unread.
+const OWN_LOOKED_AT: i64 = 10_000;
+
+/// Rooms in one query, of four parameters each.
+const ROOMS_ASKED: usize = 250;
+
+/// The user's own messages within ranges of seqs. `NOT … <>` keeps the databases from looking them up by their
+/// sender, which would read all that the user ever wrote in the room.
+const OWN_NEAR: &str = "SELECT asked.column1, COUNT(*) FROM (rows) AS asked INNER JOIN messages \
+    ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
+    AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1";
+
+/// The same by the index that has the sender; the order by its last column is there to have it used.
+fn own_far() -> String {
+    format!(
+        "SELECT asked.column1, (SELECT COUNT(*) FROM (\
+            SELECT messages.seq FROM messages \
+            WHERE messages.room_id = asked.column1 AND messages.sender_id = asked.column2 \
+            ORDER BY messages.client_message_id LIMIT {OWN_LOOKED_AT}\
+        ) AS own WHERE own.seq > asked.column3 AND own.seq <= asked.column4) \
+        FROM (rows) AS asked WHERE asked.column1 IS NOT NULL"
+    )
+}
 
 /// Which part of the caller's rooms.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,12 +68,6 @@ impl ListRooms {
     pub fn part(limit: u64, next: Option<String>, after: Option<RoomId>) -> Self {
         Self { limit: Some(limit), after: next.and_then(|room| room.parse().ok()).or(after) }
     }
-}
-
-#[derive(FromQueryResult)]
-struct Own {
-    room_id: RoomId,
-    own: i64,
 }
 
 impl Chat {
@@ -160,8 +183,7 @@ impl Core {
     /// How many messages of others lie past a user's read receipt, for the rooms that have any.
     ///
     /// Seqs have no gaps, so the messages past the receipt are counted without reading them. Only the user's
-    /// own among them have to be found, and these are looked for in the first [`LOOKED_AT`] alone: the count
-    /// is exact up to there, and beyond it counts the user's own later messages as unread.
+    /// own among them have to be found.
     async fn unread(
         &self,
         user: UserId,
@@ -169,36 +191,25 @@ impl Core {
         rosters: &HashMap<RoomId, Arc<Roster>>,
     ) -> Result<HashMap<RoomId, i64>> {
         let mut unread = HashMap::with_capacity(rooms.len());
-        let mut ranges: Vec<(Uuid, i64, i64)> = Vec::with_capacity(rooms.len());
+        let (mut near, mut far): (Vec<[Value; 4]>, Vec<[Value; 4]>) = (Vec::new(), Vec::new());
         for room in rooms {
             let Some(entry) = rosters.get(&room.id).and_then(|roster| roster.member(user)) else { continue };
             let (read, last) = (entry.marks.read.0, room.last_seq.0);
             if read < last {
                 unread.insert(room.id, last - read);
-                ranges.push((room.id.0, read, Ord::min(last, read.saturating_add(LOOKED_AT))));
+                let asked = [room.id.0.into(), user.0.into(), read.into(), last.into()];
+                if last - read <= LOOKED_AT { near.push(asked) } else { far.push(asked) }
             }
         }
-        let list = Alias::new("asked");
-        let listed = |column: &'static str| Expr::col((list.clone(), Alias::new(column)));
-        let of = |column: message::Column| Expr::col((message::Entity, column));
         let db = self.db.reader();
-        for part in ranges.chunks(LISTED) {
-            let mut query = Query::select();
-            query
-                .column((message::Entity, message::Column::RoomId))
-                .expr_as(Expr::cust("COUNT(*)"), Alias::new("own"))
-                .from_values(part.iter().copied(), list.clone())
-                .inner_join(
-                    message::Entity,
-                    Condition::all()
-                        .add(of(message::Column::RoomId).eq(listed("column1")))
-                        .add(of(message::Column::Seq).gt(listed("column2")))
-                        .add(of(message::Column::Seq).lte(listed("column3")))
-                        .add(of(message::Column::SenderId).eq(user.0)),
-                )
-                .group_by_col((message::Entity, message::Column::RoomId));
-            for row in Own::find_by_statement(db.get_database_backend().build(&query)).all(db).await? {
-                unread.entry(row.room_id).and_modify(|count| *count -= row.own);
+        for (text, asked) in [(OWN_NEAR.to_owned(), near), (own_far(), far)] {
+            for part in asked.chunks(ROOMS_ASKED) {
+                let rows = part.iter().cloned();
+                let own = listing::statement(db.get_database_backend(), &text, rows, Rest::Null);
+                for row in db.query_all_raw(own).await? {
+                    let (room, own): (RoomId, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                    unread.entry(room).and_modify(|count| *count -= own);
+                }
             }
         }
         Ok(unread)
