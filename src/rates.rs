@@ -15,8 +15,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Users who are remembered. Beyond that, those who have their full allowance again are forgotten, and where
-/// there are none of these, the eighth that was quiet longest.
+/// The most users who are remembered. When that many are, those who have their full allowance again are
+/// forgotten. Where there are none of these, the eighth that was quiet longest is forgotten.
 const REMEMBERED: usize = 65_536;
 
 /// Requests of each user: so many a second on average, and so many at once. Cheap to clone.

@@ -29,8 +29,8 @@ const CONVERSATIONS: u64 = 250;
 /// Up to so many messages past the read receipt, each is looked at to find the user's own.
 const LOOKED_AT: i64 = 1_000;
 
-/// Where more lie past the receipt, so many of the user's own in the room are looked at instead. Who has written more
-/// than that there has the rest of them counted as unread.
+/// Where more lie past the receipt, so many of the user's own in the room are looked at instead. The others of
+/// them are counted as unread.
 const OWN_LOOKED_AT: i64 = 10_000;
 
 /// Rooms in one query, of four parameters each.

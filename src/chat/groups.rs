@@ -73,8 +73,9 @@ impl Chat {
     /// Makes a group and tells its members, and everyone that there is one more to join.
     ///
     /// # Errors
-    /// `conflict` where the name is taken; `not_found` where a user does not exist; `forbidden` for who owns too
-    /// many groups; `rate_limited` for who has made too many, or added too many people, within an hour.
+    /// `conflict` where the name is taken; `not_found` where a user does not exist; `forbidden` where the
+    /// caller owns too many groups; `rate_limited` where the caller has made too many, or added too many people,
+    /// within an hour.
     pub async fn create_group(
         &self,
         caller: &Caller,
@@ -326,7 +327,7 @@ impl Chat {
             .await?;
         let mut rows: HashMap<UserId, member::Model> =
             rows.into_iter().map(|row| (row.user_id, row)).collect();
-        // Who left between the two queries is no member any more.
+        // A user without a row left between the two queries.
         let member =
             |user: user::Model| Some(Member { row: rows.remove(&user.id)?, user: core.user_noun(user) });
         Ok(Page { items: items.into_iter().filter_map(member).collect(), next })

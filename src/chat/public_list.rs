@@ -40,7 +40,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Takes over what happened to the group since. Who has not heard of the group yet hears that it was created.
+    /// Merges a later change of the same group. A group whose creation was not told yet stays a created one.
     fn then(&mut self, later: Self) {
         let is_news = self.change == Change::Created && later.change == Change::Updated;
         if is_news {

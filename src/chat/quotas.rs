@@ -47,8 +47,11 @@ impl Quotas {
 }
 
 impl Core {
-    /// Refuses a group to who owns as many as one user may. Two groups that are made at the same time are
-    /// counted one after the other. Call it before the transaction locks anything else.
+    /// Checks that the user owns fewer than `limits.groups_owned` groups. Transactions of one user that run at the
+    /// same time are counted one after the other. Call this before the transaction locks anything else.
+    ///
+    /// # Errors
+    /// `forbidden`.
     pub(super) async fn may_own_another(&self, tx: &DatabaseTransaction, user: UserId) -> Result<()> {
         // SQLite has one transaction that writes at a time.
         if tx.get_database_backend() == DbBackend::Postgres {

@@ -23,9 +23,9 @@ use crate::{
 
 /// Users read in one go, each with a whole profile.
 const AT_ONCE: u64 = 50;
-/// The most bytes of a picture in a list. Who has a larger one is shown there with the generated picture.
+/// The most bytes of a picture in a list. A larger one is replaced there by the generated picture.
 const LISTED_IMG: usize = 2_048;
-/// The most bytes of a role. A longer one is none.
+/// The most bytes of a role. A longer one is ignored.
 const ROLE: usize = 256;
 /// The role of who has none in their profile.
 const USUAL_ROLE: &str = "user";
