@@ -28,6 +28,7 @@ use crate::{
     jobs,
     limits::Failures,
     password::Passwords,
+    rates::RequestRate,
     shutdown::Shutdown,
     telemetry,
 };
@@ -92,10 +93,12 @@ impl App {
         };
         let settings = Arc::new(http_settings(config));
         let guard = Guard::new(&settings.cors);
+        let requests = RequestRate::new(clock.clone(), limits.requests_per_second, limits.requests_burst);
         let http = Http {
             chat: chat.clone(),
             auth: auth.clone(),
             shutdown: shutdown.clone(),
+            requests,
             settings: settings.clone(),
         };
         let mut routes = rest::router(Rest { http: http.clone(), signup: config.auth.signup }, same)
@@ -255,6 +258,10 @@ fn core_settings(config: &Config) -> chat::Settings {
         content_bytes: config.limits.content_bytes,
         profile_bytes: config.limits.profile_bytes,
         group_members: config.limits.group_members,
+        groups_owned: config.limits.groups_owned,
+        groups_per_hour: config.limits.groups_per_hour,
+        members_added_per_hour: config.limits.members_added_per_hour,
+        list_interval: config.limits.list_interval,
         connections_per_user: config.limits.connections_per_user,
         under_way: (config.limits.outgoing_packets.min(config.limits.unacknowledged) / 2).clamp(1, 2_000),
         writer_queue: config.writer.queue,

@@ -74,6 +74,8 @@ pub enum Denial {
     SignupOff,
     #[error("this origin is not allowed")]
     Origin,
+    #[error("You own as many groups as one user may. Delete one first.")]
+    TooManyGroups,
 }
 
 /// What was not found.
@@ -141,7 +143,8 @@ impl Error {
                 | Denial::NotYours
                 | Denial::NotOurLogin
                 | Denial::SignupOff
-                | Denial::Origin => "forbidden",
+                | Denial::Origin
+                | Denial::TooManyGroups => "forbidden",
             },
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",

@@ -32,6 +32,7 @@ pub mod jobs;
 pub mod limits;
 pub mod listing;
 pub mod password;
+pub mod rates;
 pub mod shutdown;
 pub mod telemetry;
 pub mod together;

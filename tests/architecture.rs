@@ -119,6 +119,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "limits",
         "listing",
         "password",
+        "rates",
         "shutdown",
         "telemetry",
         "together",
@@ -129,6 +130,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "app" => to != "cli",
         "gateway" => {
             matches!(to, "gateway" | "chat" | "auth" | "limits" | "error" | "shutdown" | "clock" | "counts")
+                || to == "rates"
         }
         "jobs" => matches!(to, "chat" | "auth" | "jobs" | "db" | "clock" | "shutdown" | "error"),
         "auth" => {
@@ -138,7 +140,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "cluster" => matches!(to, "chat" | "cluster" | "error" | "shutdown"),
         "chat" => {
             matches!(to, "chat" | "clock" | "counts" | "db" | "error")
-                || matches!(to, "limits" | "listing" | "password" | "shutdown" | "together")
+                || matches!(to, "limits" | "listing" | "password" | "rates" | "shutdown" | "together")
         }
         "config" => to == "config",
         _ => ground.contains(&to) && to != "config",
@@ -182,7 +184,8 @@ fn the_core_knows_no_transport_and_no_wire() {
 
 #[test]
 fn gateways_know_no_database_and_no_other_gateway() {
-    const SHARED: [&str; 6] = [
+    const SHARED: [&str; 7] = [
+        "gateway::bounded",
         "gateway::wire",
         "gateway::credential",
         "gateway::line",

@@ -232,7 +232,12 @@ fn parlor(program: &Path, url: &str) -> Command {
         .env("PARLOR__AUTH__JWT_SECRET", SECRET)
         // The peer has no such limits. They stay on, and are out of the way.
         .env("PARLOR__LIMITS__EVENTS_PER_SECOND", "1000000")
-        .env("PARLOR__LIMITS__EVENTS_BURST", "1000000");
+        .env("PARLOR__LIMITS__EVENTS_BURST", "1000000")
+        .env("PARLOR__LIMITS__REQUESTS_PER_SECOND", "1000000")
+        .env("PARLOR__LIMITS__REQUESTS_BURST", "1000000")
+        .env("PARLOR__LIMITS__GROUPS_PER_HOUR", "1000000")
+        .env("PARLOR__LIMITS__GROUPS_OWNED", "1000000")
+        .env("PARLOR__LIMITS__MEMBERS_ADDED_PER_HOUR", "1000000");
     command
 }
 

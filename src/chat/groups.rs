@@ -19,10 +19,12 @@ use super::{
     Chat, Core,
     caller::Caller,
     connection::Connection,
-    event::{Change, Envelope, Event, Origin},
+    event::{Change, Envelope, Event},
+    fanout,
     members::{Action, may},
     membership::{MembershipChange, insert_members, role_of},
-    nouns::{Group, Member, Page, Person},
+    nouns::{After, Group, Member, Page, Person},
+    profiles,
     rooms::new_room,
     roster::Roster,
     rosters::{Held, LISTED, people},
@@ -67,15 +69,16 @@ pub struct ListGroups {
     /// Part of a name.
     pub search: Option<String>,
     pub limit: Option<u64>,
-    /// The `next` of the part before.
-    pub after: Option<String>,
+    pub after: Option<After<RoomId>>,
 }
 
 impl Chat {
     /// Makes a group and tells its members, and everyone that there is one more to join.
     ///
     /// # Errors
-    /// `conflict` where the name is taken; `not_found` where a user does not exist.
+    /// `conflict` where the name is taken; `not_found` where a user does not exist; `forbidden` where the
+    /// caller owns too many groups; `rate_limited` where the caller has made too many, or added too many people,
+    /// within an hour.
     pub async fn create_group(
         &self,
         caller: &Caller,
@@ -83,13 +86,17 @@ impl Chat {
         new: NewGroup,
     ) -> Result<Group> {
         let core = &self.core;
+        let made = core.quotas.groups.take(caller.user, 1)?;
         let password_hash = core.room_hash(new.password).await?;
         let users = core.users_named(&new.users).await?;
         if users.len() >= core.settings.group_members {
             return Err(Error::invalid("users", "are too many for one group"));
         }
+        let others = users.iter().filter(|user| user.id != caller.user).count();
+        let added = core.quotas.add_members(caller.user, others)?;
         let now = core.clock.now();
         let tx = core.db.begin().await?;
+        core.may_own_another(&tx, caller.user).await?;
         let row = room::ActiveModel {
             name: Set(Some(new.name.as_str().to_owned())),
             name_key: Set(Some(new.name.as_str().to_owned())),
@@ -106,9 +113,11 @@ impl Chat {
             core.announce_if_made(row.id);
             return Err(lost);
         }
+        made.keep();
+        added.keep();
         let roster = core.roster(row.id).await?;
         let group = core.group_as_stored(row, &roster).await;
-        core.announce(&group, members.iter().map(|(user, _)| *user));
+        core.announce(&group, members.iter().map(|(user, _)| *user)).await;
         core.rooms_changed(&group, Change::Created, connection);
         Ok(group)
     }
@@ -119,7 +128,7 @@ impl Chat {
         may(core.role_in_group(group, caller.user).await?, Action::Announce)?;
         let roster = core.group_roster(group).await?;
         let group = core.group_noun(core.group_row(group).await?).await?;
-        core.announce(&group, roster.people().into_keys());
+        core.announce(&group, roster.people().into_keys()).await;
         Ok(group)
     }
 
@@ -252,7 +261,7 @@ impl Chat {
         let add = MembershipChange::Add { by: caller.user, users };
         let changed = core.change_members(group, add).await?;
         let group = core.group_as_stored(changed.row, &roster).await;
-        core.announce(&group, changed.added.into_iter());
+        core.announce(&group, changed.added.into_iter()).await;
         Ok(group)
     }
 
@@ -281,7 +290,7 @@ impl Chat {
             .filter(room::COLUMN.kind.eq(room::Kind::Group))
             .order_by_asc(room::COLUMN.name_key)
             .limit(limit + 1);
-        if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
+        if let Some(after) = core.group_key(list.after).await?.filter(|after| text::is_storable(after)) {
             query = query.filter(room::COLUMN.name_key.gt(after));
         }
         if let Some(search) = list.search.filter(|search| !search.is_empty()) {
@@ -307,18 +316,26 @@ impl Chat {
         let core = &self.core;
         core.check_membership(caller, room).await?;
         let limit = limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
-        let mut query = member::of_rooms([room])
+        let mut query = user::Entity::find()
+            .join(JoinType::InnerJoin, user::Relation::Member.def())
+            .filter(member::COLUMN.room_id.eq(room))
             .filter(member::is_member(room, caller.user))
-            .find_also_related(user::Entity)
             .order_by_asc(user::COLUMN.username_key)
             .limit(limit + 1);
         if let Some(after) = after.filter(|after| text::is_storable(after)) {
             query = query.filter(user::COLUMN.username_key.gt(after));
         }
-        let rows = query.all(core.db.reader()).await?;
-        let Page { items, next } =
-            Page::of(rows, limit, |(_, user)| user.as_ref().map(|user| user.username_key.clone()));
-        let member = |(row, user): (_, Option<_>)| Some(Member { user: core.user_noun(user?), row });
+        let users = profiles::small_only(query).all(core.db.reader()).await?;
+        let Page { items, next } = Page::of(users, limit, |user| Some(user.username_key.clone()));
+        let rows = member::of_rooms([room])
+            .filter(member::COLUMN.user_id.is_in(items.iter().map(|user| user.id)))
+            .all(core.db.reader())
+            .await?;
+        let mut rows: HashMap<UserId, member::Model> =
+            rows.into_iter().map(|row| (row.user_id, row)).collect();
+        // A user without a row left between the two queries.
+        let member =
+            |user: user::Model| Some(Member { row: rows.remove(&user.id)?, user: core.user_noun(user) });
         Ok(Page { items: items.into_iter().filter_map(member).collect(), next })
     }
 }
@@ -363,7 +380,7 @@ impl Core {
             while !core.shutdown.has_begun() {
                 match core.made_group(group).await {
                     Ok(Some((group, members))) => {
-                        core.announce(&group, members.into_iter());
+                        core.announce(&group, members.into_iter()).await;
                         core.rooms_changed(&group, Change::Created, None);
                         return;
                     }
@@ -400,6 +417,19 @@ impl Core {
         }
         let row = room::live().filter(room::COLUMN.name_key.eq(name)).one(self.db.reader()).await?;
         row.ok_or(Error::NotFound(Noun::Group))
+    }
+
+    /// The key of the group that a part of a list begins behind.
+    async fn group_key(&self, after: Option<After<RoomId>>) -> Result<Option<String>> {
+        let id = match after {
+            None => return Ok(None),
+            Some(After::Key(key)) => return Ok(Some(key)),
+            Some(After::Id(id)) => id,
+        };
+        // Not the key itself: a group that was deleted meanwhile has none, and its place in the list stays.
+        let name = room::Entity::find_by_id(id).select_only().column(room::Column::Name).into_tuple();
+        let name: Option<Option<String>> = name.one(self.db.reader()).await?;
+        name.flatten().map(Some).ok_or(Error::invalid("after", "is not the id of a group"))
     }
 
     async fn room_hash(&self, password: Option<SecretString>) -> Result<Option<String>> {
@@ -451,26 +481,20 @@ impl Core {
         }
     }
 
-    fn announce(&self, group: &Group, users: impl Iterator<Item = UserId>) {
-        self.hub.tell_users(users, Event::NewGroup(group.clone()));
-    }
-
-    pub(super) fn rooms_changed(&self, group: &Group, change: Change, by: Option<&Arc<Connection>>) {
-        let origin = by.map(|connection| Origin { connection: connection.id, written: None });
-        let changed = Event::RoomsChanged { group: group.public(), change };
-        self.hub.tell_everyone(&Envelope::from(changed, origin), None);
+    async fn announce(&self, group: &Group, users: impl Iterator<Item = UserId>) {
+        let connections: Vec<_> = users.flat_map(|user| self.hub.of_user(user)).collect();
+        fanout::tell_all(&connections, &[Envelope::new(Event::NewGroup(group.clone()))]).await;
     }
 
     /// A group as its members see it.
     pub(super) async fn group_noun(&self, row: room::Model) -> Result<Group> {
-        let users: Vec<user::Model> = user::live()
+        let users = user::live()
             .join(JoinType::InnerJoin, user::Relation::Member.def())
             .filter(member::COLUMN.room_id.eq(row.id))
             .order_by_asc(member::COLUMN.joined_at)
             .order_by_asc(user::COLUMN.username_key)
-            .limit(Group::USERS as u64)
-            .all(self.db.reader())
-            .await?;
+            .limit(Group::USERS as u64);
+        let users = profiles::small_only(users).all(self.db.reader()).await?;
         let users = users.into_iter().map(|row| self.user_noun(row)).collect();
         let group = self.group_nouns(vec![row]).await?.pop().ok_or(Error::NotFound(Noun::Group))?;
         Ok(Group { users: Some(users), ..group })

@@ -220,12 +220,6 @@ impl Hub {
         heard
     }
 
-    pub fn tell_everyone(&self, envelope: &Envelope, except: Option<UserId>) {
-        for connection in self.all(except) {
-            connection.tell(envelope);
-        }
-    }
-
     /// Takes note that logins ended and returns their connections.
     pub fn ended(&self, ended: &Ended) -> Vec<Arc<Connection>> {
         let now = self.clock.now();

@@ -25,7 +25,8 @@ use sea_orm::{
 
 use super::{
     Core,
-    event::{Change, Event},
+    event::{Change, Envelope, Event},
+    fanout,
     members::{Action, may},
     nouns::{Group, Person},
     roster::{Entry, Roster},
@@ -35,6 +36,7 @@ use super::{
 use crate::{
     db::Transaction,
     error::{Busy, Denial, Error, Noun, Result},
+    rates::Share,
 };
 
 /// Members that one statement reads or writes, below the parameters that a statement may have.
@@ -77,7 +79,11 @@ pub(super) struct Changed {
 enum Written {
     /// Everybody was in the room already; the transaction wrote nothing.
     Nothing,
-    Added(Vec<(UserId, Person)>),
+    Added {
+        users: Vec<(UserId, Person)>,
+        /// What the one who added them has used up by it; to be kept after the commit.
+        share: Option<Share>,
+    },
     Removed {
         user: UserId,
         username: Arc<str>,
@@ -127,7 +133,7 @@ impl Core {
         // Whether another process has changed the room since memory knew it.
         let is_behind = roster.version() + 1 != row.roster_version;
         let written = self.write(&tx, &row, change).await;
-        if is_behind && !matches!(written, Ok(Written::Added(_) | Written::Removed { .. })) {
+        if is_behind && !matches!(written, Ok(Written::Added { .. } | Written::Removed { .. })) {
             self.reread_soon(room);
         }
         let written = written?;
@@ -136,6 +142,7 @@ impl Core {
         }
         let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Noun::Room))?;
         self.commit_in(tx, room).await?;
+        let written = written.kept();
         if is_behind && row.deleted_at.is_none() {
             // The change is part of the difference that this publishes.
             if let Err(err) = self.reread_held(&held).await {
@@ -144,7 +151,7 @@ impl Core {
             }
             return Ok(Changed { row, added: written.added(), deleted: None });
         }
-        Ok(self.apply(roster, row, written, before))
+        Ok(self.apply(roster, row, written, before).await)
     }
 
     /// Asks the right and writes, under the lock of the room's row.
@@ -162,11 +169,11 @@ impl Core {
                 if row.password_hash.is_some() && row.password_hash != password_hash {
                     return Err(Error::Forbidden(Denial::WrongPassword));
                 }
-                self.add(tx, row, vec![(user, person)]).await
+                self.add(tx, row, vec![(user, person)], None).await
             }
             MembershipChange::Add { by, users } => {
                 may(role_of(tx, row.id, by).await?, Action::AddMembers)?;
-                self.add(tx, row, users).await
+                self.add(tx, row, users, Some(by)).await
             }
             MembershipChange::Leave { user, username }
             | MembershipChange::AccountDeleted { user, username } => {
@@ -195,6 +202,7 @@ impl Core {
         tx: &DatabaseTransaction,
         row: &room::Model,
         users: Vec<(UserId, Person)>,
+        by: Option<UserId>,
     ) -> Result<Written> {
         let inside = members_among(tx, row.id, users.iter().map(|(user, _)| *user)).await?;
         let new: Vec<(UserId, Person)> =
@@ -202,6 +210,7 @@ impl Core {
         if new.is_empty() {
             return Ok(Written::Nothing);
         }
+        let share = by.map(|by| self.quotas.add_members(by, new.len())).transpose()?;
         let count = member::of_rooms([row.id]).select_only().column_as(Expr::cust("COUNT(*)"), "count");
         let count: i64 = count.into_tuple().one(tx).await?.unwrap_or(0);
         if usize::try_from(count).unwrap_or(usize::MAX) + new.len() > self.settings.group_members {
@@ -209,7 +218,7 @@ impl Core {
         }
         let members: Vec<(UserId, Role)> = new.iter().map(|(user, _)| (*user, Role::Member)).collect();
         insert_members(tx, row, &members, self.clock.now()).await?;
-        Ok(Written::Added(new))
+        Ok(Written::Added { users: new, share })
     }
 
     async fn remove(
@@ -236,8 +245,9 @@ impl Core {
         Ok(Written::Removed { user, username, heir })
     }
 
-    /// Changes the room in memory after the commit, and publishes.
-    fn apply(
+    /// Changes the room in memory after the commit, and publishes, with the room still locked: nothing about its
+    /// members is told in between.
+    async fn apply(
         self: &Arc<Self>,
         roster: &Arc<Roster>,
         row: room::Model,
@@ -249,14 +259,17 @@ impl Core {
         let mut deleted = None;
         match written {
             Written::Nothing => {}
-            Written::Added(users) => {
+            Written::Added { users, .. } => {
+                let mut joined = Vec::with_capacity(users.len());
                 for (user, person) in users {
                     let entry = Entry::new(person.clone(), Role::Member, Marks::at(row.last_seq));
                     roster.add_member(user, entry, version);
                     self.attach_user(user, roster, row.last_seq);
-                    roster.tell(Event::MemberJoined { group: row.id, username: person.username }, None);
+                    let event = Event::MemberJoined { group: row.id, username: person.username };
+                    joined.push(Envelope::new(event));
                     added.push(user);
                 }
+                fanout::tell_all(&roster.listeners(None), &joined).await;
             }
             Written::Removed { user, username, heir } => {
                 if roster.kind == room::Kind::Group {
@@ -366,9 +379,19 @@ impl Core {
 }
 
 impl Written {
+    /// The commit has happened.
+    fn kept(mut self) -> Self {
+        if let Self::Added { share, .. } = &mut self
+            && let Some(share) = share.take()
+        {
+            share.keep();
+        }
+        self
+    }
+
     fn added(&self) -> Vec<UserId> {
         match self {
-            Self::Added(users) => users.iter().map(|(user, _)| *user).collect(),
+            Self::Added { users, .. } => users.iter().map(|(user, _)| *user).collect(),
             _ => Vec::new(),
         }
     }

@@ -9,21 +9,16 @@ use entity::{
     MessageId, RoomId, Seq, UserId, member, message, room,
     user::{self, username_key},
 };
-use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
-    sea_query::{Alias, Condition, Expr, ExprTrait, Query},
-};
-
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{
     Chat, Core,
     caller::Caller,
     connection::Connection,
     event::Origin,
-    nouns::{Conversation, ConversationKind, HistoryPage, Message, Person},
+    nouns::{HistoryPage, Message, Person},
     roster::{Reply, Roster, message_noun},
-    rosters::{LISTED, people},
+    rosters::people,
     rows,
     text::{Body, ClientMessageId, is_storable},
     writer,
@@ -57,12 +52,6 @@ pub struct HistoryQuery {
     pub after: Option<Seq>,
     /// At most 200, which is also meant by more; 50 where nothing is said.
     pub limit: Option<u64>,
-}
-
-#[derive(FromQueryResult)]
-struct Unread {
-    room_id: RoomId,
-    unread: i64,
 }
 
 /// The most messages that are read in one go for front ends that do not page.
@@ -141,43 +130,6 @@ impl Chat {
                 return Ok(newest_first);
             }
         }
-    }
-
-    /// The caller's rooms, most recent first.
-    pub async fn conversations(&self, caller: &Caller) -> Result<Vec<Conversation>> {
-        let core = &self.core;
-        let rows: Vec<(member::Model, Option<room::Model>)> = member::of_user(caller.user)
-            .find_also_related(room::Entity)
-            .filter(room::COLUMN.deleted_at.is_null())
-            .order_by_desc(room::COLUMN.active_at)
-            .all(core.db.reader())
-            .await?;
-        let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
-        let rosters = core.rooms_in_memory(rooms.iter().map(|room| room.id).collect()).await?;
-        let rosters: HashMap<RoomId, Arc<Roster>> =
-            rosters.into_iter().map(|roster| (roster.id, roster)).collect();
-        let mut last = core.last_messages(&rooms, &rosters).await?;
-        let unread = core.unread(caller.user, &rosters).await?;
-        let mut peers = core.peers(&rooms, caller.user).await?;
-        let groups = rooms.iter().filter(|room| room.kind == room::Kind::Group).cloned().collect();
-        let groups = core.group_nouns(groups).await?;
-        let mut groups: HashMap<RoomId, _> = groups.into_iter().map(|group| (group.row.id, group)).collect();
-        let conversations = rooms.into_iter().filter_map(|room| {
-            let marks = rosters.get(&room.id)?.member(caller.user)?.marks;
-            let kind = match room.kind {
-                room::Kind::Group => ConversationKind::Group(Box::new(groups.remove(&room.id)?)),
-                _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
-            };
-            Some(Conversation {
-                delivered: marks.delivered,
-                read: marks.read,
-                unread: unread.get(&room.id).copied().unwrap_or(0),
-                kind,
-                last_message: last.remove(&room.id),
-                room,
-            })
-        });
-        Ok(conversations.collect())
     }
 }
 
@@ -325,113 +277,5 @@ impl Core {
         }
         found.extend(people(self.db.reader(), unknown).await?);
         Ok(found)
-    }
-
-    /// The newest message of each room that has one.
-    async fn last_messages(
-        &self,
-        rooms: &[room::Model],
-        rosters: &HashMap<RoomId, Arc<Roster>>,
-    ) -> Result<HashMap<RoomId, Message>> {
-        let newest: Vec<_> = rooms
-            .iter()
-            .filter(|room| room.last_seq > Seq::ZERO)
-            .map(|room| (room.id.0, room.last_seq.0))
-            .collect();
-        if newest.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut last = HashMap::with_capacity(newest.len());
-        for part in newest.chunks(LISTED) {
-            for row in self.messages_at(part).await? {
-                let Some(roster) = rosters.get(&row.room_id) else { continue };
-                for message in self.nouns(roster, vec![row]).await? {
-                    last.insert(roster.id, Arc::unwrap_or_clone(message));
-                }
-            }
-        }
-        Ok(last)
-    }
-
-    /// The messages at these places, a room and a seq each.
-    async fn messages_at(&self, places: &[(Uuid, i64)]) -> Result<Vec<message::Model>> {
-        let list = Alias::new("asked");
-        let is = |column: message::Column, value: &'static str| {
-            Expr::col((message::Entity, column)).eq(Expr::col((list.clone(), Alias::new(value))))
-        };
-        let db = self.db.reader();
-        let mut query = Query::select();
-        query
-            .columns(message::Column::iter().map(|column| (message::Entity, column)))
-            .from_values(places.iter().copied(), list.clone())
-            .inner_join(
-                message::Entity,
-                Condition::all()
-                    .add(is(message::Column::RoomId, "column1"))
-                    .add(is(message::Column::Seq, "column2")),
-            );
-        Ok(message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?)
-    }
-
-    /// How many messages of others lie past a user's read receipt, for the rooms that have any.
-    async fn unread(
-        &self,
-        user: UserId,
-        rosters: &HashMap<RoomId, Arc<Roster>>,
-    ) -> Result<HashMap<RoomId, i64>> {
-        let behind = rosters.values().filter_map(|roster| {
-            let read = roster.member(user)?.marks.read;
-            (read < roster.published()).then_some((roster.id.0, read.0))
-        });
-        let behind: Vec<(Uuid, i64)> = behind.collect();
-        let list = Alias::new("asked");
-        let listed = |column: &'static str| Expr::col((list.clone(), Alias::new(column)));
-        let of = |column: message::Column| Expr::col((message::Entity, column));
-        let db = self.db.reader();
-        let mut unread = HashMap::with_capacity(behind.len());
-        for part in behind.chunks(LISTED) {
-            let mut query = Query::select();
-            query
-                .column((message::Entity, message::Column::RoomId))
-                .expr_as(Expr::cust("COUNT(*)"), Alias::new("unread"))
-                .from_values(part.iter().copied(), list.clone())
-                .inner_join(
-                    message::Entity,
-                    Condition::all()
-                        .add(of(message::Column::RoomId).eq(listed("column1")))
-                        .add(of(message::Column::Seq).gt(listed("column2")))
-                        .add(of(message::Column::SenderId).ne(user.0)),
-                )
-                .group_by_col((message::Entity, message::Column::RoomId));
-            let rows = Unread::find_by_statement(db.get_database_backend().build(&query)).all(db).await?;
-            unread.extend(rows.into_iter().map(|row| (row.room_id, row.unread)));
-        }
-        Ok(unread)
-    }
-
-    /// The other user of each direct room, deleted ones too.
-    async fn peers(
-        &self,
-        rooms: &[room::Model],
-        user: UserId,
-    ) -> Result<HashMap<RoomId, super::nouns::User>> {
-        let other: HashMap<RoomId, UserId> = rooms
-            .iter()
-            .filter_map(|room| {
-                let (low, high) = (room.pair_low?, room.pair_high?);
-                Some((room.id, if low == user { high } else { low }))
-            })
-            .collect();
-        if other.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let ids: Vec<UserId> = other.values().copied().collect();
-        let mut users: HashMap<UserId, user::Model> = HashMap::with_capacity(ids.len());
-        for part in ids.chunks(LISTED) {
-            let rows = user::Entity::find().filter(user::COLUMN.id.is_in(part.iter().copied()));
-            users.extend(rows.all(self.db.reader()).await?.into_iter().map(|row| (row.id, row)));
-        }
-        let noun = |(room, id): (RoomId, UserId)| Some((room, self.user_noun(users.get(&id)?.clone())));
-        Ok(other.into_iter().filter_map(noun).collect())
     }
 }

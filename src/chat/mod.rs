@@ -5,10 +5,12 @@
 //! - `users`: register, find, list, change, delete; `newcomers`: accounts of people whom an issuer vouches for
 //! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
 //!   `rooms` opens direct rooms and the lobby
-//! - `messages`: send, history
+//! - `messages`: send, history; `conversations`: the list of a user's rooms
 //! - `catch_up`: sends a connection what it has missed; `missed` keeps that for the next one
 //! - `receipts`: delivered and read, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
+//! - `public_list`: tells everyone which groups there are to join; `quotas`: how many groups and members a
+//!   user may add; `fanout` writes to many connections
 //! - `joined`: which rooms a socket had joined, for wires where it hears only those
 //! - `readiness`: whether the database reads and writes
 //! - `connect`: a connection's life, from its first moment until everyone was told it has gone
@@ -25,7 +27,9 @@ pub mod text;
 
 mod catch_up;
 mod connect;
+mod conversations;
 mod expiry;
+mod fanout;
 mod groups;
 mod hub;
 mod joined;
@@ -35,6 +39,9 @@ mod messages;
 mod missed;
 mod newcomers;
 mod presence;
+mod profiles;
+mod public_list;
+mod quotas;
 mod readiness;
 mod receipts;
 mod rooms;
@@ -50,6 +57,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 
 pub use self::{
+    conversations::ListRooms,
     groups::{GroupChange, GroupRef, ListGroups, NewGroup},
     messages::{Draft, HistoryQuery, Place},
     roster::Reply,
@@ -69,6 +77,14 @@ pub struct Settings {
     pub profile_bytes: usize,
     /// Most members of a group.
     pub group_members: usize,
+    /// Most groups that one user owns.
+    pub groups_owned: usize,
+    /// Most groups that one user makes within an hour.
+    pub groups_per_hour: usize,
+    /// Most people that one user adds to groups within an hour.
+    pub members_added_per_hour: usize,
+    /// How often at most everyone is told of changes of the public list of groups.
+    pub list_interval: Duration,
     /// Most connections of one user.
     pub connections_per_user: usize,
     /// Most missed messages under way to one connection; well below what its queue holds and
@@ -113,6 +129,8 @@ struct Core {
     receipts: receipts::Receipts,
     expiry: expiry::Expiry,
     signs: presence::Signs,
+    public_list: public_list::PublicList,
+    quotas: quotas::Quotas,
     /// The one room that everyone is in.
     lobby: Arc<roster::Roster>,
 }
@@ -156,6 +174,8 @@ impl Chat {
             receipts: receipts::Receipts::new(),
             expiry: expiry::Expiry::new(),
             signs: presence::Signs::default(),
+            public_list: public_list::PublicList::default(),
+            quotas: quotas::Quotas::new(&clock, &settings),
             db,
             clock,
             shutdown,
@@ -174,6 +194,7 @@ impl Chat {
         core.shutdown.spawn(receipts::run(core.clone()));
         core.shutdown.spawn(expiry::run(core.clone()));
         core.shutdown.spawn(presence::run(core.clone()));
+        core.shutdown.spawn(public_list::run(core.clone()));
         Ok(Self { core })
     }
 

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq, UserId, member, message, room, user};
 
-use crate::error::Result;
-
 /// What a user is called: by the unique username, and by the first name that people are shown, which
 /// is the username where none was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +32,22 @@ impl Person {
 pub struct User {
     pub row: user::Model,
     pub online: bool,
+    /// The user is an entry of a list and has a profile over [`User::LISTED_PROFILE`]; the row has none.
+    pub profile_left_out: bool,
+}
+
+impl User {
+    /// The most bytes of JSON of a profile in a list. A longer one is read by asking for its user alone.
+    pub const LISTED_PROFILE: usize = 1_024;
+}
+
+/// Where a part of a list begins: behind an entry.
+#[derive(Clone, Debug)]
+pub enum After<Id> {
+    /// The [`Page::next`] of the part before.
+    Key(String),
+    /// The last entry of the part before.
+    Id(Id),
 }
 
 /// A group as its members or, without `users`, everyone may see it.
@@ -140,23 +154,6 @@ impl<T> Page<T> {
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let next = rows.last().filter(|_| more).and_then(key);
         Self { items: rows, next }
-    }
-
-    /// The whole list, part by part, until there are `most` of it.
-    pub async fn gather<F>(most: usize, mut part: impl FnMut(Option<String>) -> F) -> Result<Vec<T>>
-    where
-        F: Future<Output = Result<Self>>,
-    {
-        let mut items = Vec::new();
-        let mut after = None;
-        loop {
-            let page = part(after).await?;
-            items.extend(page.items);
-            after = page.next;
-            if after.is_none() || items.len() >= most {
-                return Ok(items);
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use entity::UserId;
+use entity::{UserId, room};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -15,9 +15,10 @@ use super::{
     caller::Caller,
     connection::{Connection, ConnectionId, Opening},
     event::{Envelope, Event},
+    fanout,
     hub::Departure,
     messages::Place,
-    nouns::{Presence, Receiver},
+    nouns::Presence,
     receipts,
     roster::Roster,
 };
@@ -60,6 +61,9 @@ impl Signs {
 
 impl Chat {
     /// Tells the others of a place that the caller is typing, or is not any more. Lossy by design.
+    ///
+    /// Only those who share a room with the caller are told. So nothing happens, and that is no error, in the
+    /// lobby, where everyone is, and between two users who never wrote to each other.
     pub async fn typing(
         &self,
         caller: &Caller,
@@ -67,16 +71,11 @@ impl Chat {
         place: Place,
         typing: bool,
     ) -> Result<()> {
-        let sender = caller.username.clone();
-        if let Some(roster) = self.core.find_place(caller, connection, &place).await? {
-            let receiver = roster.receiver_from(caller.user);
-            roster.tell(Event::Typing { sender, receiver, typing }, Some(caller.user));
-        } else if let Place::User(name) = place {
-            // Before the first message there is no room yet, and still somebody to tell.
-            let other = self.core.user_named(&name).await?;
-            let receiver = Receiver::User(other.username.into());
-            self.core.hub.tell_user(other.id, Event::Typing { sender, receiver, typing });
-        }
+        let found = self.core.find_place(caller, connection, &place).await?;
+        let Some(roster) = found.filter(|roster| roster.kind != room::Kind::Lobby) else { return Ok(()) };
+        let (sender, receiver) = (caller.username.clone(), roster.receiver_from(caller.user));
+        let sign = Envelope::new(Event::Typing { sender, receiver, typing });
+        fanout::tell_all(&roster.listeners(Some(caller.user)), &[sign]).await;
         Ok(())
     }
 }

@@ -15,7 +15,8 @@ use super::{
     Chat, Core,
     caller::{Caller, Ended, SessionWatch},
     membership::MembershipChange,
-    nouns::{Page, Person, User},
+    nouns::{After, Page, Person, User},
+    profiles,
     text::{self, Username},
 };
 use crate::{
@@ -62,8 +63,9 @@ pub struct ListUsers {
     /// Part of a username, first or last name.
     pub search: Option<String>,
     pub limit: Option<u64>,
-    /// The `next` of the part before.
-    pub after: Option<String>,
+    pub after: Option<After<UserId>>,
+    /// Reads profiles of any size. Ask for small parts then: an entry may have `limits.profile_bytes`.
+    pub whole_profiles: bool,
 }
 
 impl Chat {
@@ -109,7 +111,7 @@ impl Chat {
     pub async fn users(&self, _caller: &Caller, list: ListUsers) -> Result<Page<User>> {
         let limit = list.limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
         let mut query = user::live().order_by_asc(user::COLUMN.username_key).limit(limit + 1);
-        if let Some(after) = list.after.filter(|after| text::is_storable(after)) {
+        if let Some(after) = self.core.user_key(list.after).await?.filter(|after| text::is_storable(after)) {
             query = query.filter(user::COLUMN.username_key.gt(after));
         }
         if let Some(search) = list.search.filter(|search| !search.is_empty()) {
@@ -127,6 +129,7 @@ impl Chat {
                     .add(has(user::Column::LastName)),
             );
         }
+        let query = if list.whole_profiles { query } else { profiles::small_only(query) };
         let rows = query.all(self.core.db.reader()).await?;
         let Page { items, next } = Page::of(rows, limit, |row| Some(row.username_key.clone()));
         Ok(Page { items: items.into_iter().map(|row| self.core.user_noun(row)).collect(), next })
@@ -274,7 +277,20 @@ impl Chat {
 impl Core {
     pub(super) fn user_noun(&self, mut row: user::Model) -> User {
         row.last_seen_at = self.receipts.last_seen(row.id).or(row.last_seen_at);
-        User { online: self.hub.is_online(row.id), row }
+        let profile_left_out = row.profile.take_if(|profile| profile == profiles::LEFT_OUT).is_some();
+        User { online: self.hub.is_online(row.id), row, profile_left_out }
+    }
+
+    /// The key of the user that a part of a list begins behind.
+    async fn user_key(&self, after: Option<After<UserId>>) -> Result<Option<String>> {
+        let id = match after {
+            None => return Ok(None),
+            Some(After::Key(key)) => return Ok(Some(key)),
+            Some(After::Id(id)) => id,
+        };
+        let key = user::Entity::find_by_id(id).select_only().column(user::Column::UsernameKey).into_tuple();
+        let key: Option<String> = key.one(self.db.reader()).await?;
+        key.map(Some).ok_or(Error::invalid("after", "is not the id of a user"))
     }
 
     /// Takes a deleted user out of all rooms. It may be done twice, also at the same time.

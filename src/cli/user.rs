@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::App,
-    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns, text::Username},
+    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns, nouns::After, text::Username},
     config::Config,
 };
 
@@ -139,7 +139,12 @@ async fn list(app: &App, search: Option<String>) -> anyhow::Result<()> {
     let mut rows = vec![["USERNAME", "NAME", "ROLE", "CREATED", "LAST SEEN"].map(str::to_owned)];
     let mut after = None;
     loop {
-        let part = ListUsers { search: search.clone(), limit: Some(200), after };
+        let part = ListUsers {
+            search: search.clone(),
+            limit: Some(200),
+            after: after.map(After::Key),
+            whole_profiles: false,
+        };
         let page = app.chat.users(&Caller::operator(), part).await?;
         rows.extend(page.items.into_iter().map(columns));
         after = page.next;

@@ -30,6 +30,19 @@ pub struct LimitsConfig {
     pub profile_bytes: usize,
     /// The most members of one group.
     pub group_members: usize,
+    /// The most groups that one user owns.
+    pub groups_owned: usize,
+    /// The most groups that one user makes within an hour.
+    pub groups_per_hour: usize,
+    /// The most people that one user adds to groups within an hour, as members of new groups or of existing ones.
+    pub members_added_per_hour: usize,
+    /// HTTP requests a second of one user, on average.
+    pub requests_per_second: u32,
+    /// HTTP requests of one user at once; at least `requests_per_second`.
+    pub requests_burst: u32,
+    /// How often at most everyone is told of changes of the public list of groups.
+    #[serde(with = "humantime_serde")]
+    pub list_interval: Duration,
     /// How long a new connection has to join a namespace.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -56,6 +69,11 @@ impl LimitsConfig {
             ("failed_attempts_per_address", self.failed_attempts_per_address as usize),
             ("profile_bytes", self.profile_bytes),
             ("group_members", self.group_members),
+            ("groups_owned", self.groups_owned),
+            ("groups_per_hour", self.groups_per_hour),
+            ("members_added_per_hour", self.members_added_per_hour),
+            ("requests_per_second", self.requests_per_second as usize),
+            ("requests_burst", self.requests_burst as usize),
             ("unacknowledged", self.unacknowledged),
             ("outgoing_packets", self.outgoing_packets),
             ("waiting_events", self.waiting_events),
@@ -63,6 +81,7 @@ impl LimitsConfig {
             found.count(key, value);
         }
         found.duration("failed_window", self.failed_window);
+        found.duration("list_interval", self.list_interval);
         found.duration("connect_timeout", self.connect_timeout);
         found.duration("ack_timeout", self.ack_timeout);
 
@@ -71,6 +90,13 @@ impl LimitsConfig {
                 "events_burst",
                 format!("{} is less than limits.events_per_second", self.events_burst),
                 format!("use at least {}", self.events_per_second),
+            );
+        }
+        if self.requests_burst < self.requests_per_second {
+            found.refuse(
+                "requests_burst",
+                format!("{} is less than limits.requests_per_second", self.requests_burst),
+                format!("use at least {}", self.requests_per_second),
             );
         }
         if self.content_bytes >= self.packet_bytes {
@@ -98,10 +124,13 @@ mod tests {
     #[test]
     fn limits_that_contradict_each_other_or_are_zero_are_named() {
         type Change = fn(&mut LimitsConfig);
-        let table: [(Change, &[&str]); 7] = [
+        let table: [(Change, &[&str]); 10] = [
             (|_| (), &[]),
             (|limits| limits.events_burst = 49, &["limits.events_burst"]),
             (|limits| limits.events_burst = 50, &[]),
+            (|limits| limits.requests_burst = 19, &["limits.requests_burst"]),
+            (|limits| limits.requests_burst = 20, &[]),
+            (|limits| limits.groups_owned = 0, &["limits.groups_owned"]),
             (|limits| limits.content_bytes = limits.packet_bytes, &["limits.content_bytes"]),
             (|limits| limits.failed_attempts = 101, &["limits.failed_attempts_per_address"]),
             (|limits| limits.waiting_events = 0, &["limits.waiting_events"]),

@@ -85,6 +85,11 @@ pub struct UserView<'a> {
     /// Whatever JSON object the user put there; empty by default.
     #[schema(value_type = Object)]
     profile: &'a RawValue,
+    /// In lists: true where the profile is over 1,024 bytes and stands here as an empty object. Ask for the
+    /// user alone to get it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    profile_left_out: bool,
     /// Only to oneself and admins, and only if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -112,6 +117,7 @@ impl<'a> UserView<'a> {
             is_online: user.online,
             last_seen: row.last_seen_at.map(Time),
             profile: raw(row.profile.as_deref().unwrap_or("{}")),
+            profile_left_out: user.profile_left_out,
             email: None,
             phone: None,
         }
@@ -305,10 +311,6 @@ impl<'a> ConversationView<'a> {
             unread: conversation.unread,
             last_message: conversation.last_message.as_ref().map(MessageView::of),
         }
-    }
-
-    pub fn list(conversations: &'a [Conversation]) -> Vec<Self> {
-        conversations.iter().map(Self::of).collect()
     }
 }
 
@@ -592,7 +594,7 @@ mod tests {
             last_seen_at: None,
             deleted_at: None,
         };
-        User { row, online: false }
+        User { row, online: false, profile_left_out: false }
     }
 
     fn caller(user: UserId, is_admin: bool) -> Caller {

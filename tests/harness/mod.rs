@@ -60,6 +60,15 @@ pub fn at_full_speed(config: &mut parlor::config::Config) {
     config.limits.waiting_events = 10_000;
 }
 
+/// What one user may ask for within a second or an hour is not in the way of tests about something else.
+pub fn without_quotas(config: &mut parlor::config::Config) {
+    let limits = &mut config.limits;
+    (limits.requests_per_second, limits.requests_burst) = (1_000_000, 1_000_000);
+    (limits.groups_per_hour, limits.groups_owned) = (1_000_000, 1_000_000);
+    limits.members_added_per_hour = 1_000_000;
+    limits.list_interval = Duration::from_millis(1);
+}
+
 /// Waits for a future, and says what was waited for when it takes too long.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {

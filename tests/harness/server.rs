@@ -74,6 +74,7 @@ impl Server {
         config.database.url = database.url.clone().into();
         config.database.auto_migrate = true;
         config.database.max_connections = 6;
+        super::without_quotas(&mut config);
         change(&mut config);
         let mistakes = config.check();
         assert!(mistakes.is_empty(), "{mistakes:?}");

@@ -6,6 +6,13 @@
 //! PARLOR_SOAK_MINUTES=30 cargo test --test soak -- --nocapture
 //! ```
 //!
+//! The long form ends with the overload part, which takes a fifth of that time more. That part alone, for a minute or for as
+//! long as `PARLOR_SOAK_MINUTES` says:
+//!
+//! ```sh
+//! cargo test --test soak -- --ignored --nocapture overload
+//! ```
+//!
 //! `PARLOR_SOAK_PROGRAM` names another build of the program, e.g. target/release/parlor.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -16,6 +23,7 @@
 mod harness;
 
 mod chance;
+mod overload;
 mod samples;
 mod visits;
 
@@ -125,6 +133,16 @@ async fn nothing_is_left_over_and_memory_stays_flat() {
     }
     drop(process);
     database.remove().await;
+    if is_long {
+        overload::run(length / 5).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes a minute and both processors; the long form includes it"]
+async fn overload_stays_within_its_bound() {
+    let (length, _, is_long) = length();
+    overload::run(if is_long { length } else { Duration::from_secs(60) }).await;
 }
 
 /// Gauges that have not come back to where they were.

@@ -63,7 +63,8 @@ impl Samples {
         sample
     }
 
-    fn memory(&self) -> f64 {
+    /// Resident memory in MiB.
+    pub fn memory(&self) -> f64 {
         let status = std::fs::read_to_string(&self.status).expect("the process runs, on Linux");
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let kibibytes: f64 = resident.trim().trim_end_matches(" kB").parse().unwrap();

@@ -248,6 +248,10 @@ impl Roster {
         state.members.iter().map(|(id, entry)| (*id, entry.person.clone())).collect()
     }
 
+    pub fn member_count(&self) -> usize {
+        self.state.lock().members.len()
+    }
+
     pub fn floors(&self) -> Floors {
         self.state.lock().floors()
     }

@@ -1,15 +1,23 @@
 //! What the app shows once somebody is signed in: people and groups, what was said, a new group. Sending
 //! is left to the socket.
 
+use std::collections::HashSet;
+
 use axum::{extract::State, response::Response};
 use entity::RoomId;
 use serde::{Deserialize, Serialize};
 
 use super::people::{self, is_own};
 use crate::{
-    chat::{NewGroup, Place, caller::Caller, nouns::ConversationKind, text::GroupName},
+    chat::{
+        ListRooms, NewGroup, Place,
+        caller::Caller,
+        nouns::{Conversation, ConversationKind, User},
+        text::GroupName,
+    },
     error::{Denial, Error, Noun, Result},
     gateway::{
+        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
         http::{
             Http, answer,
             extract::{At, Json, Wanted},
@@ -19,25 +27,38 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct All<'a> {
-    users: Vec<UserView<'a>>,
-    groups: Vec<GroupView<'a>>,
+struct All {
+    users: Bounded,
+    groups: Bounded,
 }
 
-/// Everyone, oneself too, because one may write to oneself; and the groups one is in, the most recent
-/// first.
+/// Bytes of each of the two arrays.
+const HALF: usize = ANSWER_BYTES / 2;
+
+/// Everyone, oneself too, because one may write to oneself; and the groups one is in. Both begin with the most
+/// recent conversations, because each ends before it exceeds its half of the answer.
 pub async fn all(State(http): State<Http>, caller: Caller, At(username): At<String>) -> Result<Response> {
     if !is_own(&caller, &username) {
         return Err(Error::Forbidden(Denial::NotYours));
     }
-    let users = people::everyone(&http.chat, &caller).await?;
-    let conversations = http.chat.conversations(&caller).await?;
-    let groups = conversations.iter().filter_map(|conversation| match &conversation.kind {
-        ConversationKind::Group(group) => Some(GroupView::of(group)),
-        ConversationKind::Direct { .. } => None,
-    });
-    let users = users.iter().map(|user| UserView::of(user, &caller)).collect();
-    answer::ok(All { users, groups: groups.collect() })
+    let mut users = Bounded::default();
+    let mut recent = HashSet::new();
+    let part =
+        |limit, next: Option<String>| http.chat.conversations(&caller, ListRooms::part(limit, next, None));
+    let push = |groups: &mut Bounded, conversation: &Conversation| match &conversation.kind {
+        ConversationKind::Group(group) => groups.push(HALF, GroupView::of(group)),
+        ConversationKind::Direct { peer } if peer.row.deleted_at.is_none() => {
+            recent.insert(peer.row.id);
+            users.push(HALF, UserView::of(peer, &caller)).map(|_| true)
+        }
+        ConversationKind::Direct { .. } => Ok(true),
+    };
+    let groups = Bounded::default().gather(ENTRIES, part, push).await?;
+    let push = |users: &mut Bounded, user: &User| {
+        if recent.contains(&user.row.id) { Ok(true) } else { users.push(HALF, UserView::of(user, &caller)) }
+    };
+    let users = people::everyone(&http.chat, &caller, users, push).await?;
+    answer::ok(All { users, groups })
 }
 
 #[derive(Deserialize)]

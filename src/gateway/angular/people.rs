@@ -6,18 +6,24 @@ use crate::{
     chat::{
         Chat, ListUsers,
         caller::Caller,
-        nouns::{Page, User},
+        nouns::{After, User},
     },
     error::Result,
+    gateway::bounded::{Bounded, ENTRIES},
 };
 
-/// The most users in one list, in order of their names. A front end with more people than that needs
-/// one that pages.
-const MOST: usize = 2_000;
-
-pub async fn everyone(chat: &Chat, caller: &Caller) -> Result<Vec<User>> {
-    let part = |after| chat.users(caller, ListUsers { search: None, limit: Some(200), after });
-    Page::gather(MOST, part).await
+/// Everyone in order of their names, behind those with whom the array has begun, as far as `push` takes them.
+pub async fn everyone(
+    chat: &Chat,
+    caller: &Caller,
+    begun: Bounded,
+    push: impl FnMut(&mut Bounded, &User) -> Result<bool>,
+) -> Result<Bounded> {
+    let part = |limit, next: Option<String>| {
+        let after = next.map(After::Key);
+        chat.users(caller, ListUsers { search: None, limit: Some(limit), after, whole_profiles: false })
+    };
+    begun.gather(ENTRIES, part, push).await
 }
 
 /// Usernames are the same in whatever capitals.

@@ -10,6 +10,7 @@ use crate::{
     chat::{caller::Caller, text::Username},
     error::{Denial, Error, Noun, Result, Why},
     gateway::{
+        bounded::{ANSWER_BYTES, Bounded},
         credential,
         http::{
             Http, answer,
@@ -20,14 +21,16 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct Users<'a> {
-    users: Vec<UserView<'a>>,
+struct Users {
+    users: Bounded,
 }
 
 /// Whom one can sign in as.
 pub async fn users(State(http): State<Http>, client: Client) -> Result<Response> {
-    let users = people::everyone(&http.chat, &Caller::visitor(client.address)).await?;
-    answer::ok(Users { users: users.iter().map(UserView::public).collect() })
+    let push = |users: &mut Bounded, user: &_| users.push(ANSWER_BYTES, UserView::public(user));
+    let users =
+        people::everyone(&http.chat, &Caller::visitor(client.address), Bounded::default(), push).await?;
+    answer::ok(Users { users })
 }
 
 #[derive(Deserialize)]

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Who asks, by the credential of the request. A handler without one is open to anybody, and does not
-/// mind a bad credential either.
+/// mind a bad credential either. The request counts as one of the user's (`limits.requests_per_second`).
 impl<S: Send + Sync> FromRequestParts<S> for Caller
 where
     Http: FromRef<S>,
@@ -44,6 +44,7 @@ where
         let from = Client::of(parts, &http.settings);
         let caller = http.auth.authenticate(token.expose_secret(), from.address).await?;
         tracing::Span::current().record("user.id", tracing::field::display(caller.user));
+        http.requests.take(caller.user)?;
         Ok(caller)
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     auth::Auth,
     chat::Chat,
     error::{Error, Noun},
+    rates::RequestRate,
     shutdown::Shutdown,
 };
 
@@ -31,6 +32,8 @@ pub struct Http {
     pub chat: Chat,
     pub auth: Auth,
     pub shutdown: Shutdown,
+    /// What each user who is signed in may ask for.
+    pub requests: RequestRate,
     pub settings: Arc<Settings>,
 }
 

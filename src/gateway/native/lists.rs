@@ -1,62 +1,77 @@
-//! `listGroups`, `listUsers` and `listRooms`: whole lists in one array. Who has more than fits into
-//! a packet pages through them over HTTP.
+//! `listGroups`, `listUsers` and `listRooms`: lists in one array, which ends where the list ends, at the limit,
+//! or at the bytes that an answer may have. What follows is asked for by the last entry's id.
 
+use entity::{RoomId, UserId};
 use serde::Deserialize;
 
 use super::Answer;
 use crate::{
-    chat::{ListGroups, ListUsers, nouns::Page},
+    chat::{ListGroups, ListRooms, ListUsers, nouns::After},
+    error::Result,
     gateway::{
+        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
         events::{Ack, Request, Socket},
         wire::{ConversationView, GroupView, UserView},
     },
 };
 
-/// The most entries in one array; some 300 bytes each, so that it stays below the packet's limit.
-const MOST: usize = 2_000;
-/// Entries asked for at a time.
-const PART: u64 = 200;
-
 #[derive(Deserialize)]
-struct Search {
+struct Part<Id> {
     search: Option<String>,
+    limit: Option<usize>,
+    after: Option<Id>,
+}
+
+fn most(limit: Option<usize>) -> usize {
+    limit.unwrap_or(ENTRIES).clamp(1, ENTRIES)
+}
+
+fn answer(ack: Ack, array: Result<Bounded>) {
+    match array {
+        Ok(array) => ack.succeed(array),
+        Err(err) => ack.fail(&err),
+    }
 }
 
 pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let groups = async {
-        let Search { search } = request.decode()?;
-        let part = |after| {
-            socket.chat.groups(&caller, ListGroups { search: search.clone(), limit: Some(PART), after })
+        let Part { search, limit, after } = request.decode()?;
+        let part = |limit, next: Option<String>| {
+            let after = next.map(After::Key).or(after.map(After::Id));
+            socket.chat.groups(&caller, ListGroups { search: search.clone(), limit: Some(limit), after })
         };
-        Page::gather(MOST, part).await
+        Bounded::default()
+            .gather(most(limit), part, |array, group| array.push(ANSWER_BYTES, GroupView::of(group)))
+            .await
     };
-    match groups.await {
-        Ok(groups) => ack.succeed(groups.iter().map(GroupView::of).collect::<Vec<_>>()),
-        Err(err) => ack.fail(&err),
-    }
+    answer(ack, groups.await);
 }
 
 pub async fn users(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let users = async {
-        let Search { search } = request.decode()?;
-        let part = |after| {
-            socket.chat.users(&caller, ListUsers { search: search.clone(), limit: Some(PART), after })
+        let Part::<UserId> { search, limit, after } = request.decode()?;
+        let part = |limit, next: Option<String>| {
+            let after = next.map(After::Key).or(after.map(After::Id));
+            let list = ListUsers { search: search.clone(), limit: Some(limit), after, whole_profiles: false };
+            socket.chat.users(&caller, list)
         };
-        Page::gather(MOST, part).await
+        let push = |array: &mut Bounded, user: &_| array.push(ANSWER_BYTES, UserView::of(user, &caller));
+        Bounded::default().gather(most(limit), part, push).await
     };
-    match users.await {
-        Ok(users) => {
-            ack.succeed(users.iter().map(|user| UserView::of(user, &caller)).collect::<Vec<_>>());
-        }
-        Err(err) => ack.fail(&err),
-    }
+    answer(ack, users.await);
 }
 
-pub async fn rooms(socket: &Socket, _: Request<'_>, ack: Ack) {
-    match socket.chat.conversations(&socket.caller()).await {
-        Ok(conversations) => ack.succeed(ConversationView::list(&conversations)),
-        Err(err) => ack.fail(&err),
-    }
+pub async fn rooms(socket: &Socket, request: Request<'_>, ack: Ack) {
+    let caller = socket.caller();
+    let rooms = async {
+        let Part::<RoomId> { search: _, limit, after } = request.decode()?;
+        let part = |limit, next: Option<String>| {
+            socket.chat.conversations(&caller, ListRooms::part(limit, next, after))
+        };
+        let push = |array: &mut Bounded, room: &_| array.push(ANSWER_BYTES, ConversationView::of(room));
+        Bounded::default().gather(most(limit), part, push).await
+    };
+    answer(ack, rooms.await);
 }

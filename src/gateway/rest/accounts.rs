@@ -16,7 +16,12 @@ use super::{
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
-    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns::User, text::Username},
+    chat::{
+        ListUsers, NewUser, UserChange,
+        caller::Caller,
+        nouns::{After, User},
+        text::Username,
+    },
     error::{Denial, Error, Result},
     gateway::wire::{UserPageView, UserView},
 };
@@ -83,7 +88,8 @@ pub async fn list(
     Wanted(listing): Wanted<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
-    let page = rest.chat.users(&caller, ListUsers { search, limit, after }).await?;
+    let list = ListUsers { search, limit, after: after.map(After::Key), whole_profiles: false };
+    let page = rest.chat.users(&caller, list).await?;
     answer::ok(UserPageView::of(&page, &caller))
 }
 

@@ -14,9 +14,14 @@ use super::{
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
-    chat::{GroupChange, GroupRef, ListGroups, NewGroup, caller::Caller, text::GroupName},
+    chat::{
+        GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, caller::Caller, nouns::After, text::GroupName,
+    },
     error::Result,
-    gateway::wire::{ConversationView, GroupPageView, GroupView, MemberPageView, UserRef},
+    gateway::{
+        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
+        wire::{ConversationView, GroupPageView, GroupView, MemberPageView, UserRef},
+    },
 };
 
 /// A group to be made.
@@ -71,21 +76,42 @@ pub async fn list(
     Wanted(listing): Wanted<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
+    let after = after.map(After::Key);
     let page = rest.chat.groups(&caller, ListGroups { search, limit, after }).await?;
     answer::ok(GroupPageView::of(&page))
 }
 
-/// My conversations, the most recent first.
+/// Which part of one's conversations.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ConversationListing {
+    /// 2,000 if not given, which is also the most.
+    limit: Option<usize>,
+    /// The `roomId` of the last conversation of the part before.
+    #[param(value_type = Option<String>, format = Uuid)]
+    after: Option<RoomId>,
+}
+
+/// My conversations, the most recent first. The array ends before it exceeds 1 MB; ask for what follows.
 #[utoipa::path(
     get, path = "/api/rooms/mine", tag = "rooms", operation_id = "listConversations",
+    params(ConversationListing),
     responses(
         (status = 200, description = "The conversations", body = Vec<ConversationView>),
-        NeedsCaller, Always
+        NeedsQuery, NeedsCaller, Always
     )
 )]
-pub async fn mine(State(rest): State<Rest>, caller: Caller) -> Result<Response> {
-    let conversations = rest.chat.conversations(&caller).await?;
-    answer::ok(ConversationView::list(&conversations))
+pub async fn mine(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Wanted(listing): Wanted<ConversationListing>,
+) -> Result<Response> {
+    let most = listing.limit.unwrap_or(ENTRIES).clamp(1, ENTRIES);
+    let part = |limit, next: Option<String>| {
+        rest.chat.conversations(&caller, ListRooms::part(limit, next, listing.after))
+    };
+    let push = |array: &mut Bounded, room: &_| array.push(ANSWER_BYTES, ConversationView::of(room));
+    answer::ok(Bounded::default().gather(most, part, push).await?)
 }
 
 /// What joining takes.

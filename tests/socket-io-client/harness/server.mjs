@@ -163,6 +163,13 @@ export class Server {
       DATABASE__URL: this.#database.url,
       DATABASE__AUTO_MIGRATE: 'true',
       AUTH__JWT_SECRET: Server.secret,
+      // What one user may ask for within a second or an hour is tested elsewhere.
+      LIMITS__REQUESTS_PER_SECOND: '1000000',
+      LIMITS__REQUESTS_BURST: '1000000',
+      LIMITS__GROUPS_PER_HOUR: '1000000',
+      LIMITS__GROUPS_OWNED: '1000000',
+      LIMITS__MEMBERS_ADDED_PER_HOUR: '1000000',
+      LIMITS__LIST_INTERVAL: '1ms',
       ...this.#settings,
     };
     const { RUST_LOG = process.env.RUST_LOG, ...parlor } = settings;

@@ -17,19 +17,17 @@ use crate::{
     chat::{
         Draft, ListGroups, NewGroup, Place,
         event::{Change, Envelope, Event, Form},
-        nouns::{Group, Message, Page, Receiver, User},
+        nouns::{After, Group, Message, Receiver, User},
         text::{Body, GroupName},
     },
     error::{Error, Noun, Result},
     gateway::{
+        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
         events::{Ack, Request, Socket},
         socketio::encoded::Encoded,
         wire::Time,
     },
 };
-
-/// The most rooms in one list.
-const MOST_ROOMS: usize = 2_000;
 
 pub fn knows(event: &str) -> bool {
     matches!(
@@ -46,7 +44,7 @@ pub fn knows(event: &str) -> bool {
 pub async fn handle(socket: &Socket, visit: &Visit, request: Request<'_>, ack: Ack) {
     match request.event {
         "createIfNotExists:user" => answer(ack, introduce(socket, request).await),
-        "get:rooms" => answer(ack, list(socket).await),
+        "get:rooms" => answer(ack, list(socket, request).await),
         "create:room" => answer(ack, create(socket, request).await),
         "joinIfExists:room" => answer(ack, join(socket, visit, request).await),
         "getForARoom:messages" => answer(ack, messages(socket, request).await),
@@ -109,11 +107,22 @@ impl RoomView {
     }
 }
 
-async fn list(socket: &Socket) -> Result<Vec<RoomView>> {
+/// The app asks without a payload, for all of them.
+#[derive(Deserialize)]
+struct Part {
+    limit: Option<usize>,
+    after: Option<RoomId>,
+}
+
+async fn list(socket: &Socket, request: Request<'_>) -> Result<Bounded> {
     let caller = socket.caller();
-    let part = |after| socket.chat.groups(&caller, ListGroups { search: None, limit: Some(200), after });
-    let groups = Page::gather(MOST_ROOMS, part).await?;
-    Ok(groups.iter().map(RoomView::of).collect())
+    let Part { limit, after } = request.decode()?;
+    let part = |limit, next: Option<String>| {
+        let after = next.map(After::Key).or(after.map(After::Id));
+        socket.chat.groups(&caller, ListGroups { search: None, limit: Some(limit), after })
+    };
+    let most = limit.unwrap_or(ENTRIES).clamp(1, ENTRIES);
+    Bounded::default().gather(most, part, |array, group| array.push(ANSWER_BYTES, RoomView::of(group))).await
 }
 
 #[derive(Deserialize)]

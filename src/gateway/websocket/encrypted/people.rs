@@ -11,15 +11,22 @@ use super::{Asker, EncryptedApp, is_named};
 use crate::{
     chat::{
         ListUsers,
-        nouns::{Page, User},
+        nouns::{After, User},
         text::Username,
     },
     error::{Denial, Error, Noun, Result},
-    gateway::http::{answer, extract::At},
+    gateway::{
+        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
+        http::{answer, extract::At},
+    },
 };
 
-/// The most users in one list, in order of their names.
-const MOST: usize = 2_000;
+/// Users read in one go, each with a whole profile.
+const AT_ONCE: u64 = 50;
+/// The most bytes of a picture in a list. A larger one is replaced there by the generated picture.
+const LISTED_IMG: usize = 2_048;
+/// The most bytes of a role. A longer one is ignored.
+const ROLE: usize = 256;
 /// The role of who has none in their profile.
 const USUAL_ROLE: &str = "user";
 /// What may stand in a `data:` address as it is.
@@ -52,6 +59,12 @@ impl<'a> Contact<'a> {
             role: profile.role.unwrap_or_else(|| USUAL_ROLE.to_owned()),
         }
     }
+
+    /// For a list, which has room for small pictures only.
+    fn listed(user: &'a User) -> Self {
+        let contact = Self::of(user);
+        if contact.img.len() <= LISTED_IMG { contact } else { Self { img: avatar(contact.name), ..contact } }
+    }
 }
 
 /// What of a profile the app shows; strings that say something, or nothing.
@@ -75,7 +88,7 @@ impl Profile {
             Json::String(text) if !text.trim().is_empty() => Some(text),
             _ => None,
         };
-        Self { img: said(raw.img), role: said(raw.role) }
+        Self { img: said(raw.img), role: said(raw.role).filter(|role| role.len() <= ROLE) }
     }
 }
 
@@ -108,21 +121,30 @@ pub async fn login(
 }
 
 #[derive(Serialize)]
-struct Contacts<'a> {
-    data: Vec<Contact<'a>>,
+struct Contacts {
+    data: Bounded,
 }
 
-/// Everyone but that one and those of that role.
+/// Everyone but that one and those of that role, in order of their names, as many as fit into an answer.
 pub async fn others(
     Asker(asker): Asker,
     State(app): State<EncryptedApp>,
     At((id, role)): At<(String, String)>,
 ) -> Result<Response> {
     let chat = &app.sockets.http.chat;
-    let part = |after| chat.users(&asker, ListUsers { search: None, limit: Some(200), after });
-    let users = Page::gather(MOST, part).await?;
-    let others = users.iter().filter(|user| !is_named(user.row.id, &user.row.username, &id));
-    let data = others.map(Contact::of).filter(|contact| contact.role != role).collect();
+    let part = |limit: u64, next: Option<String>| {
+        let after = next.map(After::Key);
+        let limit = Some(limit.min(AT_ONCE));
+        chat.users(&asker, ListUsers { search: None, limit, after, whole_profiles: true })
+    };
+    let push = |data: &mut Bounded, user: &User| {
+        if is_named(user.row.id, &user.row.username, &id) {
+            return Ok(true);
+        }
+        let contact = Contact::listed(user);
+        if contact.role == role { Ok(true) } else { data.push(ANSWER_BYTES, contact) }
+    };
+    let data = Bounded::default().gather(ENTRIES, part, push).await?;
     answer::ok(Contacts { data })
 }
 
