@@ -20,6 +20,7 @@ use super::{
     roster::Roster,
 };
 use crate::{
+    backlog::Backlog,
     clock::Clock,
     counts::{Counted, Counts},
     error::{Error, Result, Why},
@@ -62,13 +63,16 @@ impl Opening {
 
 /// The connection's queue is full, or it is gone: it has missed something and must not be written
 /// to again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagging;
 
 /// A connection's way out, made by its gateway. Nothing here waits.
 pub trait Outlet: Send + Sync + 'static {
     /// What its gateway is called where connections are counted.
     fn gateway(&self) -> &'static str;
+
+    /// The bytes that were written and that the connection below has not taken.
+    fn backlog(&self) -> &Arc<Backlog>;
 
     /// Writes one event behind all earlier ones, or fails for good.
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging>;
@@ -240,7 +244,7 @@ impl Connection {
     }
 
     /// Waits for its end.
-    pub(super) async fn over(&self) {
+    pub async fn over(&self) {
         let ending = self.ending.notified();
         if !self.is_over() {
             ending.await;
@@ -267,6 +271,11 @@ impl Connection {
     /// off, and catches up when it is back.
     pub(super) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<(), Lagging> {
         self.outlet.emit(self, envelope)
+    }
+
+    /// Waits until fewer than so many bytes wait for it, or it is gone.
+    pub(super) async fn backlog_below(&self, bytes: usize) {
+        self.outlet.backlog().below(bytes).await;
     }
 
     /// See [`Outlet::is_pressed`].

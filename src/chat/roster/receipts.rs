@@ -199,6 +199,9 @@ mod tests {
         fn gateway(&self) -> &'static str {
             "test"
         }
+        fn backlog(&self) -> &Arc<Backlog> {
+            &self.0
+        }
         fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
             Ok(())
         }
