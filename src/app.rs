@@ -9,8 +9,8 @@ use jsonwebtoken::Algorithm;
 use tokio::net::TcpListener;
 
 use crate::{
-    backlog::{self, Backlogs},
     auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, PasswordCheck, Signers},
+    backlog::{self, Backlogs},
     chat::{self, Chat},
     clock::Clock,
     config::{self, Config, IssuerAlgorithm, Mode},
@@ -27,7 +27,7 @@ use crate::{
         websocket::{self, WebSockets},
     },
     jobs,
-    limits::{Failures, PendingConnections},
+    limits::Failures,
     password::Passwords,
     shutdown::Shutdown,
     telemetry,
@@ -85,10 +85,8 @@ impl App {
             AuthSettings { token_ttl: config.auth.token_ttl },
             auth::Core { watch: Arc::new(chat.clone()), newcomers: Arc::new(chat.clone()) },
         );
-        let backlogs = Backlogs::new(backlog::Limits {
-            one: limits.outgoing_bytes,
-            all: limits.outgoing_bytes_total,
-        });
+        let most = backlog::Limits { one: limits.outgoing_bytes, all: limits.outgoing_bytes_total };
+        let backlogs = Backlogs::new(most, chat.counts().outgoing_bytes.clone());
         let gateway = socketio::routes(
             chat.clone(),
             auth.clone(),
@@ -97,8 +95,7 @@ impl App {
             socketio_settings(config),
         );
         let (io, sockets) = (gateway.io, gateway.router);
-        let metrics =
-            render_metrics(&chat, gateway.sessions, Waiting { backlogs: backlogs.clone(), pending: gateway.pending });
+        let metrics = render_metrics(&chat, gateway.sessions);
         let (same, metrics_listener) = match config.telemetry.metrics {
             config::Metrics::Same => (metrics.clone(), None),
             config::Metrics::Off => (None, None),
@@ -342,18 +339,8 @@ fn http_settings(config: &Config) -> http::Settings {
     }
 }
 
-/// What waits at the gateways, for the metrics.
-struct Waiting {
-    backlogs: Backlogs,
-    pending: PendingConnections,
-}
-
 /// Renders the metrics; what is counted in the core is asked at that moment.
-fn render_metrics(
-    chat: &Chat,
-    sessions: socketio::Sessions,
-    waiting: Waiting,
-) -> Option<rest::RenderMetrics> {
+fn render_metrics(chat: &Chat, sessions: socketio::Sessions) -> Option<rest::RenderMetrics> {
     let handle = telemetry::metrics()?;
     let chat = chat.clone();
     Some(Arc::new(move || {
@@ -373,8 +360,8 @@ fn render_metrics(
         metrics::gauge!("parlor_lines").set(counts.lines.now() as f64);
         metrics::gauge!("parlor_engine_sessions").set(counts.engine_sessions.now() as f64);
         metrics::gauge!("parlor_engine_sessions_upgraded").set(sessions.upgraded() as f64);
-        metrics::gauge!("parlor_outgoing_bytes").set(waiting.backlogs.waiting() as f64);
-        metrics::gauge!("parlor_pending_connections").set(waiting.pending.now() as f64);
+        metrics::gauge!("parlor_outgoing_bytes").set(counts.outgoing_bytes.now() as f64);
+        metrics::gauge!("parlor_pending_connections").set(counts.pending_connections.now() as f64);
         metrics::gauge!("parlor_last_joined").set(counts.last_joined.now() as f64);
         handle.run_upkeep();
         handle.render()

@@ -3,16 +3,13 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::shutdown::Shutdown;
+use crate::{counts::Count, shutdown::Shutdown};
 
 /// The limits, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +26,7 @@ pub struct Backlogs(Arc<All>);
 
 struct All {
     limits: Limits,
-    waiting: AtomicUsize,
+    waiting: Count,
     known: Mutex<Known>,
     /// Notified when more waits than all connections together may have.
     exceeded: Notify,
@@ -68,9 +65,9 @@ struct State {
 pub struct Full;
 
 impl Backlogs {
-    pub fn new(limits: Limits) -> Self {
-        let (waiting, known, exceeded) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
-        Self(Arc::new(All { limits, waiting, known, exceeded }))
+    /// The bytes of all connections together are counted in `waiting`.
+    pub fn new(limits: Limits, waiting: Count) -> Self {
+        Self(Arc::new(All { limits, waiting, known: Mutex::default(), exceeded: Notify::new() }))
     }
 
     /// The backlog of a new connection.
@@ -103,14 +100,14 @@ impl Backlogs {
 
     /// The bytes that wait for all connections.
     pub fn waiting(&self) -> usize {
-        self.0.waiting.load(Ordering::Relaxed)
+        self.0.waiting.now()
     }
 }
 
 impl All {
     /// Closes the connections with the most waiting bytes, until the rest is within the limit.
     fn relieve(&self) {
-        while self.waiting.load(Ordering::Relaxed) > self.limits.all {
+        while self.waiting.now() > self.limits.all {
             let backlogs: Vec<_> = self.known.lock().backlogs.iter().filter_map(Weak::upgrade).collect();
             let Some(most) = backlogs.iter().max_by_key(|backlog| backlog.waiting()) else { return };
             if most.waiting() == 0 {
@@ -137,7 +134,7 @@ impl Backlog {
             }
             state.waiting += bytes;
             // Inside the lock, so that nobody subtracts them before.
-            self.all.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes
+            self.all.waiting.add(bytes)
         };
         if all > self.all.limits.all {
             self.all.exceeded.notify_one();
@@ -220,7 +217,7 @@ impl Backlog {
 impl All {
     fn release(&self, bytes: usize) {
         if bytes > 0 {
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.waiting.remove(bytes);
         }
     }
 }
@@ -277,7 +274,7 @@ mod tests {
 
     #[test]
     fn one_connection_takes_no_more_than_its_limit() {
-        let backlogs = Backlogs::new(Limits { one: 10, all: 100 });
+        let backlogs = Backlogs::new(Limits { one: 10, all: 100 }, Count::default());
         let backlog = backlogs.backlog();
         backlog.add(10).unwrap();
         assert_eq!(backlog.add(1), Err(Full));
@@ -293,7 +290,7 @@ mod tests {
 
     #[test]
     fn over_all_the_one_with_the_most_bytes_is_closed_first() {
-        let backlogs = Backlogs::new(Limits { one: 100, all: 150 });
+        let backlogs = Backlogs::new(Limits { one: 100, all: 150 }, Count::default());
         let closed: Arc<Mutex<Vec<usize>>> = Arc::default();
         let all: Vec<_> = (0..3).map(|_| backlogs.backlog()).collect();
         for (number, backlog) in all.iter().enumerate() {
@@ -318,7 +315,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_ends_when_enough_is_taken_or_the_connection_is_closed() {
-        let backlogs = Backlogs::new(Limits { one: 100, all: 100 });
+        let backlogs = Backlogs::new(Limits { one: 100, all: 100 }, Count::default());
         for end in [|backlog: &Backlog| backlog.taken(60), |backlog: &Backlog| drop(backlog.close())] {
             let backlog = backlogs.backlog();
             backlog.add(100).unwrap();
@@ -334,7 +331,7 @@ mod tests {
 
     #[test]
     fn closed_connections_leave_no_entries() {
-        let backlogs = Backlogs::new(Limits { one: 1, all: 1 });
+        let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
         for _ in 0..10_000 {
             drop(backlogs.backlog());
         }

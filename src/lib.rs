@@ -20,11 +20,11 @@
 
 pub mod app;
 pub mod auth;
+pub mod backlog;
 pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod backlog;
 pub mod counts;
 pub mod db;
 pub mod error;

@@ -129,7 +129,18 @@ fn nobody_knows_more_than_the_picture_shows() {
         "cli" => true,
         "app" => to != "cli",
         "gateway" => {
-            matches!(to, "gateway" | "chat" | "auth" | "limits" | "error" | "shutdown" | "clock" | "counts" | "backlog")
+            matches!(
+                to,
+                "gateway"
+                    | "chat"
+                    | "auth"
+                    | "limits"
+                    | "error"
+                    | "shutdown"
+                    | "clock"
+                    | "counts"
+                    | "backlog"
+            )
         }
         "jobs" => matches!(to, "chat" | "auth" | "jobs" | "db" | "clock" | "shutdown" | "error"),
         "auth" => {

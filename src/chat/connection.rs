@@ -121,6 +121,10 @@ impl Default for ConnectOptions {
     }
 }
 
+/// Pages of missed messages that are read and sent to one connection at the same time. Together they stay well
+/// within what may wait for it.
+const PAGES_AT_ONCE: usize = 2;
+
 /// See the module. Made by [`super::Chat::connect`], ended by [`super::Chat::disconnect`].
 pub struct Connection {
     pub id: ConnectionId,
@@ -139,6 +143,8 @@ pub struct Connection {
     pub(super) behind: Mutex<BTreeSet<RoomId>>,
     /// The missed messages that may be under way to it.
     pub(super) under_way: Semaphore,
+    /// Turns to read and send a page of what was missed.
+    pub(super) pages: Semaphore,
     /// Told whenever the client acknowledges something; a catch-up waits for it between pages.
     pub(super) acknowledged: Notify,
     /// When it was opened: it may be written to after the gateway's own answer to the connect. Zero before.
@@ -175,6 +181,7 @@ impl Connection {
             rosters: Mutex::default(),
             behind: Mutex::default(),
             under_way: Semaphore::new(under_way),
+            pages: Semaphore::new(PAGES_AT_ONCE),
             acknowledged: Notify::new(),
             opened: AtomicU64::new(0),
             over: AtomicBool::new(false),

@@ -22,6 +22,7 @@ use super::{
     connection::Connection,
     event::Origin,
     nouns::{Conversation, ConversationKind, HistoryPage, Message, Person},
+    page,
     roster::{Reply, Roster, message_noun},
     rosters::{LISTED, people},
     rows,
@@ -90,7 +91,8 @@ impl Chat {
         }
     }
 
-    /// A page of a place's messages, oldest first.
+    /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first, and
+    /// has at least one message where there are any.
     ///
     /// # Errors
     /// `not_a_member` or `not_found` to who is not in the room.
@@ -114,8 +116,10 @@ impl Chat {
                 rows::read(core.db.reader(), roster.id, select).await?
             }
         };
-        let has_more = rows.len() as u64 > limit;
+        let found = rows.len();
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        rows.truncate(page::fitting(rows.iter().map(|row| &*row.content)));
+        let has_more = rows.len() < found;
         rows.sort_by_key(|row| row.seq);
         let messages = core.nouns(&roster, rows).await?;
         let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();

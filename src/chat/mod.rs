@@ -34,6 +34,7 @@ mod membership;
 mod messages;
 mod missed;
 mod newcomers;
+mod page;
 mod presence;
 mod readiness;
 mod receipts;

@@ -99,10 +99,7 @@ impl LimitsConfig {
         if self.pending_connections_per_address > self.pending_connections {
             found.refuse(
                 "pending_connections_per_address",
-                format!(
-                    "{} is more than limits.pending_connections",
-                    self.pending_connections_per_address
-                ),
+                format!("{} is more than limits.pending_connections", self.pending_connections_per_address),
                 format!("use at most {}", self.pending_connections),
             );
         }

@@ -1,14 +1,11 @@
 //! How many connections may be open without having shown who they are.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 
 use super::network;
+use crate::counts::{Count, Counted};
 
 /// See the module. It has an entry for each address with a pending connection, so at most as many as `most`.
 /// Cheap to clone; all clones are the same.
@@ -17,13 +14,14 @@ pub struct PendingConnections(Arc<Limits>);
 
 #[derive(Debug)]
 struct Limits {
+    count: Count,
     most: usize,
     most_per_address: usize,
-    pending: Mutex<Counted>,
+    pending: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct Open {
     all: usize,
     /// By network: an IPv6 /64 is one.
     addresses: HashMap<IpAddr, usize>,
@@ -34,11 +32,13 @@ struct Counted {
 pub struct Pending {
     limits: Arc<Limits>,
     network: Option<IpAddr>,
+    _counted: Counted,
 }
 
 impl PendingConnections {
-    pub fn new(most: usize, most_per_address: usize) -> Self {
-        Self(Arc::new(Limits { most, most_per_address, pending: Mutex::default() }))
+    /// All of them are counted in `count`.
+    pub fn new(most: usize, most_per_address: usize, count: Count) -> Self {
+        Self(Arc::new(Limits { count, most, most_per_address, pending: Mutex::default() }))
     }
 
     /// One more; none where there are too many. Without an address it counts only among all.
@@ -56,12 +56,7 @@ impl PendingConnections {
             pending.addresses.insert(network, here + 1);
         }
         pending.all += 1;
-        Some(Pending { limits: self.0.clone(), network })
-    }
-
-    /// How many are pending.
-    pub fn now(&self) -> usize {
-        self.0.pending.lock().all
+        Some(Pending { limits: self.0.clone(), network, _counted: self.0.count.one() })
     }
 }
 
@@ -90,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_address_and_all_together_have_a_limit() {
-        let connections = PendingConnections::new(4, 2);
+        let connections = PendingConnections::new(4, 2, Count::default());
         let admit = |address: &str| connections.admit(Some(address.parse().unwrap()));
         let (first, second) = (admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap());
         assert!(admit("2001:db8::3").is_none(), "one /64 is one address");
@@ -100,9 +95,9 @@ mod tests {
         assert!(admit("192.0.2.9").is_none());
         drop(first);
         let fifth = admit("2001:db8::3").unwrap();
-        assert_eq!(connections.now(), 4);
+        assert_eq!(connections.0.count.now(), 4);
         drop((second, third, fourth, fifth));
-        assert_eq!(connections.now(), 0);
+        assert_eq!(connections.0.count.now(), 0);
         assert_eq!(connections.0.pending.lock().addresses.capacity(), 0);
     }
 }

@@ -182,6 +182,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        backlog::{Backlog, Backlogs, Limits},
         chat::{
             caller::{Account, Caller},
             connection::{Connection, Lagging, Outlet},
@@ -190,10 +191,10 @@ mod tests {
             watermark::Marks,
         },
         clock::Clock,
-        counts::Counts,
+        counts::{Count, Counts},
     };
 
-    struct Deaf;
+    struct Deaf(Arc<Backlog>);
 
     impl Outlet for Deaf {
         fn gateway(&self) -> &'static str {
@@ -213,7 +214,8 @@ mod tests {
         let account = Account::new(user, "ada".into(), None, false);
         let until = DateTime::<chrono::Utc>::MAX_UTC;
         let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
-        Connection::new(caller, Box::new(Deaf), 1, false, Clock::real(), &Counts::default())
+        let deaf = Deaf(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
+        Connection::new(caller, Box::new(deaf), 1, false, Clock::real(), &Counts::default())
     }
 
     #[test]

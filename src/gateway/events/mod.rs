@@ -14,8 +14,8 @@ pub use self::{
     request::Request,
 };
 use crate::{
-    backlog::Backlog,
     auth::Auth,
+    backlog::Backlog,
     chat::{Chat, caller::Caller, connection::Connection},
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Frame, SizeHint};
 
 use crate::{
     backlog::{Backlog, Waiting},
@@ -64,9 +64,8 @@ impl hyper::body::Body for Measured {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        let count = |frame: Frame<Bytes>| {
-            frame.map_data(|bytes| counted(bytes, this.line.backlog(), &this.line))
-        };
+        let count =
+            |frame: Frame<Bytes>| frame.map_data(|bytes| counted(bytes, this.line.backlog(), &this.line));
         polled.map(|frame| frame.map(|frame| frame.map(count)))
     }
 

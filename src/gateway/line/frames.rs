@@ -125,9 +125,15 @@ mod tests {
     #[test]
     fn only_events_and_acknowledgements_count_of_socket_io() {
         let mut frames = Frames::new(Counted::SocketIo);
-        for (payload, bytes) in
-            [(&b"42[1]"[..], 5), (b"2", 0), (b"", 0), (b"43/chat,1[]", 11), (b"40{}", 0), (b"6", 0), (b"42", 2)]
-        {
+        for (payload, bytes) in [
+            (&b"42[1]"[..], 5),
+            (b"2", 0),
+            (b"", 0),
+            (b"43/chat,1[]", 11),
+            (b"40{}", 0),
+            (b"6", 0),
+            (b"42", 2),
+        ] {
             let passed = frames.pass(&frame(0x81, false, payload));
             assert_eq!(passed, Passed { bytes, is_complete: true }, "{payload:?}");
         }

@@ -32,7 +32,10 @@ enum Wire {
         head: Head,
     },
     /// A websocket was asked for and is not answered completely.
-    Switching { answer: Vec<u8>, websocket: Box<WebSocket> },
+    Switching {
+        answer: Vec<u8>,
+        websocket: Box<WebSocket>,
+    },
     WebSocket(Box<WebSocket>),
 }
 
@@ -126,7 +129,9 @@ impl Traffic {
             return;
         }
         let http = Wire::Http { head: Head::default() };
-        let Wire::Switching { answer, mut websocket } = std::mem::replace(&mut self.wire, http) else { return };
+        let Wire::Switching { answer, mut websocket } = std::mem::replace(&mut self.wire, http) else {
+            return;
+        };
         if let (true, Some(end)) = (is_switching, end) {
             websocket.written(&answer[end + END_OF_HEAD.len()..]);
             websocket.complete_at = Instant::now();

@@ -90,19 +90,12 @@ pub struct Built {
     pub io: SocketIo,
     /// Knows the sessions that were upgraded.
     pub sessions: Sessions,
-    /// The sessions that have joined no namespace.
-    pub pending: PendingConnections,
 }
 
 /// Builds the gateway. What waits for its sessions is counted in `backlogs`.
-pub fn routes(
-    chat: Chat,
-    auth: Auth,
-    shutdown: Shutdown,
-    backlogs: Backlogs,
-    settings: Settings,
-) -> Built {
-    let pending = PendingConnections::new(settings.pending, settings.pending_per_address);
+pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, backlogs: Backlogs, settings: Settings) -> Built {
+    let count = chat.counts().pending_connections.clone();
+    let pending = PendingConnections::new(settings.pending, settings.pending_per_address, count);
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS)
         .max_incoming_binary_buf_size(settings.packet_bytes)
@@ -130,7 +123,7 @@ pub fn routes(
         settings: settings.clone(),
         engine_sessions: chat.counts().engine_sessions.clone(),
         backlogs,
-        pending: pending.clone(),
+        pending,
     });
     let gateway =
         Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
@@ -141,5 +134,5 @@ pub fn routes(
     let service = tower::Layer::layer(&slim, service);
     let router =
         Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);
-    Built { router, io, sessions, pending }
+    Built { router, io, sessions }
 }

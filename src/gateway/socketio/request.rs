@@ -25,8 +25,8 @@ use tower::{Layer, Service};
 
 use super::{Settings, polled, sessions::Sessions};
 use crate::{
-    backlog::{Backlog, Backlogs},
     auth::Credential,
+    backlog::{Backlog, Backlogs},
     counts::{Count, Counted},
     gateway::{
         credential,

@@ -222,7 +222,7 @@ mod tests {
     async fn line() -> (TcpStream, crate::gateway::line::LineStream, Line) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 });
+        let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
         let lines = Lines::new(Duration::from_secs(60));
         let listener = LineListener { listener, open: Count::default(), backlogs, lines };
         let (client, (mut stream, line)) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn sessions_that_are_gone_and_made_up_ids_leave_no_entries() {
         let sessions = sessions();
-        let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 });
+        let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
         for number in 0..10_000 {
             sessions.opened(&number.to_string(), &backlogs.backlog());
             drop(sessions.enter(&format!("none {number}")));

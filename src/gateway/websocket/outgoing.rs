@@ -150,10 +150,13 @@ impl fmt::Debug for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backlog::{Backlogs, Limits};
+    use crate::{
+        backlog::{Backlogs, Limits},
+        counts::Count,
+    };
 
     fn outgoing(most: usize) -> Outgoing {
-        let backlogs = Backlogs::new(Limits { one: 100_000, all: 100_000 });
+        let backlogs = Backlogs::new(Limits { one: 100_000, all: 100_000 }, Count::default());
         Outgoing::new(most, None, backlogs.backlog())
     }
 

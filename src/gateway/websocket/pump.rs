@@ -269,7 +269,10 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
     use super::*;
-    use crate::backlog::{Backlogs, Limits};
+    use crate::{
+        backlog::{Backlogs, Limits},
+        counts::Count,
+    };
 
     #[derive(Default)]
     struct Notes(Mutex<Vec<String>>);
@@ -301,7 +304,7 @@ mod tests {
     }
 
     fn queue() -> Outgoing {
-        let backlogs = Backlogs::new(Limits { one: 10_000_000, all: 10_000_000 });
+        let backlogs = Backlogs::new(Limits { one: 10_000_000, all: 10_000_000 }, Count::default());
         Outgoing::new(10_000, None, backlogs.backlog())
     }
 

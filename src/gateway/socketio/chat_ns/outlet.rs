@@ -18,7 +18,11 @@ use crate::{
     counts::Count,
     gateway::{
         native::{Receipts, Rendered, render},
-        socketio::{Gateway, encoded::{Encoded, arguments_bytes, packet_bytes}, way::Way},
+        socketio::{
+            Gateway,
+            encoded::{Encoded, arguments_bytes, packet_bytes},
+            way::Way,
+        },
     },
 };
 
