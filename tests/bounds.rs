@@ -23,14 +23,14 @@ fn waiting(server: &Server) -> usize {
     server.chat().counts().outgoing_bytes.now()
 }
 
-/// Somebody who has said this many long things to themself.
-async fn talkative(server: &Server, name: &str, messages: u32) -> Person {
+/// Somebody who has said this many long things to somebody, and has gone.
+async fn talkative(server: &Server, name: &str, receiver: &str, messages: u32) -> Person {
     let socket = server.online(name).await;
     for start in (1..=messages).step_by(20) {
         let answers: Vec<_> = (start..start + 20)
             .map(|number| {
                 let content = format!("{number} {}", "x".repeat(LONG));
-                socket.sends("privateMessage", json!({ "receiver": name, "content": content }))
+                socket.sends("privateMessage", json!({ "receiver": receiver, "content": content }))
             })
             .collect();
         for answer in answers {
@@ -82,7 +82,7 @@ impl Slow {
             Self::Plain(raw) => loop {
                 let text = raw.text().await;
                 let frame: Json = serde_json::from_str(&text).unwrap();
-                if frame["id"] == id && frame["event"].is_null() {
+                if frame["reply"] == id {
                     return text.len();
                 }
             },
@@ -115,7 +115,7 @@ async fn asks_for_much(server: &Server, mut slow: Slow, name: &str, witness: &cr
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_a_socket_io_client_that_does_not_read_are_bounded_and_none_is_lost() {
     let server = Server::with(tight).await;
-    talkative(&server, "ada", 60).await;
+    talkative(&server, "ada", "ada", 60).await;
     let ada = Person::logs_in(&server, "ada").await;
     let witness = server.online("witness").await;
     asks_for_much(&server, Slow::socketio(&server, &ada).await, "ada", &witness).await;
@@ -124,7 +124,7 @@ async fn answers_to_a_socket_io_client_that_does_not_read_are_bounded_and_none_i
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_a_plain_client_that_does_not_read_are_bounded_and_none_is_lost() {
     let server = Server::with(tight).await;
-    talkative(&server, "ada", 60).await;
+    talkative(&server, "ada", "ada", 60).await;
     let ada = Person::logs_in(&server, "ada").await;
     let witness = server.online("witness").await;
     asks_for_much(&server, Slow::plain(&server, &ada).await, "ada", &witness).await;
@@ -133,7 +133,7 @@ async fn answers_to_a_plain_client_that_does_not_read_are_bounded_and_none_is_lo
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
     let server = Server::with(tight).await;
-    let ada = talkative(&server, "ada", 60).await;
+    let ada = talkative(&server, "ada", "ada", 60).await;
     let open = server.http.get("/socket.io/?EIO=4&transport=polling").await;
     let sid = handshake_of(&open.text)["sid"].as_str().unwrap().to_owned();
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
@@ -142,6 +142,7 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
         assert_eq!(post.unwrap().status(), 200);
     };
     says(format!("40/chat,{{\"token\":\"{}\",\"catchUp\":false}}", ada.token)).await;
+    while !server.http.get(&path).await.text.contains("40/chat,{") {}
     let ask =
         |id| format!("42/chat,{id}[\"history\",{{\"receiver\":\"ada\",\"group\":false,\"limit\":200}}]");
     says((1..=20).map(ask).collect::<Vec<_>>().join("\u{1e}")).await;
@@ -168,7 +169,7 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgraded_session_is_counted_to_the_byte() {
     let server = Server::with(tight).await;
-    let ada = talkative(&server, "ada", 60).await;
+    let ada = talkative(&server, "ada", "ada", 60).await;
     let socket = ada.connect_by(Transport::Upgraded).await;
     for _ in 0..20 {
         socket.asks("history", json!({ "receiver": "ada", "group": false })).await;
@@ -183,7 +184,7 @@ async fn over_all_connections_the_one_with_the_most_bytes_is_closed_and_the_othe
         config.limits.outgoing_bytes_total = 2_000_000;
     })
     .await;
-    let ada = talkative(&server, "ada", 60).await;
+    let ada = talkative(&server, "ada", "ada", 60).await;
     // Three times one megabyte do not fit.
     let mut slow = Vec::new();
     for _ in 0..3 {
@@ -214,14 +215,15 @@ async fn much_that_was_missed_arrives_on_a_slow_link_without_a_disconnect() {
     const MISSED: i64 = 600;
     for is_plain in [false, true] {
         let server = Server::with(tight).await;
-        let ada = talkative(&server, "ada", MISSED as u32).await;
+        let bob = server.person("bob").await;
+        talkative(&server, "ada", "bob", MISSED as u32).await;
         let mut raw = Raw::connect_narrowly(server.address).await;
         if is_plain {
-            raw.upgrades(&format!("/ws?token={}", ada.token), &[]).await;
+            raw.upgrades(&format!("/ws?token={}", bob.token), &[]).await;
         } else {
             raw.upgrades("/socket.io/?EIO=4&transport=websocket", &[]).await;
             raw.text().await;
-            raw.joins(&ada.token).await;
+            raw.joins(&bob.token).await;
         }
         // It takes a message at a time, and acknowledges none: nine times what may wait for it.
         let mut expected = 1;
@@ -336,7 +338,7 @@ async fn acknowledgements_that_do_not_come_take_no_tasks_and_late_ones_count() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_only_trickles_is_disconnected() {
     let server = Server::start().await;
-    let ada = talkative(&server, "ada", 60).await;
+    let ada = talkative(&server, "ada", "ada", 60).await;
     // It reads a little now and then, so the kernel has no reason to give it up, and answers no ping.
     let mut slow = Slow::socketio(&server, &ada).await;
     for id in 1..=10 {

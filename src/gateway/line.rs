@@ -84,7 +84,7 @@ impl Line {
     /// text frames that count are taken from this backlog.
     ///
     /// # Errors
-    /// [`EarlyBytes`] where the client has already sent more than its request.
+    /// [`EarlyBytes`] where the client has sent its request together with another one.
     pub fn switch(&self, backlog: Arc<Backlog>, counted: CountedFrames) -> Result<(), EarlyBytes> {
         match self.stream.upgrade() {
             Some(stream) => stream.traffic.lock().switch(backlog, counted),

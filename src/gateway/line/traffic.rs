@@ -14,6 +14,10 @@ const READ_AHEAD: usize = 64 * 1024;
 /// What an answer that makes the connection a websocket begins with.
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
 const END_OF_HEAD: &[u8] = b"\r\n\r\n";
+/// What a request for a websocket begins with.
+const GET: &[u8] = b"GET ";
+/// Most bytes that are kept of what follows such a request before it is answered.
+const EARLY: usize = 64 * 1024;
 
 /// See the module.
 pub struct Traffic {
@@ -39,13 +43,24 @@ enum Wire {
     WebSocket(Box<WebSocket>),
 }
 
-/// The part of a request's head that has been read.
+/// The part of a request that has been read, where it is one that may ask for a websocket.
 #[derive(Default)]
 struct Head {
-    /// How much of its end.
+    /// How much of [`GET`] it begins with.
+    begun: usize,
+    /// How much of its end was read last.
     matched: usize,
-    /// How many bytes follow it.
-    behind: Option<usize>,
+    end: End,
+}
+
+#[derive(Default)]
+enum End {
+    #[default]
+    Ahead,
+    /// What follows it: the first frames of a client that does not wait for the answer.
+    Found(Vec<u8>),
+    /// It is another request, or more follows than is kept.
+    Unknown,
 }
 
 struct WebSocket {
@@ -62,17 +77,18 @@ impl Traffic {
         Self { wire: Wire::Http { head: Head::default() }, blocked_since: None, read_ahead: 0, reader: None }
     }
 
-    /// From the next answer on it is a websocket, if that answer says so. Fails where bytes follow the
-    /// request already, which no client may send before it is answered (RFC 6455, section 4.1).
+    /// From the next answer on it is a websocket, if that answer says so. Fails where it is not known which bytes
+    /// follow the request, as where it was sent together with another one.
     pub fn switch(&mut self, backlog: Arc<Backlog>, counted: Counted) -> Result<(), EarlyBytes> {
-        match &self.wire {
-            Wire::Http { head: Head { behind: Some(0), .. } } => {}
-            _ => return Err(EarlyBytes),
-        }
+        let Wire::Http { head: Head { end: End::Found(early), .. } } = &self.wire else {
+            return Err(EarlyBytes);
+        };
+        let mut read = Frames::new(Counted::All);
+        read.pass(early);
         let websocket = WebSocket {
             backlog,
             written: Frames::new(counted),
-            read: Frames::new(Counted::All),
+            read,
             is_watched: counted == Counted::SocketIo,
             complete_at: Instant::now(),
         };
@@ -176,16 +192,24 @@ impl fmt::Debug for Traffic {
     }
 }
 
-/// Bytes came before the answer that they would follow.
+/// It is not known where the frames of a client begin.
 #[derive(Debug)]
 pub struct EarlyBytes;
 
 impl Head {
     fn read(&mut self, bytes: &[u8]) {
-        if let Some(behind) = &mut self.behind {
-            *behind += bytes.len();
-            return;
+        match &mut self.end {
+            End::Ahead => {}
+            End::Found(early) if early.len() + bytes.len() <= EARLY => return early.extend_from_slice(bytes),
+            End::Found(_) => return self.end = End::Unknown,
+            End::Unknown => return,
         }
+        let begin = &GET[self.begun.min(GET.len())..];
+        let begin = &begin[..begin.len().min(bytes.len())];
+        if !bytes.starts_with(begin) {
+            return self.end = End::Unknown;
+        }
+        self.begun += begin.len();
         for (at, byte) in bytes.iter().enumerate() {
             self.matched = match END_OF_HEAD.get(self.matched) {
                 Some(expected) if expected == byte => self.matched + 1,
@@ -193,8 +217,7 @@ impl Head {
                 _ => 0,
             };
             if self.matched == END_OF_HEAD.len() {
-                self.behind = Some(bytes.len() - at - 1);
-                return;
+                return self.end = End::Found(bytes[at + 1..].to_vec());
             }
         }
     }

@@ -227,6 +227,12 @@ fn too_late() -> Response {
     answer
 }
 
+/// Whether a request has a body, behind which the frames of a websocket could not be found.
+fn has_body(headers: &HeaderMap) -> bool {
+    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    has_length || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
 fn too_many() -> Response {
     let mut answer = Response::default();
     *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -258,6 +264,9 @@ impl Parts {
             Some(_) => None,
             None => Some(self.pending.admit(self.counted(address)).ok_or_else(too_many)?),
         };
+        if parts.extensions.get::<OnUpgrade>().is_some() && has_body(&parts.headers) {
+            return Err(early_bytes());
+        }
         let websocket = line.filter(|_| parameter(query, "transport") == Some("websocket"));
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let backlog = match (&websocket, &upgrade) {

@@ -126,7 +126,7 @@ impl Sessions {
     /// that were entering the engine are in.
     ///
     /// # Errors
-    /// [`EarlyBytes`] where the client did not wait for the answer.
+    /// See [`Line::switch`].
     pub async fn upgrading(&self, sid: &str, line: &Line) -> Result<(), EarlyBytes> {
         let entered = {
             let mut table = self.0.table.lock();
@@ -218,8 +218,12 @@ mod tests {
         Sessions::new(engine, Shutdown::new())
     }
 
-    /// A line on which the head of a request was read, and its client.
     async fn line() -> (TcpStream, crate::gateway::line::LineStream, Line) {
+        line_with(b"GET / HTTP/1.1\r\n\r\n").await
+    }
+
+    /// A line on which this was read, and its client.
+    async fn line_with(request: &[u8]) -> (TcpStream, crate::gateway::line::LineStream, Line) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
@@ -227,8 +231,8 @@ mod tests {
         let listener = LineListener { listener, open: Count::default(), backlogs, lines };
         let (client, (mut stream, line)) = tokio::join!(TcpStream::connect(address), listener.accept());
         let mut client = client.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        stream.read_exact(&mut [0; 18]).await.unwrap();
+        client.write_all(request).await.unwrap();
+        stream.read_exact(&mut vec![0; request.len()]).await.unwrap();
         (client, stream, line)
     }
 
@@ -265,11 +269,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_does_not_wait_for_the_answer_gets_no_websocket() {
-        let (mut client, mut stream, line) = line().await;
-        client.write_all(b"early").await.unwrap();
-        stream.read_exact(&mut [0; 5]).await.unwrap();
-        assert!(sessions().upgrading("one", &line).await.is_err());
+    async fn only_a_request_whose_frames_can_be_found_becomes_a_websocket() {
+        for (request, is_taken) in [
+            ("GET / HTTP/1.1\r\n\r\nfirst frames", true),
+            ("POST / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", false),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\n", false),
+        ] {
+            let (_client, _stream, line) = line_with(request.as_bytes()).await;
+            assert_eq!(sessions().upgrading("one", &line).await.is_ok(), is_taken, "{request:?}");
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ where
         if let Some(line) = &line {
             let early = |_: EarlyBytes| Rejection::Malformed {
                 field: None,
-                reason: "a websocket's first frame must wait for the answer to its handshake".to_owned(),
+                reason: "A websocket must not be asked for together with another request.".to_owned(),
             };
             line.switch(backlog.clone(), CountedFrames::All).map_err(early)?;
         }
