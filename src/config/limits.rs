@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::Findings;
 
-/// Two answers of 512 KB fit into it: one that waits and the next.
-const LEAST_OUTGOING_BYTES: usize = 1_048_576;
+/// Three pages of 512 KB fit into it, and what is said unasked.
+const LEAST_OUTGOING_BYTES: usize = 2_000_000;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

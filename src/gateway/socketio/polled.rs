@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_events_and_acknowledgements_count() {
-        assert_eq!(counted(b"42[\"a\"]\x1e2\x1e43/chat,1[{}]\x1e40{}\x1e6"), 7 + 14);
+        assert_eq!(counted(b"42[\"a\"]\x1e2\x1e43/chat,1[{}]\x1e40{}\x1e6"), 7 + 13);
         assert_eq!(counted(b""), 0);
     }
 }
