@@ -348,9 +348,9 @@ async fn a_client_that_only_trickles_is_disconnected() {
     let ends = async {
         // Parts of a frame that is never complete.
         raw.send(&[0x81, 0xfe, 0x7f, 0xff, 0, 0, 0, 0]).await;
-        while raw.sips(200, Duration::from_millis(500)).await.is_some() {
+        while raw.sips(4_000, Duration::from_millis(500)).await.is_some() {
             raw.send(b"x").await;
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
     // 25 and 20 seconds, and what a busy machine takes.
