@@ -10,6 +10,7 @@ use divan::{Bencher, black_box};
 use entity::{MessageId, RoomId, Seq, SessionId, UserId, member, message, room, user};
 use parlor::{
     app::App,
+    backlog::{Backlog, Backlogs, Limits},
     chat::{
         Chat, Draft, HistoryQuery, Place,
         caller::Caller,
@@ -20,6 +21,7 @@ use parlor::{
     },
     clock::Clock,
     config::Config,
+    counts::Count,
     gateway::{native::render, wire::HistoryView},
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
@@ -95,11 +97,14 @@ struct Stored {
 }
 
 /// Reads what it hears, and sends it nowhere.
-struct Reader;
+struct Reader(Arc<Backlog>);
 
 impl Outlet for Reader {
     fn gateway(&self) -> &'static str {
         "bench"
+    }
+    fn backlog(&self) -> &Arc<Backlog> {
+        &self.0
     }
     fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
         let rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
@@ -148,8 +153,11 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
     let address = std::net::Ipv4Addr::LOCALHOST.into();
     let caller = Caller::signed_in(person, SessionId::new(), DateTime::<Utc>::MAX_UTC, address);
     let mut listening = Vec::with_capacity(connections);
+    let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
     for _ in 0..connections {
-        let connection = chat.connect(caller.clone(), Box::new(Reader), ConnectOptions::live_only()).await?;
+        let connection = chat
+            .connect(caller.clone(), Box::new(Reader(backlogs.backlog())), ConnectOptions::live_only())
+            .await?;
         chat.open(&connection);
         listening.push(connection);
     }

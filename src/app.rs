@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, PasswordCheck, Signers},
+    backlog::{self, Backlogs},
     chat::{self, Chat},
     clock::Clock,
     config::{self, Config, IssuerAlgorithm, Mode},
@@ -19,7 +20,7 @@ use crate::{
         angular, client_script,
         events::Pace,
         http::{self, CorsSettings, Guard, Http},
-        line::LineListener,
+        line::{LineListener, Lines},
         lobby::{self, Lobby, Page},
         rest::{self, Rest},
         socketio,
@@ -44,6 +45,8 @@ pub struct App {
     shutdown: Shutdown,
     io: socketio::SocketIo,
     router: Router,
+    backlogs: Backlogs,
+    lines: Lines,
     metrics: Option<rest::RenderMetrics>,
     metrics_listener: Option<std::net::SocketAddr>,
     head_timeout: Duration,
@@ -83,9 +86,17 @@ impl App {
             AuthSettings { token_ttl: config.auth.token_ttl },
             auth::Core { watch: Arc::new(chat.clone()), newcomers: Arc::new(chat.clone()) },
         );
-        let (sockets, io, sessions) =
-            socketio::routes(chat.clone(), auth.clone(), shutdown.clone(), socketio_settings(config));
-        let metrics = render_metrics(&chat, sessions);
+        let most = backlog::Limits { one: limits.outgoing_bytes, all: limits.outgoing_bytes_total };
+        let backlogs = Backlogs::new(most, chat.counts().outgoing_bytes.clone());
+        let gateway = socketio::routes(
+            chat.clone(),
+            auth.clone(),
+            shutdown.clone(),
+            backlogs.clone(),
+            socketio_settings(config),
+        );
+        let (io, sockets) = (gateway.io, gateway.router);
+        let metrics = render_metrics(&chat, gateway.sessions);
         let (same, metrics_listener) = match config.telemetry.metrics {
             config::Metrics::Same => (metrics.clone(), None),
             config::Metrics::Off => (None, None),
@@ -111,8 +122,12 @@ impl App {
             let lobby = Lobby { http: http.clone(), clock: clock.clone(), page };
             routes = routes.merge(lobby::routes(lobby).layer(guard.clone()));
         }
-        let plain =
-            WebSockets { http, shutdown: shutdown.clone(), settings: Arc::new(websocket_settings(config)) };
+        let plain = WebSockets {
+            http,
+            shutdown: shutdown.clone(),
+            backlogs: backlogs.clone(),
+            settings: Arc::new(websocket_settings(config)),
+        };
         if config.dialects.websocket {
             routes = routes.merge(websocket::plain::routes(plain.clone()).layer(guard.clone()));
         }
@@ -127,6 +142,9 @@ impl App {
             .layer(middleware::from_fn(http::headers::add));
         let router = http::wrap(routes, &settings, &shutdown).merge(sockets);
         jobs::start(&shutdown, &db, &clock, &chat, &auth);
+        let lines = Lines::new(socketio::SILENCE);
+        lines.watch(&shutdown);
+        backlogs.watch(&shutdown);
         Ok(Self {
             db,
             chat,
@@ -134,6 +152,8 @@ impl App {
             shutdown,
             io,
             router,
+            backlogs,
+            lines,
             metrics,
             metrics_listener,
             head_timeout: config.server.head_timeout,
@@ -163,7 +183,12 @@ impl App {
 
     fn spawn_server(&self, listener: TcpListener, router: Router) {
         self.shutdown.spawn(http::serve(
-            LineListener { listener, open: self.chat.counts().lines.clone() },
+            LineListener {
+                listener,
+                open: self.chat.counts().lines.clone(),
+                backlogs: self.backlogs.clone(),
+                lines: self.lines.clone(),
+            },
             router,
             self.head_timeout,
             self.shutdown.clone(),
@@ -279,6 +304,8 @@ fn socketio_settings(config: &Config) -> socketio::Settings {
         packet_bytes: limits.packet_bytes,
         outgoing_packets: limits.outgoing_packets,
         unacknowledged: limits.unacknowledged,
+        pending: limits.pending_connections,
+        pending_per_address: limits.pending_connections_per_address,
         pace: pace(config),
         root: socketio::Dialects { rooms: config.dialects.rooms, lobby: config.dialects.lobby },
         request_timeout: config.server.request_timeout,
@@ -293,6 +320,7 @@ fn websocket_settings(config: &Config) -> websocket::Settings {
     websocket::Settings {
         packet_bytes: limits.packet_bytes,
         outgoing_packets: limits.outgoing_packets,
+        outgoing_bytes: limits.outgoing_bytes,
         unacknowledged: limits.unacknowledged,
         ack_timeout: limits.ack_timeout,
         pace: pace(config),
@@ -345,6 +373,8 @@ fn render_metrics(chat: &Chat, sessions: socketio::Sessions) -> Option<rest::Ren
         metrics::gauge!("parlor_lines").set(counts.lines.now() as f64);
         metrics::gauge!("parlor_engine_sessions").set(counts.engine_sessions.now() as f64);
         metrics::gauge!("parlor_engine_sessions_upgraded").set(sessions.upgraded() as f64);
+        metrics::gauge!("parlor_outgoing_bytes").set(counts.outgoing_bytes.now() as f64);
+        metrics::gauge!("parlor_pending_connections").set(counts.pending_connections.now() as f64);
         metrics::gauge!("parlor_last_joined").set(counts.last_joined.now() as f64);
         handle.run_upkeep();
         handle.render()

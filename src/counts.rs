@@ -23,6 +23,16 @@ impl Count {
         Counted(self.clone())
     }
 
+    /// So many more; returns how many there are then.
+    pub fn add(&self, more: usize) -> usize {
+        self.0.fetch_add(more, Ordering::Relaxed) + more
+    }
+
+    /// So many less, of those that were added.
+    pub fn remove(&self, less: usize) {
+        self.0.fetch_sub(less, Ordering::Relaxed);
+    }
+
     pub fn now(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -45,6 +55,10 @@ pub struct Counts {
     pub lines: Count,
     /// Engine.IO sessions, in a namespace or not.
     pub engine_sessions: Count,
+    /// Engine.IO sessions that have joined no namespace.
+    pub pending_connections: Count,
+    /// Bytes that wait for connections.
+    pub outgoing_bytes: Count,
     /// `response` events whose acknowledgement is waited for.
     pub acknowledgements: Count,
     /// Tasks that send a connection what it has missed of one room.

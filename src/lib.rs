@@ -9,7 +9,7 @@
 //! - [`auth`]: turns a credential into a [`chat::caller::Caller`]
 //! - [`chat`]: the core: decides, orders, stores, and tells everyone
 //! - [`jobs`]: background work
-//! - [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`listing`], [`password`],
+//! - [`backlog`], [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`listing`], [`password`],
 //!   [`shutdown`], [`telemetry`], [`together`]: what the others stand on, each knowing none of them
 //!
 //! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `native`
@@ -20,6 +20,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod backlog;
 pub mod chat;
 pub mod cli;
 pub mod clock;

@@ -1,6 +1,8 @@
 //! How often somebody may try: wrong passwords per account and address, events per socket. Knows neither
 //! what is tried nor who calls.
 
+mod pending;
+
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, Hash, RandomState},
@@ -14,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use parking_lot::Mutex;
 
+pub use self::pending::{Pending, PendingConnections};
 use crate::{
     clock::Clock,
     error::{Error, Result},

@@ -111,6 +111,7 @@ fn part(module: &str) -> &str {
 fn nobody_knows_more_than_the_picture_shows() {
     // Who may know whom: cli -> app -> gateway, auth, jobs -> chat -> the ground.
     let ground = [
+        "backlog",
         "clock",
         "config",
         "counts",
@@ -130,7 +131,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         "app" => to != "cli",
         "gateway" => {
             matches!(to, "gateway" | "chat" | "auth" | "limits" | "error" | "shutdown" | "clock" | "counts")
-                || to == "rates"
+                || matches!(to, "backlog" | "rates")
         }
         "jobs" => matches!(to, "chat" | "auth" | "jobs" | "db" | "clock" | "shutdown" | "error"),
         "auth" => {
@@ -139,7 +140,7 @@ fn nobody_knows_more_than_the_picture_shows() {
         }
         "cluster" => matches!(to, "chat" | "cluster" | "error" | "shutdown"),
         "chat" => {
-            matches!(to, "chat" | "clock" | "counts" | "db" | "error")
+            matches!(to, "backlog" | "chat" | "clock" | "counts" | "db" | "error")
                 || matches!(to, "limits" | "listing" | "password" | "rates" | "shutdown" | "together")
         }
         "config" => to == "config",

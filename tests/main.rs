@@ -29,6 +29,7 @@ mod plain_websocket;
 // What must not happen.
 mod architecture;
 mod bad_input;
+mod bounds;
 mod documents;
 mod floods;
 mod http_conduct;

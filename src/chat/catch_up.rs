@@ -2,7 +2,8 @@
 //!
 //! One task per room that a connection is behind in, and only for so long. None runs further ahead
 //! than the client keeps up: a full page waits for its acknowledgement or five seconds, and all
-//! rooms of a connection share one allowance of messages under way.
+//! rooms of a connection share one allowance of messages under way. A page is read only while less than a
+//! page of bytes waits for the connection, so that a ping never waits behind much on a slow link.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +13,7 @@ use super::{
     Core,
     connection::Connection,
     event::Envelope,
+    page::{self, PAGE_BYTES},
     roster::{Roster, Standing},
 };
 
@@ -47,10 +49,21 @@ impl Core {
 }
 
 async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster>) {
+    let most = PAGE.min(core.settings.under_way);
+    // Less where messages are so long that a page ends early: the others would be read in vain.
+    let mut limit = most;
+    let mut acknowledges = true;
     let mut next = still_behind(connection, roster);
     while let Some(after) = next {
-        let limit = PAGE.min(core.settings.under_way);
-        let page = read_page(core, roster, after, limit).await;
+        // Never closed.
+        let Ok(turn) = connection.pages.acquire().await else { return };
+        connection.backlog_below(PAGE_BYTES).await;
+        let mut page = read_page(core, roster, after, limit).await;
+        let read = page.len();
+        page.truncate(page::fitting(page.iter().map(|envelope| page::content(envelope))));
+        let ends_early = page.len() < read;
+        let is_full = ends_early || read == limit;
+        limit = (2 * if ends_early { page.len() } else { limit }).min(most);
         let Some(last) = page.last().and_then(|envelope| Some(envelope.message()?.row.seq)) else {
             // Published and yet not there: never to be skipped in silence.
             tracing::error!(room.id = %roster.id, seq = %after, "a published message is not in the database");
@@ -61,6 +74,7 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
         // Never closed, and a page is smaller than the whole.
         let Ok(_share) = connection.under_way.acquire_many(share).await else { return };
         let standing = roster.catch_up(connection.id, &page);
+        drop(turn);
         if standing == Standing::Behind(after) {
             tracing::error!(room.id = %roster.id, seq = %after, "the messages after this one are not in the database");
             connection.cut("its missed messages could not be read");
@@ -70,8 +84,11 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
             // Deliveries of its own messages may have waited for it to see these.
             core.receipts.touch(roster);
         }
-        if page.len() == limit && standing != Standing::Live {
-            acknowledged(connection, roster, last).await;
+        if is_full && standing != Standing::Live {
+            // A client that acknowledges nothing gets short pages one after the other, as it reads them.
+            if acknowledges || page.len() == most {
+                acknowledges = acknowledged(connection, roster, last).await;
+            }
             next = still_behind(connection, roster);
         } else {
             next = still_behind(connection, roster);
@@ -110,8 +127,9 @@ fn still_behind(connection: &Arc<Connection>, roster: &Roster) -> Option<Seq> {
     }
 }
 
-/// Waits until the connection has acknowledged everything up to `seq`, or patience runs out.
-async fn acknowledged(connection: &Arc<Connection>, roster: &Roster, seq: Seq) {
+/// Waits until the connection has acknowledged everything up to `seq`, or patience runs out. Answers whether
+/// it has.
+async fn acknowledged(connection: &Arc<Connection>, roster: &Roster, seq: Seq) -> bool {
     let arrived = async {
         loop {
             // Made before the look, so that what moves in between is not missed.
@@ -123,5 +141,5 @@ async fn acknowledged(connection: &Arc<Connection>, roster: &Roster, seq: Seq) {
         }
     };
     // Running out of patience is no failure: the next page follows either way.
-    drop(tokio::time::timeout(PATIENCE, arrived).await);
+    tokio::time::timeout(PATIENCE, arrived).await.is_ok()
 }

@@ -20,6 +20,7 @@ use super::{
     roster::Roster,
 };
 use crate::{
+    backlog::Backlog,
     clock::Clock,
     counts::{Counted, Counts},
     error::{Error, Result, Why},
@@ -62,13 +63,16 @@ impl Opening {
 
 /// The connection's queue is full, or it is gone: it has missed something and must not be written
 /// to again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagging;
 
 /// A connection's way out, made by its gateway. Nothing here waits.
 pub trait Outlet: Send + Sync + 'static {
     /// What its gateway is called where connections are counted.
     fn gateway(&self) -> &'static str;
+
+    /// The bytes that were written and that the connection below has not taken.
+    fn backlog(&self) -> &Arc<Backlog>;
 
     /// Writes one event behind all earlier ones, or fails for good.
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging>;
@@ -117,6 +121,10 @@ impl Default for ConnectOptions {
     }
 }
 
+/// Pages of missed messages that are read and sent to one connection at the same time. Together they stay well
+/// within what may wait for it.
+const PAGES_AT_ONCE: usize = 2;
+
 /// See the module. Made by [`super::Chat::connect`], ended by [`super::Chat::disconnect`].
 pub struct Connection {
     pub id: ConnectionId,
@@ -137,6 +145,8 @@ pub struct Connection {
     pub(super) behind: Mutex<BTreeSet<RoomId>>,
     /// The missed messages that may be under way to it.
     pub(super) under_way: Semaphore,
+    /// Turns to read and send a page of what was missed.
+    pub(super) pages: Semaphore,
     /// Told whenever the client acknowledges something; a catch-up waits for it between pages.
     pub(super) acknowledged: Notify,
     /// When it was opened: it may be written to after the gateway's own answer to the connect. Zero before.
@@ -174,6 +184,7 @@ impl Connection {
             rosters: Mutex::default(),
             behind: Mutex::default(),
             under_way: Semaphore::new(under_way),
+            pages: Semaphore::new(PAGES_AT_ONCE),
             acknowledged: Notify::new(),
             opened: AtomicU64::new(0),
             over: AtomicBool::new(false),
@@ -248,7 +259,7 @@ impl Connection {
     }
 
     /// Waits for its end.
-    pub(super) async fn over(&self) {
+    pub async fn over(&self) {
         let ending = self.ending.notified();
         if !self.is_over() {
             ending.await;
@@ -275,6 +286,11 @@ impl Connection {
     /// off, and catches up when it is back.
     pub(super) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<(), Lagging> {
         self.outlet.emit(self, envelope)
+    }
+
+    /// Waits until fewer than so many bytes wait for it, or it is gone.
+    pub(super) async fn backlog_below(&self, bytes: usize) {
+        self.outlet.backlog().below(bytes).await;
     }
 
     /// See [`Outlet::is_pressed`].

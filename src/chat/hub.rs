@@ -253,18 +253,22 @@ mod tests {
 
     use super::*;
     use crate::{
+        backlog::{Backlog, Backlogs, Limits},
         chat::{
             caller::Account,
             connection::{ConnectOptions, Lagging, Outlet},
         },
-        counts::Counts,
+        counts::{Count, Counts},
     };
 
-    struct Silent;
+    struct Silent(Arc<Backlog>);
 
     impl Outlet for Silent {
         fn gateway(&self) -> &'static str {
             "test"
+        }
+        fn backlog(&self) -> &Arc<Backlog> {
+            &self.0
         }
         fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
             Ok(())
@@ -278,7 +282,8 @@ mod tests {
         let until = DateTime::<Utc>::MAX_UTC;
         let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
         let options = ConnectOptions::default();
-        Connection::new(caller, Box::new(Silent), 1, &options, Clock::real(), &Counts::default())
+        let silent = Silent(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
+        Connection::new(caller, Box::new(silent), 1, &options, Clock::real(), &Counts::default())
     }
 
     #[test]

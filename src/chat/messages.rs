@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     event::Origin,
     nouns::{HistoryPage, Message, Person},
+    page,
     roster::{Reply, Roster, message_noun},
     rosters::people,
     rows,
@@ -79,7 +80,8 @@ impl Chat {
         }
     }
 
-    /// A page of a place's messages, oldest first.
+    /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first, and
+    /// has at least one message where there are any.
     ///
     /// # Errors
     /// `not_a_member` or `not_found` to who is not in the room.
@@ -105,8 +107,10 @@ impl Chat {
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, roster.id).await?;
         }
-        let has_more = rows.len() as u64 > limit;
+        let found = rows.len();
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        rows.truncate(page::fitting(rows.iter().map(|row| &*row.content)));
+        let has_more = rows.len() < found;
         rows.sort_by_key(|row| row.seq);
         let messages = core.nouns(&roster, rows).await?;
         let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();

@@ -38,6 +38,7 @@ mod membership;
 mod messages;
 mod missed;
 mod newcomers;
+mod page;
 mod presence;
 mod profiles;
 mod public_list;

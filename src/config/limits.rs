@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::Findings;
 
+/// Three pages of 512 KB fit into it, and what is said unasked.
+const LEAST_OUTGOING_BYTES: usize = 2_000_000;
+
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
@@ -53,6 +56,14 @@ pub struct LimitsConfig {
     pub unacknowledged: usize,
     /// Packets that may wait for one socket before it counts as too slow.
     pub outgoing_packets: usize,
+    /// Bytes that may wait for one connection; at least [`LEAST_OUTGOING_BYTES`].
+    pub outgoing_bytes: usize,
+    /// Bytes that may wait for all connections; at least `outgoing_bytes`.
+    pub outgoing_bytes_total: usize,
+    /// Socket.IO sessions that may be open without having joined a namespace.
+    pub pending_connections: usize,
+    /// The same of one address; at most `pending_connections`.
+    pub pending_connections_per_address: usize,
     /// Events of one socket that may wait to be handled.
     pub waiting_events: usize,
 }
@@ -76,6 +87,10 @@ impl LimitsConfig {
             ("requests_burst", self.requests_burst as usize),
             ("unacknowledged", self.unacknowledged),
             ("outgoing_packets", self.outgoing_packets),
+            ("outgoing_bytes", self.outgoing_bytes),
+            ("outgoing_bytes_total", self.outgoing_bytes_total),
+            ("pending_connections", self.pending_connections),
+            ("pending_connections_per_address", self.pending_connections_per_address),
             ("waiting_events", self.waiting_events),
         ] {
             found.count(key, value);
@@ -106,11 +121,37 @@ impl LimitsConfig {
                 format!("use less than {}", self.packet_bytes),
             );
         }
+        self.check_outgoing(found);
+        if self.pending_connections_per_address > self.pending_connections {
+            found.refuse(
+                "pending_connections_per_address",
+                format!("{} is more than limits.pending_connections", self.pending_connections_per_address),
+                format!("use at most {}", self.pending_connections),
+            );
+        }
         if self.failed_attempts_per_address < self.failed_attempts {
             found.refuse(
                 "failed_attempts_per_address",
                 format!("{} is less than limits.failed_attempts", self.failed_attempts_per_address),
                 format!("use at least {}", self.failed_attempts),
+            );
+        }
+    }
+
+    fn check_outgoing(&self, found: &mut Findings<'_>) {
+        // Zero is refused already.
+        if (1..LEAST_OUTGOING_BYTES).contains(&self.outgoing_bytes) {
+            found.refuse(
+                "outgoing_bytes",
+                format!("{} does not hold the longest answers", self.outgoing_bytes),
+                format!("use at least {LEAST_OUTGOING_BYTES}"),
+            );
+        }
+        if self.outgoing_bytes_total < self.outgoing_bytes {
+            found.refuse(
+                "outgoing_bytes_total",
+                format!("{} is less than limits.outgoing_bytes", self.outgoing_bytes_total),
+                format!("use at least {}", self.outgoing_bytes),
             );
         }
     }
@@ -124,7 +165,16 @@ mod tests {
     #[test]
     fn limits_that_contradict_each_other_or_are_zero_are_named() {
         type Change = fn(&mut LimitsConfig);
-        let table: [(Change, &[&str]); 10] = [
+        let table: [(Change, &[&str]); 13] = [
+            (|limits| limits.outgoing_bytes = 1_000_000, &["limits.outgoing_bytes"]),
+            (
+                |limits| limits.outgoing_bytes_total = limits.outgoing_bytes - 1,
+                &["limits.outgoing_bytes_total"],
+            ),
+            (
+                |limits| limits.pending_connections = limits.pending_connections_per_address - 1,
+                &["limits.pending_connections_per_address"],
+            ),
             (|_| (), &[]),
             (|limits| limits.events_burst = 49, &["limits.events_burst"]),
             (|limits| limits.events_burst = 50, &[]),

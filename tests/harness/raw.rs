@@ -1,6 +1,6 @@
 //! A bare line, for what no decent client says: bytes out, bytes in, and websocket frames by hand.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -56,6 +56,29 @@ impl Raw {
         );
         self.send(request.as_bytes()).await;
         self.head().await
+    }
+
+    /// Sends without reading until the other side takes no more for so long, or everything is sent; the bytes
+    /// that were sent.
+    pub async fn presses(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        let mut sent = 0;
+        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+            match tokio::time::timeout(patience, self.line.write(rest)).await {
+                Ok(Ok(length)) => sent += length,
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        sent
+    }
+
+    /// Reads at most so many bytes, and waits for them no longer than that; none at the end of the line.
+    pub async fn sips(&mut self, most: usize, patience: Duration) -> Option<usize> {
+        let mut buffer = vec![0; most];
+        match tokio::time::timeout(patience, self.line.read(&mut buffer)).await {
+            Err(_) => Some(0),
+            Ok(Ok(length)) if length > 0 => Some(length),
+            Ok(_) => None,
+        }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

@@ -195,6 +195,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        backlog::{Backlog, Backlogs, Limits},
         chat::{
             caller::{Account, Caller},
             connection::{ConnectOptions, Connection, Lagging, Outlet},
@@ -203,14 +204,17 @@ mod tests {
             watermark::Marks,
         },
         clock::Clock,
-        counts::Counts,
+        counts::{Count, Counts},
     };
 
-    struct Deaf;
+    struct Deaf(Arc<Backlog>);
 
     impl Outlet for Deaf {
         fn gateway(&self) -> &'static str {
             "test"
+        }
+        fn backlog(&self) -> &Arc<Backlog> {
+            &self.0
         }
         fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
             Ok(())
@@ -223,8 +227,9 @@ mod tests {
         let account = Account::new(user, "ada".into(), None, false);
         let until = DateTime::<chrono::Utc>::MAX_UTC;
         let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
+        let deaf = Deaf(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
         let options = ConnectOptions::default();
-        Connection::new(caller, Box::new(Deaf), 1, &options, Clock::real(), &Counts::default())
+        Connection::new(caller, Box::new(deaf), 1, &options, Clock::real(), &Counts::default())
     }
 
     #[test]

@@ -134,10 +134,23 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
             tracing::info_span!("socket", connection.id = %connection.id, user.id = %connection.user());
         let work = async move {
             while let Some(incoming) = inbox.next() {
+                inbox.has_room().await;
                 inbox.handle(incoming).await;
             }
         };
         self.shutdown.spawn_command(work.instrument(span));
+    }
+
+    /// Waits while too much waits for the client: what it asks for would wait there, too. The end of the
+    /// connection or of the server ends this.
+    async fn has_room(&self) {
+        if self.socket.backlog.is_above_half() {
+            tokio::select! {
+                () = self.socket.backlog.below_half() => {}
+                () = self.socket.connection.over() => {}
+                () = self.shutdown.begun() => {}
+            }
+        }
     }
 
     fn next(&self) -> Option<Incoming<P>> {
@@ -153,6 +166,9 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         // Asked at the time of the event: the login may have ended since it was read.
         if let Err(over) = self.socket.connection.check_login() {
             return self.dialect.refuse(ack, &over);
+        }
+        if self.shutdown.has_begun() && self.socket.backlog.is_above_half() {
+            return self.dialect.refuse(ack, &Error::Unavailable(Busy::Draining));
         }
         if self.socket.connection.is_cut() {
             return self.dialect.refuse(ack, &Error::Unavailable(Busy::Reconnecting));

@@ -15,6 +15,7 @@ pub use self::{
 };
 use crate::{
     auth::Auth,
+    backlog::Backlog,
     chat::{Chat, caller::Caller, connection::Connection},
 };
 
@@ -24,9 +25,30 @@ pub struct Socket {
     pub address: IpAddr,
     pub chat: Chat,
     pub auth: Auth,
+    /// The bytes that wait for it.
+    pub backlog: Arc<Backlog>,
 }
 
 impl Socket {
+    /// A connection that is cut, so that its client reconnects, when more bytes wait for all clients than
+    /// may, and most of them for this one.
+    pub fn new(
+        connection: Arc<Connection>,
+        address: IpAddr,
+        chat: Chat,
+        auth: Auth,
+        backlog: Arc<Backlog>,
+    ) -> Self {
+        // Weak: the backlog lives as long as the line, and the connection ends with the socket.
+        let fattest = Arc::downgrade(&connection);
+        backlog.closes_with(move || {
+            if let Some(connection) = fattest.upgrade() {
+                connection.cut("too many bytes wait for all connections");
+            }
+        });
+        Self { connection, address, chat, auth, backlog }
+    }
+
     /// Who is on it, by the newest token.
     pub fn caller(&self) -> Arc<Caller> {
         self.connection.caller()

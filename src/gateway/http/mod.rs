@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod extract;
 pub mod headers;
+mod measured;
 mod origin;
 pub mod refusal;
 mod request;
@@ -15,6 +16,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use self::measured::Accounted;
 pub use self::origin::{CorsSettings, Guard, Guarded, cors};
 use self::refusal::Rejection;
 pub use self::serve::serve;

@@ -1,7 +1,7 @@
 //! Requests from the lines they arrive on: a task a line, and a time by which a request's head must be
 //! there, so that silent connections cost nothing for long.
 
-use std::{pin::pin, time::Duration};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use http::Request;
@@ -9,6 +9,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tower::ServiceExt;
 
+use super::measured::{Accounted, Measured};
 use crate::{
     gateway::line::{Line, LineListener, LineStream},
     shutdown::Shutdown,
@@ -33,7 +34,15 @@ pub async fn serve(listener: LineListener, router: Router, head_timeout: Duratio
 async fn answer(stream: LineStream, line: Line, router: Router, head_timeout: Duration, shutdown: Shutdown) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(line.clone()));
-        router.clone().oneshot(request.map(Body::new))
+        let (answer, line) = (router.clone().oneshot(request.map(Body::new)), line.clone());
+        async move {
+            let Ok(answer) = answer.await;
+            let is_accounted = answer.extensions().get::<Accounted>().is_some();
+            Ok::<_, Infallible>(match is_accounted {
+                true => answer,
+                false => answer.map(|body| Body::new(Measured::new(body, line))),
+            })
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

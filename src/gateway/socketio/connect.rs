@@ -103,12 +103,9 @@ pub async fn connect<D: Departs>(
     dialect: D,
 ) -> Result<()> {
     let connection = gateway.chat.connect(caller, outlet, options).await?;
-    let served = events::Socket {
-        connection,
-        address: handshake.address,
-        chat: gateway.chat.clone(),
-        auth: gateway.auth.clone(),
-    };
+    handshake.joined();
+    let (chat, auth) = (gateway.chat.clone(), gateway.auth.clone());
+    let served = events::Socket::new(connection, handshake.address, chat, auth, handshake.backlog.clone());
     let inbox = Inbox::new(served, dialect, gateway.shutdown.clone(), gateway.settings.pace);
     socket.on_fallback(Dispatcher::new(inbox.clone()));
     socket.on_disconnect(Leaving(inbox.clone()));

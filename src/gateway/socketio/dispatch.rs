@@ -12,7 +12,10 @@ use socketioxide::{
     handler::{FromMessageParts, MessageHandler, Value},
 };
 
-use super::{Socket, encoded::Sockets};
+use super::{
+    Socket,
+    encoded::{Sockets, packet_bytes},
+};
 use crate::{
     chat::connection::Lagging,
     error::{Error, Result},
@@ -62,7 +65,17 @@ impl<D: Dialect> MessageHandler<Sockets, ()> for Dispatcher<D> {
     fn call(&self, socket: Arc<Socket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
         let write: Option<Write> = match ack_id {
-            Some(_) => Some(Box::new(move |json| sender.send(json).map_err(|_| Lagging))),
+            Some(_) => {
+                let (backlog, namespace) = (self.0.socket.backlog.clone(), socket.ns().to_owned());
+                Some(Box::new(move |json| {
+                    let bytes = packet_bytes(&namespace, ack_id, "[]".len() + json.get().len());
+                    backlog.add(bytes).map_err(|_| Lagging)?;
+                    sender.send(json).map_err(|_| {
+                        backlog.taken(bytes);
+                        Lagging
+                    })
+                }))
+            }
             None => None,
         };
         let ack = Ack::new(write, self.0.socket.connection.clone());

@@ -17,14 +17,35 @@ use crate::chat::connection::Lagging;
 
 /// An event as a packet of one namespace. Cheap to clone.
 #[derive(Clone)]
-pub struct Encoded(Packet);
+pub struct Encoded {
+    packet: Packet,
+    bytes: usize,
+}
 
 impl Encoded {
     /// `name` is one of ours: nothing in it has to be escaped.
     pub fn event(namespace: &'static str, name: &'static str, payload: &RawValue) -> Self {
         let arguments = format!("[\"{name}\",{}]", payload.get());
-        Self(Packet::event(namespace, Value::Str(arguments.into(), None)))
+        let bytes = packet_bytes(namespace, None, arguments.len());
+        Self { packet: Packet::event(namespace, Value::Str(arguments.into(), None)), bytes }
     }
+
+    /// Bytes of the packet as the engine writes it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Bytes of an event or an acknowledgement as the engine writes it: `42/chat,17["name",{}]`.
+pub fn packet_bytes(namespace: &str, ack_id: Option<i64>, arguments: usize) -> usize {
+    let namespace = if namespace == "/" { 0 } else { namespace.len() + ",".len() };
+    let ack_id = ack_id.map_or(0, |id| id.to_string().len());
+    "42".len() + namespace + ack_id + arguments
+}
+
+/// Bytes of the arguments of an event, `["name",{}]`.
+pub fn arguments_bytes(name: &str, payload: &RawValue) -> usize {
+    "[\"\",]".len() + name.len() + payload.get().len()
 }
 
 /// The sockets of one namespace, as the library keeps them.
@@ -34,7 +55,7 @@ pub struct Sockets(Arc<CoreLocalAdapter<Emitter>>);
 impl Sockets {
     /// Writes a packet to one socket; to one that has left the namespace, nothing.
     pub fn emit(&self, sid: Sid, event: &Encoded) -> Result<(), Lagging> {
-        self.0.broadcast(event.0.clone(), BroadcastOptions::new(sid)).map_err(|_| Lagging)
+        self.0.broadcast(event.packet.clone(), BroadcastOptions::new(sid)).map_err(|_| Lagging)
     }
 }
 

@@ -5,6 +5,7 @@ mod chat_ns;
 mod connect;
 mod dispatch;
 mod encoded;
+mod polled;
 mod refusal;
 mod request;
 mod root_ns;
@@ -16,13 +17,16 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use axum::Router;
 use socketioxide::ParserConfig;
 
-use crate::{auth::Auth, chat::Chat, gateway::events::Pace, shutdown::Shutdown};
+use crate::{
+    auth::Auth, backlog::Backlogs, chat::Chat, gateway::events::Pace, limits::PendingConnections,
+    shutdown::Shutdown,
+};
 
 pub use self::root_ns::Dialects;
 pub use self::sessions::Sessions;
 use self::{
     encoded::{Namespaces, Sockets},
-    request::SlimLayer,
+    request::{Parts, SlimLayer},
 };
 
 /// The library's types, with [`Sockets`] as their adapter.
@@ -32,6 +36,8 @@ type Socket = socketioxide::socket::Socket<Sockets>;
 /// Engine.IO's own pace, as Node's server has it.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may say nothing complete: a ping and its answer take no longer.
+pub const SILENCE: Duration = PING_INTERVAL.saturating_add(PING_TIMEOUT);
 /// Binary attachments of one packet; nothing of ours takes any.
 const ATTACHMENTS: usize = 10;
 /// Bytes of a websocket's read buffer, and of one read. For a larger frame it grows to what was read and the
@@ -53,6 +59,10 @@ pub struct Settings {
     pub root: Dialects,
     /// How long a request that says something may take to arrive.
     pub request_timeout: Duration,
+    /// Sessions that may be open without having joined a namespace.
+    pub pending: usize,
+    /// The same of one address.
+    pub pending_per_address: usize,
     /// How long a connection may stay without joining a namespace.
     pub connect_timeout: Duration,
     /// How long the acknowledgement of a `response` event is waited for.
@@ -73,14 +83,19 @@ struct Gateway {
     settings: Arc<Settings>,
 }
 
-/// The gateway as routes of its own, the handle that closes all its sessions, and who knows of those that
-/// were upgraded.
-pub fn routes(
-    chat: Chat,
-    auth: Auth,
-    shutdown: Shutdown,
-    settings: Settings,
-) -> (Router, SocketIo, Sessions) {
+/// The gateway, ready to be served.
+pub struct Built {
+    pub router: Router,
+    /// Closes all sessions.
+    pub io: SocketIo,
+    /// Knows the sessions that were upgraded.
+    pub sessions: Sessions,
+}
+
+/// Builds the gateway. What waits for its sessions is counted in `backlogs`.
+pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, backlogs: Backlogs, settings: Settings) -> Built {
+    let count = chat.counts().pending_connections.clone();
+    let pending = PendingConnections::new(settings.pending, settings.pending_per_address, count);
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS)
         .max_incoming_binary_buf_size(settings.packet_bytes)
@@ -103,7 +118,13 @@ pub fn routes(
         .build_svc();
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     let settings = Arc::new(settings);
-    let slim = SlimLayer::new(sessions.clone(), settings.clone(), chat.counts().engine_sessions.clone());
+    let slim = SlimLayer::new(Parts {
+        sessions: sessions.clone(),
+        settings: settings.clone(),
+        engine_sessions: chat.counts().engine_sessions.clone(),
+        backlogs,
+        pending,
+    });
     let gateway =
         Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
     chat_ns::mount(&io, gateway.clone());
@@ -113,5 +134,5 @@ pub fn routes(
     let service = tower::Layer::layer(&slim, service);
     let router =
         Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);
-    (router, io, sessions)
+    Built { router, io, sessions }
 }

@@ -20,14 +20,19 @@ use axum::{
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
 use tower::{Layer, Service};
 
-use super::{Settings, sessions::Sessions};
+use super::{Settings, polled, sessions::Sessions};
 use crate::{
     auth::Credential,
+    backlog::{Backlog, Backlogs},
     counts::{Count, Counted},
-    gateway::{credential, line::Line},
-    limits::EventBudget,
+    gateway::{
+        credential,
+        line::{CountedFrames, Line},
+    },
+    limits::{EventBudget, Pending, PendingConnections},
 };
 
 /// What the first request of a session said.
@@ -41,13 +46,26 @@ pub struct Handshake {
     /// How often it may ask to join a namespace: each attempt costs queries, and perhaps a page of
     /// missed messages.
     pub attempts: EventBudget,
+    /// The bytes of events and acknowledgements that wait for the session, whatever its transport.
+    pub backlog: Arc<Backlog>,
+    /// Until it has joined a namespace.
+    pending: Mutex<Option<Pending>>,
     /// Kept by the engine for as long as the session lives.
     _counted: Option<Counted>,
+}
+
+impl Handshake {
+    /// The session has joined a namespace: somebody is known by now.
+    pub fn joined(&self) {
+        drop(self.pending.lock().take());
+    }
 }
 
 /// How often a session may ask to join a namespace.
 const ATTEMPTS_PER_SECOND: u32 = 2;
 const ATTEMPTS_AT_ONCE: u32 = 10;
+/// Seconds after which a client may ask for a connection again, where there are too many.
+const RETRY_AFTER: &str = "5";
 /// The engine's packet that says nothing.
 const NOOP: &str = "6";
 /// The headers that the engine reads: of a websocket, and of what a polling client says.
@@ -55,16 +73,21 @@ const KEPT: [header::HeaderName; 2] = [header::SEC_WEBSOCKET_KEY, header::CONTEN
 /// The parameters that the engine reads.
 const KEPT_PARAMETERS: [&str; 4] = ["EIO", "transport", "sid", "b64"];
 
+/// See the module. Cheap to clone.
 #[derive(Clone)]
-pub struct SlimLayer {
-    sessions: Sessions,
-    settings: Arc<Settings>,
-    engine_sessions: Count,
+pub struct SlimLayer(Arc<Parts>);
+
+pub struct Parts {
+    pub sessions: Sessions,
+    pub settings: Arc<Settings>,
+    pub engine_sessions: Count,
+    pub backlogs: Backlogs,
+    pub pending: PendingConnections,
 }
 
 impl SlimLayer {
-    pub fn new(sessions: Sessions, settings: Arc<Settings>, engine_sessions: Count) -> Self {
-        Self { sessions, settings, engine_sessions }
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 }
 
@@ -85,7 +108,10 @@ pub struct Slim<S> {
 
 impl<S> Service<Request> for Slim<S>
 where
-    S: Service<Request, Response: IntoResponse + Send, Error = Infallible, Future: Send + 'static>,
+    S: Service<Request, Response: IntoResponse + Send, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static,
 {
     type Response = Response;
     type Error = Infallible;
@@ -99,18 +125,34 @@ where
         if is_of_another_version(&request) {
             return Box::pin(async { Ok(version_needed()) });
         }
-        let said = (request.method() == Method::POST).then_some(self.layer.settings.request_timeout);
-        let polled = polled_session(&request).map(|sid| (self.layer.sessions.clone(), sid));
-        let answer = self.inner.call(self.layer.slim(request));
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let parts = self.layer.0.clone();
         Box::pin(async move {
-            let mut answer = match (said, polled) {
+            let kind = Kind::of(&request);
+            let (request, handshake) = match parts.slim(request).await {
+                Ok(slim) => slim,
+                Err(refused) => return Ok(refused),
+            };
+            let answer = inner.call(request);
+            let mut answer = match kind {
                 // A poll waits for what is to be said; what a client says has to be there in time.
-                (Some(limit), _) => match tokio::time::timeout(limit, answer).await {
+                Kind::Says => match tokio::time::timeout(parts.settings.request_timeout, answer).await {
                     Ok(answer) => answer?.into_response(),
                     Err(_) => return Ok(too_late()),
                 },
-                (None, Some((sessions, sid))) => poll(&sessions, &sid, answer).await?,
-                (None, None) => answer.await?.into_response(),
+                Kind::Polls(sid) => match parts.sessions.backlog(&sid) {
+                    Some(backlog) => polled::count(poll(&parts.sessions, &sid, answer).await?, backlog).await,
+                    None => poll(&parts.sessions, &sid, answer).await?,
+                },
+                Kind::Opens => {
+                    let (answer, sid) = polled::opened(answer.await?.into_response()).await;
+                    if let Some(sid) = sid {
+                        parts.sessions.opened(&sid, &handshake.backlog);
+                    }
+                    answer
+                }
+                Kind::Other => answer.await?.into_response(),
             };
             // Every poll is answered once; a cache in between must not answer another with it.
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -119,11 +161,28 @@ where
     }
 }
 
-/// The session that a request polls.
-fn polled_session(request: &Request) -> Option<String> {
-    let query = request.uri().query().filter(|_| request.method() == Method::GET)?;
-    let sid = parameter(query, "sid").filter(|_| parameter(query, "transport") == Some("polling"))?;
-    Some(sid.to_owned())
+/// What a request is to the engine.
+enum Kind {
+    /// It carries packets of a session.
+    Says,
+    /// It asks for packets of the session with this id.
+    Polls(String),
+    /// It opens a session that polls.
+    Opens,
+    Other,
+}
+
+impl Kind {
+    fn of(request: &Request) -> Self {
+        let query = request.uri().query().unwrap_or_default();
+        let is_polling = parameter(query, "transport") == Some("polling");
+        match (request.method(), parameter(query, "sid")) {
+            (&Method::POST, _) => Self::Says,
+            (&Method::GET, Some(sid)) if is_polling => Self::Polls(sid.to_owned()),
+            (&Method::GET, None) if is_polling => Self::Opens,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// The engine's answer to a poll. It is nothing, as during an upgrade, where one may be about to begin.
@@ -132,14 +191,15 @@ async fn poll<R: IntoResponse>(
     sid: &str,
     answer: impl Future<Output = Result<R, Infallible>>,
 ) -> Result<Response, Infallible> {
+    let Some(entering) = sessions.enter(sid) else { return Ok(NOOP.into_response()) };
     let mut answer = pin!(answer);
-    let entered =
-        poll_fn(|cx| Poll::Ready(sessions.unless_upgrading(sid, || answer.as_mut().poll(cx)))).await;
-    Ok(match entered {
-        Some(Poll::Ready(answer)) => answer?.into_response(),
-        Some(Poll::Pending) => answer.await?.into_response(),
-        None => NOOP.into_response(),
-    })
+    let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+    drop(entering);
+    let answer = match first {
+        Poll::Ready(answer) => answer?,
+        Poll::Pending => answer.await?,
+    };
+    Ok(answer.into_response())
 }
 
 /// Whether it asks for a websocket of another version than ours (RFC 6455, section 4.2.2), which the engine
@@ -167,8 +227,29 @@ fn too_late() -> Response {
     answer
 }
 
-impl SlimLayer {
-    fn slim(&self, request: Request) -> Request {
+/// Whether a request has a body, behind which the frames of a websocket could not be found.
+fn has_body(headers: &HeaderMap) -> bool {
+    let has_length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    has_length || headers.contains_key(header::TRANSFER_ENCODING)
+}
+
+fn too_many() -> Response {
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    answer
+}
+
+fn early_bytes() -> Response {
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
+impl Parts {
+    /// The small copy of a request, and what it says of its session; an answer where it is refused.
+    async fn slim(&self, request: Request) -> Result<(Request, Arc<Handshake>), Response> {
         let (mut parts, body) = request.into_parts();
         let line = parts.extensions.remove::<ConnectInfo<Line>>().map(|ConnectInfo(line)| line);
         let address = match &line {
@@ -179,12 +260,30 @@ impl SlimLayer {
         };
         let query = parts.uri.query().unwrap_or_default();
         let sid = parameter(query, "sid");
+        let pending = match sid {
+            Some(_) => None,
+            None => Some(self.pending.admit(self.counted(address)).ok_or_else(too_many)?),
+        };
+        if parts.extensions.get::<OnUpgrade>().is_some() && has_body(&parts.headers) {
+            return Err(early_bytes());
+        }
         let websocket = line.filter(|_| parameter(query, "transport") == Some("websocket"));
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        if let (Some(sid), Some(line), Some(_)) = (sid, &websocket, &upgrade) {
-            self.sessions.upgrading(sid, line.clone());
-        }
-        let handshake = Handshake {
+        let backlog = match (&websocket, &upgrade) {
+            (Some(line), Some(_)) => match sid {
+                Some(sid) => {
+                    self.sessions.upgrading(sid, line).await.map_err(|_| early_bytes())?;
+                    line.backlog().clone()
+                }
+                None => {
+                    let backlog = line.backlog().clone();
+                    line.switch(backlog.clone(), CountedFrames::SocketIo).map_err(|_| early_bytes())?;
+                    backlog
+                }
+            },
+            _ => self.backlogs.backlog(),
+        };
+        let handshake = Arc::new(Handshake {
             credential: if sid.is_none() {
                 credential::from_request(&parts.uri, &parts.headers)
             } else {
@@ -193,8 +292,10 @@ impl SlimLayer {
             address,
             websocket,
             attempts: EventBudget::new(ATTEMPTS_PER_SECOND, ATTEMPTS_AT_ONCE),
+            backlog,
+            pending: Mutex::new(pending),
             _counted: sid.is_none().then(|| self.engine_sessions.one()),
-        };
+        });
         let mut slim = Request::new(body);
         *slim.method_mut() = parts.method;
         *slim.version_mut() = parts.version;
@@ -203,8 +304,15 @@ impl SlimLayer {
         if let Some(upgrade) = upgrade {
             slim.extensions_mut().insert(upgrade);
         }
-        slim.extensions_mut().insert(Arc::new(handshake));
-        slim
+        slim.extensions_mut().insert(handshake.clone());
+        Ok((slim, handshake))
+    }
+
+    /// The address that pending connections are counted for. The machine itself and a proxy that does not say
+    /// whom it speaks for may be anybody, so they count only among all.
+    fn counted(&self, address: IpAddr) -> Option<IpAddr> {
+        let is_proxy = self.settings.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == address);
+        (!address.is_loopback() && !is_proxy).then_some(address)
     }
 }
 

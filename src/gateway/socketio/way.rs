@@ -14,6 +14,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
+    backlog::Backlog,
     chat::connection::Lagging,
     error::{Error, Result},
     gateway::line::Line,
@@ -31,6 +32,7 @@ pub struct Way {
     sockets: Sockets,
     /// Its websocket, where the session began with one.
     websocket: Option<Line>,
+    backlog: Arc<Backlog>,
     namespace: &'static str,
     sessions: Sessions,
     io: SocketIo,
@@ -50,6 +52,7 @@ impl Way {
             sid: socket.id,
             sockets: sockets.ok_or_else(|| Error::internal("a namespace that is not mounted"))?,
             websocket: handshake.websocket.clone(),
+            backlog: handshake.backlog.clone(),
             namespace,
             sessions: gateway.sessions.clone(),
             io: gateway.io.clone(),
@@ -62,10 +65,22 @@ impl Way {
     }
 
     pub fn emit(&self, event: &Encoded) -> Result<(), Lagging> {
-        if self.socket.strong_count() == 0 {
-            return Err(Lagging);
+        if !self.socket()?.connected() {
+            // The library would write nothing, and so nothing may be counted.
+            return Ok(());
         }
-        self.sockets.emit(self.sid, event)
+        self.counted(event.bytes(), || self.sockets.emit(self.sid, event))
+    }
+
+    /// Writes a packet of so many bytes; they are counted in the backlog until the connection has taken them.
+    pub fn counted<T>(&self, bytes: usize, write: impl FnOnce() -> Result<T, Lagging>) -> Result<T, Lagging> {
+        self.backlog.add(bytes).map_err(|_| Lagging)?;
+        write().inspect_err(|_| self.backlog.taken(bytes))
+    }
+
+    /// The bytes of events and acknowledgements that wait for the session.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 
     /// Leaves the namespace; see [`crate::chat::connection::Outlet::end`].

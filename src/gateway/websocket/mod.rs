@@ -16,6 +16,7 @@ use axum::extract::FromRef;
 use http::{HeaderMap, Uri};
 
 use crate::{
+    backlog::Backlogs,
     chat::{
         caller::Caller,
         connection::{ConnectOptions, Outlet},
@@ -36,6 +37,8 @@ pub struct Settings {
     pub packet_bytes: usize,
     /// Messages that may wait for one websocket; one more and it is cut off.
     pub outgoing_packets: usize,
+    /// Bytes that may wait for one websocket; more close it.
+    pub outgoing_bytes: usize,
     /// `response` events that a websocket may leave unacknowledged; further ones come without asking.
     pub unacknowledged: usize,
     /// How long the acknowledgement of a `response` event is waited for.
@@ -49,6 +52,7 @@ pub struct Settings {
 pub struct WebSockets {
     pub http: Http,
     pub shutdown: Shutdown,
+    pub backlogs: Backlogs,
     pub settings: Arc<Settings>,
 }
 
@@ -77,12 +81,13 @@ impl WebSockets {
         options: ConnectOptions,
         dialect: D,
     ) -> Result<Arc<Inbox<P, D>>> {
+        let backlog = outlet.backlog().clone();
         let Http { chat, auth, .. } = self.http.clone();
         let (shutdown, pace) = (self.shutdown.clone(), self.settings.pace);
         let connecting = self.shutdown.spawn(async move {
             let address = caller.address;
             let connection = chat.connect(caller, Box::new(outlet), options).await?;
-            let socket = Socket { connection, address, chat, auth };
+            let socket = Socket::new(connection, address, chat, auth, backlog);
             Ok(Inbox::new(socket, dialect, shutdown, pace))
         });
         connecting.await.map_err(Error::internal)?

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    sync::Arc,
     task::{Context, Waker},
 };
 
@@ -12,16 +13,17 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::close::Goodbye;
-use crate::{chat::connection::Lagging, gateway::line::Line};
+use crate::{backlog::Backlog, chat::connection::Lagging, gateway::line::Line};
 
 /// A queue that has grown beyond this gives its memory back when it is empty.
 const KEPT: usize = 32;
 
-/// See the module. It holds at most `most` texts; one more is refused as [`Lagging`], which the core
-/// answers by cutting the connection, so that its client comes back and catches up.
+/// See the module. It holds at most `most` texts, and as many bytes as its backlog allows; more are refused as
+/// [`Lagging`], which the core answers by cutting the connection, so that its client reconnects and catches up.
 pub struct Outgoing {
     most: usize,
     line: Option<Line>,
+    backlog: Arc<Backlog>,
     state: Mutex<State>,
     waker: AtomicWaker,
 }
@@ -43,8 +45,13 @@ pub enum End {
 
 impl Outgoing {
     /// For the websocket on `line`; without one, only its task can end it.
-    pub fn new(most: usize, line: Option<Line>) -> Self {
-        Self { most, line, state: Mutex::default(), waker: AtomicWaker::new() }
+    pub fn new(most: usize, line: Option<Line>, backlog: Arc<Backlog>) -> Self {
+        Self { most, line, backlog, state: Mutex::default(), waker: AtomicWaker::new() }
+    }
+
+    /// The bytes of texts that were pushed here and that the line has not taken.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
     }
 
     /// Puts a text behind all earlier ones. After the goodbye was ordered nobody hears it any more, which
@@ -53,12 +60,23 @@ impl Outgoing {
     /// # Errors
     /// [`Lagging`] where the queue is full or the connection was cut.
     pub fn push(&self, text: Utf8Bytes) -> Result<(), Lagging> {
+        let bytes = text.len();
+        let counted = self.backlog.add(bytes).is_ok();
+        let pushed = self.push_counted(text, counted);
+        if counted && pushed != Ok(true) {
+            self.backlog.taken(bytes);
+        }
+        pushed.map(drop)
+    }
+
+    /// Answers whether the text will be written.
+    fn push_counted(&self, text: Utf8Bytes, fits: bool) -> Result<bool, Lagging> {
         let was_empty = {
             let mut state = self.state.lock();
             match state.end {
-                Some(End::With(_)) => return Ok(()),
+                Some(End::With(_)) => return Ok(false),
                 Some(End::Cut) => return Err(Lagging),
-                None if state.waiting.len() >= self.most => return Err(Lagging),
+                None if !fits || state.waiting.len() >= self.most => return Err(Lagging),
                 None => {}
             }
             state.waiting.push_back(text);
@@ -67,7 +85,7 @@ impl Outgoing {
         if was_empty {
             self.waker.wake();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Has what waits written, and the connection closed with a goodbye. Only the first one counts.
@@ -86,6 +104,7 @@ impl Outgoing {
             state.end = Some(End::Cut);
             state.waiting = VecDeque::new();
         }
+        drop(self.backlog.close());
         if let Some(line) = &self.line {
             line.cut();
         }
@@ -94,6 +113,7 @@ impl Outgoing {
 
     /// The connection is gone: nothing is kept for it any more.
     pub(super) fn gone(&self) {
+        drop(self.backlog.close());
         let mut state = self.state.lock();
         state.end = Some(End::Cut);
         state.waiting = VecDeque::new();
@@ -130,10 +150,19 @@ impl fmt::Debug for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        backlog::{Backlogs, Limits},
+        counts::Count,
+    };
+
+    fn outgoing(most: usize) -> Outgoing {
+        let backlogs = Backlogs::new(Limits { one: 100_000, all: 100_000 }, Count::default());
+        Outgoing::new(most, None, backlogs.backlog())
+    }
 
     #[test]
     fn one_text_too_many_is_refused_and_the_others_keep_their_order() {
-        let outgoing = Outgoing::new(3, None);
+        let outgoing = outgoing(3);
         for text in ["1", "2", "3"] {
             outgoing.push(text.into()).unwrap();
         }
@@ -145,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_the_goodbye_is_not_heard_and_no_reason_to_cut() {
-        let outgoing = Outgoing::new(3, None);
+        let outgoing = outgoing(3);
         outgoing.push("the last word".into()).unwrap();
         outgoing.end(Goodbye::LoginOver);
         assert!(outgoing.push("too late".into()).is_ok());
@@ -158,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_takes_nothing_more() {
-        let outgoing = Outgoing::new(3, None);
+        let outgoing = outgoing(3);
         outgoing.push("never written".into()).unwrap();
         outgoing.cut();
         assert_eq!(outgoing.next(), None);
@@ -167,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_burst_leaves_no_memory_behind() {
-        let outgoing = Outgoing::new(10_000, None);
+        let outgoing = outgoing(10_000);
         for _ in 0..1_000 {
             outgoing.push("x".into()).unwrap();
         }

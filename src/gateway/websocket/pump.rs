@@ -139,7 +139,7 @@ struct Talk<'a, S, L> {
     heartbeat: Heartbeat,
     /// Something was written that may not have left.
     is_unflushed: bool,
-    /// Since when the line has not taken everything.
+    /// Since when the line has not taken everything, nor enough for one more message.
     stuck_since: Option<Instant>,
     /// When a ping was sent whose time is not over.
     pinged_at: Option<Instant>,
@@ -188,6 +188,8 @@ where
                 break;
             }
             let Some(text) = self.outgoing.next() else { break };
+            // There was room for it, so the client takes something: slowly, perhaps, but not nothing.
+            self.stuck_since = None;
             if self.send(Message::Text(text)).is_err() {
                 return Some(Over::Gone);
             }
@@ -267,6 +269,10 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
     use super::*;
+    use crate::{
+        backlog::{Backlogs, Limits},
+        counts::Count,
+    };
 
     #[derive(Default)]
     struct Notes(Mutex<Vec<String>>);
@@ -297,11 +303,16 @@ mod tests {
         task: JoinHandle<()>,
     }
 
+    fn queue() -> Outgoing {
+        let backlogs = Backlogs::new(Limits { one: 10_000_000, all: 10_000_000 }, Count::default());
+        Outgoing::new(10_000, None, backlogs.backlog())
+    }
+
     async fn pumped(heartbeat: Heartbeat) -> Pumped {
         let (here, there) = tokio::io::duplex(64);
         let server = WebSocketStream::from_raw_socket(here, Role::Server, None).await;
         let client = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
-        let (outgoing, notes) = (Arc::new(Outgoing::new(10_000, None)), Arc::new(Notes::default()));
+        let (outgoing, notes) = (Arc::new(queue()), Arc::new(Notes::default()));
         let (queue, listener) = (outgoing.clone(), notes.clone());
         let shutdown = crate::shutdown::Shutdown::new();
         let closing = shutdown.clone();

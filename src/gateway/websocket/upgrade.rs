@@ -26,8 +26,12 @@ use super::{
     pump::{self, Heartbeat, Listener},
 };
 use crate::{
+    backlog::Backlog,
     error::{Busy, Error},
-    gateway::{http::refusal::Rejection, line::Line},
+    gateway::{
+        http::refusal::Rejection,
+        line::{CountedFrames, EarlyBytes, Line},
+    },
 };
 
 /// How long the line may take from the answer to the upgrade: what is left to do is to write the answer.
@@ -46,6 +50,7 @@ pub struct Upgrade {
     on_upgrade: OnUpgrade,
     accept: HeaderValue,
     line: Option<Line>,
+    backlog: Arc<Backlog>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Upgrade
@@ -77,7 +82,18 @@ where
         }
         let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotAWebSocket)?;
         let line = parts.extensions.get::<ConnectInfo<Line>>().map(|ConnectInfo(line)| line.clone());
-        Ok(Self { on_upgrade, accept, line })
+        let backlog = match &line {
+            Some(line) => line.backlog().clone(),
+            None => sockets.backlogs.backlog(),
+        };
+        if let Some(line) = &line {
+            let early = |_: EarlyBytes| Rejection::Malformed {
+                field: None,
+                reason: "A websocket must not be asked for together with another request.".to_owned(),
+            };
+            line.switch(backlog.clone(), CountedFrames::All).map_err(early)?;
+        }
+        Ok(Self { on_upgrade, accept, line, backlog })
     }
 }
 
@@ -90,7 +106,8 @@ fn lists(headers: &HeaderMap, name: &header::HeaderName, item: &str) -> bool {
 impl Upgrade {
     /// What will wait to be written to the websocket.
     pub fn outgoing(&self, sockets: &WebSockets) -> Arc<Outgoing> {
-        Arc::new(Outgoing::new(sockets.settings.outgoing_packets, self.line.clone()))
+        let most = sockets.settings.outgoing_packets;
+        Arc::new(Outgoing::new(most, self.line.clone(), self.backlog.clone()))
     }
 
     /// The answer that makes it a websocket, and the task that serves it from then on. The listener is
@@ -100,6 +117,7 @@ impl Upgrade {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
+            .max_write_buffer_size(WRITE_BUFFER + sockets.settings.outgoing_bytes)
             .max_message_size(most)
             .max_frame_size(most);
         let (shutdown, on_upgrade) = (sockets.shutdown.clone(), self.on_upgrade);

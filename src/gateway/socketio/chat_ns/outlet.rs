@@ -1,12 +1,16 @@
 //! A `/chat` socket's way out: events as Socket.IO packets, and their acknowledgements back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use super::{
     PATH,
     promises::{Promise, Promises},
 };
 use crate::{
+    backlog::Backlog,
     chat::{
         connection::{Connection, Lagging, Outlet},
         event::{Envelope, Event, Form},
@@ -14,7 +18,11 @@ use crate::{
     counts::Count,
     gateway::{
         native::{Receipts, Rendered, render},
-        socketio::{Gateway, encoded::Encoded, way::Way},
+        socketio::{
+            Gateway,
+            encoded::{Encoded, arguments_bytes, packet_bytes},
+            way::Way,
+        },
     },
 };
 
@@ -24,6 +32,8 @@ pub struct ChatOutlet {
     receipts: Receipts,
     promises: Arc<Promises>,
     unanswered: Count,
+    /// How many acknowledgements were asked for.
+    asked: AtomicI64,
 }
 
 impl ChatOutlet {
@@ -37,6 +47,7 @@ impl ChatOutlet {
                 gateway.shutdown.clone(),
             )),
             unanswered: gateway.chat.counts().acknowledgements.clone(),
+            asked: AtomicI64::new(0),
         }
     }
 
@@ -54,8 +65,13 @@ impl ChatOutlet {
     ) -> Result<(), Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
         let place = (message.row.room_id, message.row.seq);
-        let answer = self.way.socket()?.emit_with_ack(rendered.name, &*rendered.payload);
-        let answer = answer.map_err(|_| Lagging)?;
+        let socket = self.way.socket()?;
+        // The library's own count of them on this socket, which begins with 1.
+        let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = packet_bytes(PATH, Some(id), arguments_bytes(rendered.name, &rendered.payload));
+        let answer = self.way.counted(bytes, || {
+            socket.emit_with_ack(rendered.name, &*rendered.payload).map_err(|_| Lagging)
+        })?;
         self.promises.add(connection, Promise { answer, place, counted: self.unanswered.one() });
         Ok(())
     }
@@ -64,6 +80,10 @@ impl ChatOutlet {
 impl Outlet for ChatOutlet {
     fn gateway(&self) -> &'static str {
         "chat"
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        self.way.backlog()
     }
 
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {

@@ -1,10 +1,10 @@
-//! The acknowledgements that a `/chat` socket has promised: waited for in the order in which they were asked
-//! for, which is the order in which clients give them, by one task while there are any. One task and one
-//! timer for each would cost more than the message.
+//! The acknowledgements that a `/chat` socket has promised: waited for by one task while there are any. It waits
+//! for them in the order in which they were asked for, which is the order in which clients give them; those that
+//! are late it keeps aside, and looks at only when they come. A task for each would cost more than the message.
 
 use std::{
     collections::VecDeque,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -14,8 +14,10 @@ use std::{
 };
 
 use entity::{RoomId, Seq};
+use futures_util::{FutureExt, StreamExt, future::FusedFuture, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use socketioxide::{AckError, ack::AckStream};
+use tokio::sync::Notify;
 
 use crate::{
     chat::{Chat, connection::Connection},
@@ -33,6 +35,8 @@ pub struct Promises {
     open: AtomicUsize,
     pressure: Pressure,
     queue: Mutex<Queue>,
+    /// Notified when one was asked for.
+    asked: Notify,
     chat: Chat,
     shutdown: Shutdown,
 }
@@ -43,6 +47,8 @@ struct Queue {
     waiting: VecDeque<Promise>,
     /// A task waits for them.
     is_awaited: bool,
+    /// It has taken all, and waits for late ones.
+    is_idle: bool,
 }
 
 /// One acknowledgement that is waited for.
@@ -61,6 +67,7 @@ impl Promises {
             open: AtomicUsize::new(0),
             pressure: Pressure::new(most),
             queue: Mutex::default(),
+            asked: Notify::new(),
             chat,
             shutdown,
         }
@@ -85,49 +92,57 @@ impl Promises {
             // Weak, so that a client that never answers does not keep its connection.
             let connection = Arc::downgrade(connection);
             self.shutdown.spawn(self.clone().wait(connection));
+        } else if queue.is_idle {
+            self.asked.notify_one();
         }
     }
 
     async fn wait(self: Arc<Self>, connection: Weak<Connection>) {
         let mut kept = Vec::new();
-        while let Some(Promise { answer, place, counted }) = self.next() {
-            let _counted = counted;
-            let mut answer = pin!(answer);
-            if let Poll::Ready(answer) = futures_util::poll!(answer.as_mut()) {
+        while let Some(promise) = self.next(true) {
+            let mut answer = pin!(answered(promise));
+            if let Poll::Ready((answer, place)) = futures_util::poll!(answer.as_mut()) {
                 // What has come in together moves the receipts together.
                 self.over(answer, place, &mut kept);
                 continue;
             }
             self.acknowledge(&connection, &mut kept);
-            let in_time = tokio::time::timeout(TURN, answer.as_mut()).await;
-            let is_late = in_time.is_err();
-            let answer = match in_time {
-                Ok(answer) => answer,
-                Err(_) => {
-                    self.let_pass(&connection);
-                    answer.await
-                }
-            };
-            self.over(answer, place, &mut kept);
-            if is_late {
-                break;
+            match tokio::time::timeout(TURN, answer.as_mut()).await {
+                Ok((answer, place)) => self.over(answer, place, &mut kept),
+                Err(_) => self.wait_for_late(answer, &connection, &mut kept).await,
             }
         }
         self.acknowledge(&connection, &mut kept);
     }
 
-    /// Those behind one that does not come are waited for by themselves, and what is asked for from now on
-    /// by another task.
-    fn let_pass(self: &Arc<Self>, connection: &Weak<Connection>) {
-        let behind = std::mem::take(&mut *self.queue.lock());
-        for promise in behind.waiting {
-            let (this, connection) = (self.clone(), connection.clone());
-            self.shutdown.spawn(async move {
-                let mut kept = Vec::new();
-                this.over(promise.answer.await, promise.place, &mut kept);
-                drop(promise.counted);
-                this.acknowledge(&connection, &mut kept);
-            });
+    /// Waits for one that is late and for those behind it, in whatever order they come, until there are none.
+    async fn wait_for_late(
+        &self,
+        first: Pin<&mut impl Future<Output = Answer>>,
+        connection: &Weak<Connection>,
+        kept: &mut Vec<(RoomId, Seq)>,
+    ) {
+        let mut first = first.fuse();
+        // As many as may be unacknowledged, at most.
+        let mut late = FuturesUnordered::new();
+        loop {
+            while let Some(promise) = self.next(false) {
+                late.push(answered(promise));
+            }
+            // What has come in together moves the receipts together, here too.
+            while let Some(Some((answer, place))) = late.next().now_or_never() {
+                self.over(answer, place, kept);
+            }
+            self.acknowledge(connection, kept);
+            if late.is_empty() && first.is_terminated() {
+                return;
+            }
+            let (answer, place) = tokio::select! {
+                over = &mut first, if !first.is_terminated() => over,
+                Some(over) = late.next() => over,
+                () = self.asked.notified() => continue,
+            };
+            self.over(answer, place, kept);
         }
     }
 
@@ -157,13 +172,26 @@ impl Promises {
         kept.clear();
     }
 
-    fn next(&self) -> Option<Promise> {
+    /// The next one. Where there is none, the task either ends or is notified of the next.
+    fn next(&self, ends: bool) -> Option<Promise> {
         let mut queue = self.queue.lock();
         let next = queue.waiting.pop_front();
+        queue.is_idle = next.is_none();
         if next.is_none() {
             // With the memory that a burst has taken.
-            *queue = Queue::default();
+            queue.waiting = VecDeque::new();
+            queue.is_awaited = !ends;
         }
         next
     }
+}
+
+/// What became of an acknowledgement, and the message that it is about.
+type Answer = (Result<Acknowledgement, AckError>, (RoomId, Seq));
+
+async fn answered(promise: Promise) -> Answer {
+    let Promise { answer, place, counted } = promise;
+    let answer = answer.await;
+    drop(counted);
+    (answer, place)
 }

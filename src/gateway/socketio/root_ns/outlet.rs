@@ -7,6 +7,7 @@ use serde_json::value::to_raw_value;
 
 use super::{PATH, Spoken, joined::Joined, lobby, rooms};
 use crate::{
+    backlog::Backlog,
     chat::{
         connection::{Connection, Lagging, Outlet},
         event::Envelope,
@@ -38,6 +39,10 @@ impl RootOutlet {
 impl Outlet for RootOutlet {
     fn gateway(&self) -> &'static str {
         "root"
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        self.way.backlog()
     }
 
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::frame::{self, Frame};
 use crate::{
+    backlog::Backlog,
     chat::{
         Draft, Place,
         connection::{Connection, Lagging, Outlet},
@@ -138,6 +139,10 @@ pub struct EncryptedOutlet(pub Arc<Outgoing>);
 impl Outlet for EncryptedOutlet {
     fn gateway(&self) -> &'static str {
         "encrypted"
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        self.0.backlog()
     }
 
     fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{frame, unanswered::Unanswered};
 use crate::{
+    backlog::Backlog,
     chat::{
         connection::{Connection, Lagging, Outlet},
         event::{Envelope, Event, Form},
@@ -36,6 +37,10 @@ impl PlainOutlet {
 impl Outlet for PlainOutlet {
     fn gateway(&self) -> &'static str {
         "websocket"
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        self.outgoing.backlog()
     }
 
     fn is_pressed(&self) -> bool {
