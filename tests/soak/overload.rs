@@ -54,6 +54,8 @@ struct Stage {
     over: AtomicBool,
     /// By kind, so that the record shows that each of them did something.
     done: [AtomicU64; KINDS.len()],
+    /// How often one of the others was disconnected, or could not connect.
+    lost: AtomicU64,
 }
 
 const KINDS: [&str; 8] = [
@@ -79,6 +81,8 @@ pub async fn run(length: Duration) {
 
     let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
     let calm = tokio::spawn(talk_calmly(stage.clone(), ada, bob, waits.clone()));
+    // They are connected before it begins.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let mut attackers = Vec::new();
     for account in 0..ACCOUNTS {
         for socket in 0..SOCKETS {
@@ -116,7 +120,11 @@ pub async fn run(length: Duration) {
     for (kind, done) in KINDS.iter().zip(&stage.done) {
         println!("  {kind}: {}", done.load(Ordering::Relaxed));
     }
-    println!("  the others: {}", quantiles(std::mem::take(&mut *waits.lock())));
+    let lost = stage.lost.load(Ordering::Relaxed);
+    println!(
+        "  the others: {}, disconnected or not connected {lost} times",
+        quantiles(std::mem::take(&mut *waits.lock()))
+    );
     for (kind, done) in KINDS.iter().zip(&stage.done) {
         assert!(done.load(Ordering::Relaxed) > 0, "nothing was done: {kind}");
     }
@@ -158,7 +166,14 @@ impl Stage {
         }
         writer.leaves();
         let over = AtomicBool::new(false);
-        Self { address: process.address, people, group, over, done: Default::default() }
+        Self {
+            address: process.address,
+            people,
+            group,
+            over,
+            done: Default::default(),
+            lost: AtomicU64::new(0),
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -174,7 +189,8 @@ impl Stage {
 async fn talk_calmly(stage: Arc<Stage>, ada: Person, bob: Person, waits: Arc<Mutex<Vec<Duration>>>) {
     while !stage.is_over() {
         let (ada, bob, waits, stage) = (ada.clone(), bob.clone(), waits.clone(), stage.clone());
-        // One who was disconnected comes back.
+        // Whoever is disconnected connects again.
+        let others = stage.clone();
         let talk = tokio::spawn(async move {
             let (ada, bob) = (ada.connect().await, bob.connect().await);
             while !stage.is_over() {
@@ -184,7 +200,9 @@ async fn talk_calmly(stage: Arc<Stage>, ada: Person, bob: Person, waits: Arc<Mut
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
-        let _ = talk.await;
+        if talk.await.is_err() {
+            others.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
