@@ -142,7 +142,17 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
         assert_eq!(post.unwrap().status(), 200);
     };
     says(format!("40/chat,{{\"token\":\"{}\",\"catchUp\":false}}", ada.token)).await;
-    while !server.http.get(&path).await.text.contains("40/chat,{") {}
+    // The packets of one poll. A session whose pings are not answered ends after 20 seconds.
+    let polls = async || {
+        let polled = server.http.get(&path).await;
+        assert_eq!(polled.status, 200, "{}", polled.text);
+        let packets: Vec<_> = polled.text.split('\u{1e}').map(str::to_owned).collect();
+        if packets.iter().any(|packet| packet == "2") {
+            says("3".to_owned()).await;
+        }
+        packets
+    };
+    while !polls().await.iter().any(|packet| packet.starts_with("40/chat,{")) {}
     let ask =
         |id| format!("42/chat,{id}[\"history\",{{\"receiver\":\"ada\",\"group\":false,\"limit\":200}}]");
     says((1..=20).map(ask).collect::<Vec<_>>().join("\u{1e}")).await;
@@ -153,12 +163,8 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
     let mut answered = Vec::new();
     while answered.len() < 20 {
         assert!(waiting(&server) <= OUTGOING, "{}", waiting(&server));
-        let polled = server.http.get(&path).await;
-        assert_eq!(polled.status, 200, "after {answered:?}: {}", polled.text);
-        for packet in polled.text.split('\u{1e}') {
-            if packet == "2" {
-                says("3".to_owned()).await;
-            } else if let Some(answer) = packet.strip_prefix("43/chat,") {
+        for packet in polls().await {
+            if let Some(answer) = packet.strip_prefix("43/chat,") {
                 let id: usize = answer.split('[').next().unwrap().parse().unwrap();
                 answered.push(id);
             }
