@@ -57,9 +57,9 @@ pub struct HistoryQuery {
 
 /// The most messages that are read in one go for front ends that do not page.
 const NEWEST_MOST: usize = 2_000;
-/// Bytes of content after which no further page of older messages is read for them, so that one answer
-/// stays within what a server can hold many times over.
-const NEWEST_ENOUGH: usize = 4_000_000;
+/// Bytes of content after which no further page of older messages is read for them. Gateways end an answer
+/// before it has as many bytes.
+const NEWEST_ENOUGH: usize = 1_000_000;
 const HISTORY_MOST: u64 = 200;
 const HISTORY_USUAL: u64 = 50;
 
@@ -117,8 +117,9 @@ impl Chat {
         Ok(HistoryPage { messages, has_more })
     }
 
-    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 of them, and fewer
-    /// where these are long. What is older is behind [`Chat::history`].
+    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 of them, and fewer where
+    /// their contents have 1 MB together. At most a page (512 KB) exceeds that, so the gateway ends its answer at
+    /// its own bound. [`Chat::history`] returns older messages.
     pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
         let mut newest_first = Vec::new();
         let mut bytes = 0;

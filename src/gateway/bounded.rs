@@ -57,6 +57,17 @@ impl Bounded {
         Ok(!self.is_full)
     }
 
+    /// An array of the newest messages that fit into `limit` bytes, oldest first. `entries` begins with the
+    /// newest one, which is always in it.
+    ///
+    /// # Errors
+    /// `internal` where an entry cannot be rendered.
+    pub fn newest<T: Serialize>(limit: usize, entries: impl IntoIterator<Item = T>) -> Result<Self> {
+        let mut array = Self::of(limit, entries)?;
+        array.entries.reverse();
+        Ok(array)
+    }
+
     /// An array gathered from a list that the core hands out part by part: it ends where the list ends, after
     /// `most` entries of it, or where `push` answers that one did not fit. `part` gets the number of entries
     /// that are still wanted and the `next` of the part before.
@@ -108,6 +119,15 @@ mod tests {
             let array = Bounded::of(limit, ["abc"; 4]).unwrap();
             assert_eq!(array.entries.len(), entries, "{limit}");
             assert!(entries == 1 || serde_json::to_vec(&array).unwrap().len() <= limit + 1);
+        }
+    }
+
+    #[test]
+    fn the_newest_entries_are_kept_and_the_oldest_of_them_comes_first() {
+        let newest_first = ["ccc", "bbb", "aaa"];
+        for (limit, rendered) in [(12, r#"["bbb","ccc"]"#), (1, r#"["ccc"]"#)] {
+            let array = Bounded::newest(limit, newest_first).unwrap();
+            assert_eq!(serde_json::to_string(&array).unwrap(), rendered);
         }
     }
 

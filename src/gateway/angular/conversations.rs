@@ -82,7 +82,7 @@ pub async fn messages(
 ) -> Result<Response> {
     let place = place(&caller, sender, receiver, group)?;
     let messages = http.chat.newest(&caller, place).await?;
-    answer::ok(messages.iter().map(MessageView::of).collect::<Vec<_>>())
+    answer::ok(Bounded::newest(ANSWER_BYTES, messages.iter().rev().map(MessageView::of))?)
 }
 
 /// The caller is the sender, or either of two users: their conversation is the same from both ends.

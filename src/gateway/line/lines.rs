@@ -88,3 +88,87 @@ impl fmt::Debug for Lines {
         f.debug_struct("Lines").field("silence", &self.silence).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+        time::timeout,
+    };
+
+    use super::*;
+    use crate::{
+        backlog::{Backlogs, Limits},
+        counts::Count,
+        gateway::line::{CountedFrames, Line, LineListener, LineStream},
+    };
+
+    const SILENCE: Duration = Duration::from_millis(200);
+    /// Long enough for several sweeps. Without a sweeper nothing happens in it, on any machine.
+    const LONGER: Duration = Duration::from_millis(600);
+    /// Fails a test whose connection does not end.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn connect(lines: &Lines) -> (TcpStream, LineStream, Line) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
+        let listener = LineListener { listener, open: Count::default(), backlogs, lines: lines.clone() };
+        let (client, (stream, line)) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.unwrap(), stream, line)
+    }
+
+    async fn websocket(lines: &Lines, counted: CountedFrames) -> (TcpStream, LineStream) {
+        let (mut client, mut stream, line) = connect(lines).await;
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        stream.read_exact(&mut vec![0; request.len()]).await.unwrap();
+        line.switch(line.backlog().clone(), counted).unwrap();
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.unwrap();
+        (client, stream)
+    }
+
+    /// Sends a frame of 32,767 bytes, one byte at a time, until the connection ends.
+    async fn trickles(mut client: TcpStream) {
+        let mut part: &[u8] = &[0x81, 0xfe, 0x7f, 0xff, 0, 0, 0, 0];
+        while client.write_all(part).await.is_ok() {
+            part = b"x";
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_sweeper_ends_an_engine_websocket_that_trickles() {
+        let lines = Lines::new(SILENCE);
+        let (client, mut stream) = websocket(&lines, CountedFrames::SocketIo).await;
+        let (mut plain, mut plain_stream) = websocket(&lines, CountedFrames::All).await;
+        let trickling = tokio::spawn(trickles(client));
+        let mut end = pin!(async {
+            let mut buffer = [0; 1_024];
+            while matches!(stream.read(&mut buffer).await, Ok(length) if length > 0) {}
+        });
+        assert!(timeout(LONGER, end.as_mut()).await.is_err(), "it ended without the sweeper");
+        lines.watch(&Shutdown::new());
+        timeout(PATIENCE, end).await.expect("the end of the connection");
+        trickling.abort();
+        // A plain websocket has a heartbeat elsewhere, so the sweeper leaves it alone.
+        plain.write_all(b"x").await.unwrap();
+        assert_eq!(plain_stream.read(&mut [0; 1]).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn only_the_sweeper_ends_an_http_connection_whose_answer_is_not_read() {
+        let lines = Lines::new(SILENCE);
+        let (_client, mut stream, _line) = connect(&lines).await;
+        // More than the kernel keeps for both sides.
+        let answer = vec![b'x'; 64 << 20];
+        let mut written = pin!(stream.write_all(&answer));
+        assert!(timeout(LONGER, written.as_mut()).await.is_err(), "it ended without the sweeper");
+        lines.watch(&Shutdown::new());
+        let written = timeout(PATIENCE, written).await.expect("the end of the connection");
+        written.unwrap_err();
+    }
+}

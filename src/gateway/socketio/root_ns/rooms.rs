@@ -192,10 +192,10 @@ impl SaidView {
     }
 }
 
-async fn messages(socket: &Socket, request: Request<'_>) -> Result<Vec<SaidView>> {
+async fn messages(socket: &Socket, request: Request<'_>) -> Result<Bounded> {
     let Inside { room_id } = request.decode()?;
     let messages = socket.chat.newest(&socket.caller(), place(&room_id)?).await?;
-    Ok(messages.iter().map(SaidView::of).collect())
+    Bounded::newest(ANSWER_BYTES, messages.iter().rev().map(SaidView::of))
 }
 
 #[derive(Deserialize)]
