@@ -172,6 +172,8 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
     }
     assert_eq!(answered, (1..=20).collect::<Vec<_>>());
     until("everything to be taken", || async { waiting(&server) == 0 }).await;
+    // The session ends here; the server of a test waits for all connections when it stops.
+    says("1".to_owned()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
