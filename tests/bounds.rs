@@ -172,6 +172,8 @@ async fn answers_to_a_poller_that_does_not_poll_are_bounded_and_none_is_lost() {
     }
     assert_eq!(answered, (1..=20).collect::<Vec<_>>());
     until("everything to be taken", || async { waiting(&server) == 0 }).await;
+    // The session ends here; the server of a test waits for all connections when it stops.
+    says("1".to_owned()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +261,12 @@ fn pings(count: usize) -> Vec<u8> {
 async fn a_client_that_reads_no_pong_is_not_read_either() {
     let server = Server::start().await;
     let ada = server.person("ada").await;
-    for path in ["/socket.io/?EIO=4&transport=websocket".to_owned(), format!("/ws?token={}", ada.token)] {
+    let paths = [
+        "/socket.io/?EIO=4&transport=websocket".to_owned(),
+        format!("/ws?token={}", ada.token),
+        format!("/chat/{}?token={}", ada.id(), ada.token),
+    ];
+    for path in paths {
         let mut raw = Raw::connect_narrowly(server.address).await;
         raw.upgrades(&path, &[]).await;
         if path.starts_with("/socket.io") {
@@ -364,4 +371,26 @@ async fn a_client_that_only_trickles_is_disconnected() {
     // 25 and 20 seconds, and what a busy machine takes.
     tokio::time::timeout(Duration::from_secs(90), ends).await.expect("the end of the line");
     until("nothing to wait", || async { waiting(&server) == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_for_a_front_end_that_does_not_page_ends_within_an_answer() {
+    const SENT: u32 = 100;
+    let server = Server::with(|config| {
+        tight(config);
+        config.dialects.angular = true;
+    })
+    .await;
+    let bob = server.person("bob").await;
+    talkative(&server, "ada", "bob", SENT).await;
+    let answer = bob.get("/web/messages/ada/bob?group=no").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    // As many as fit: one more would exceed the bound.
+    let bytes = answer.text.len();
+    assert!((990_000 - 2 * LONG..=990_002).contains(&bytes), "{bytes}");
+    let messages: Vec<Json> = serde_json::from_str(&answer.text).unwrap();
+    let begins = |message: &Json, number: usize| message.to_string().contains(&format!("\"{number} xxx"));
+    let oldest = SENT as usize - messages.len() + 1;
+    assert!(begins(&messages[0], oldest), "the newest ones, oldest first");
+    assert!(begins(&messages[messages.len() - 1], SENT as usize));
 }
