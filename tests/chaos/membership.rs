@@ -222,8 +222,8 @@ impl Storm {
         request(address, &self.people[person].token, method, path, body.as_ref(), None).await
     }
 
-    /// Has somebody post on the connection that they have.
-    pub fn posts(&self, person: usize, group: RoomId, content: &str) {
+    /// Has somebody post on the connection that they have; what is posted twice is stored once.
+    fn posts(&self, person: usize, group: RoomId, content: &str) {
         let _ = self.posts[person].send((group, content.to_owned()));
     }
 
@@ -235,11 +235,18 @@ impl Storm {
         self.waits(is_heard, deadline).await
     }
 
-    /// Waits until a message is acknowledged; whether it is.
-    pub async fn stores(&self, wanted: &str, deadline: Instant) -> bool {
+    /// Posts on somebody's connection, again and again until it is acknowledged: queues are short here, and a full
+    /// one refuses. Whether it was.
+    pub async fn stores(&self, person: usize, group: RoomId, content: &str, deadline: Instant) -> bool {
         let is_stored =
-            |entry: &Entry| matches!(&entry.fact, Fact::Stored { message, .. } if message == wanted);
-        self.waits(is_stored, deadline).await
+            |entry: &Entry| matches!(&entry.fact, Fact::Stored { message, .. } if message == content);
+        while Instant::now() < deadline {
+            self.posts(person, group, content);
+            if self.waits(is_stored, Instant::now() + Duration::from_secs(2)).await {
+                return true;
+            }
+        }
+        false
     }
 
     async fn waits(&self, wanted: impl Fn(&Entry) -> bool, deadline: Instant) -> bool {
@@ -369,7 +376,8 @@ impl Member {
                 },
                 Some((group, content)) = to_post.recv() => {
                     id += 1;
-                    let payload = json!({ "receiver": group, "content": content });
+                    let payload =
+                        json!({ "receiver": group, "content": content, "clientMessageId": content });
                     self.writes(Fact::Sent { message: content.clone(), group });
                     posted.insert(id, content);
                     wire.event("groupMessage", &payload, id);

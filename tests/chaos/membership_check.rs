@@ -135,7 +135,7 @@ fn said(log: &[Entry]) -> HashMap<&str, Said> {
     for (place, entry) in log.iter().enumerate() {
         match &entry.fact {
             Fact::Sent { message, group } => {
-                said.insert(message, Said { group: *group, sent: place, stored: None });
+                said.entry(message).or_insert(Said { group: *group, sent: place, stored: None });
             }
             Fact::Stored { message, seq } => {
                 if let Some(said) = said.get_mut(&**message) {

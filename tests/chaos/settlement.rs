@@ -17,7 +17,7 @@ use crate::{
     membership_check::{GroupRow, Groups},
 };
 
-/// How long the probes together may take.
+/// How long a probe may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const THE_END: &str = "the end";
 
@@ -80,15 +80,11 @@ pub async fn check(storm: &Storm, url: &str) -> Vec<Violation> {
 async fn probe(storm: &Storm, groups: &Groups) -> Vec<Violation> {
     let live = || groups.iter().filter(|(_, row)| !row.is_deleted);
     let probe_of = |group: &RoomId| format!("probe of {group}");
-    for (group, row) in live() {
-        if let Some(owner) = row.owner {
-            storm.posts(owner, *group, &probe_of(group));
-        }
-    }
     let mut found = Vec::new();
-    let deadline = Instant::now() + PATIENCE;
-    for (group, _) in live() {
-        if !storm.stores(&probe_of(group), deadline).await {
+    for (group, row) in live() {
+        let Some(owner) = row.owner else { continue };
+        let deadline = Instant::now() + PATIENCE;
+        if !storm.stores(owner, *group, &probe_of(group), deadline).await {
             let told = format!("the owner of {group} could not post in it");
             found.push(Violation { rule: Rule::Disagrees, told });
         }
@@ -99,8 +95,11 @@ async fn probe(storm: &Storm, groups: &Groups) -> Vec<Violation> {
         found.push(Violation { rule: Rule::Disagrees, told: "the group of all was not made".to_owned() });
         return found;
     };
-    storm.posts(0, made["groupId"].as_str().unwrap().parse().unwrap(), THE_END);
+    let of_all = made["groupId"].as_str().unwrap().parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
+    if !storm.stores(0, of_all, THE_END, deadline).await {
+        found.push(Violation { rule: Rule::Disagrees, told: "the end was not stored".to_owned() });
+    }
     for person in 0..storm.people.len() {
         if !storm.hears(person, THE_END, deadline).await {
             let told = format!("person {person} did not hear the end");

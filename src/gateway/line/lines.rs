@@ -90,6 +90,7 @@ impl fmt::Debug for Lines {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
 mod tests {
     use std::pin::pin;
 
