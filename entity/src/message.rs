@@ -50,12 +50,3 @@ pub fn after(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
         .order_by_asc(COLUMN.seq)
         .limit(limit)
 }
-
-/// The messages before `seq`, newest first.
-pub fn before(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
-    Entity::find()
-        .filter(COLUMN.room_id.eq(room))
-        .filter(COLUMN.seq.lt(seq))
-        .order_by_desc(COLUMN.seq)
-        .limit(limit)
-}

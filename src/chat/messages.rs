@@ -6,10 +6,10 @@ use std::{
 };
 
 use entity::{
-    MessageId, RoomId, Seq, UserId, member, message, room,
+    MessageId, RoomId, Seq, UserId, message, room,
     user::{self, username_key},
 };
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{EntityTrait, QueryFilter};
 
 use super::{
     Chat, Core,
@@ -91,19 +91,16 @@ impl Chat {
             return Ok(HistoryPage { messages: Vec::new(), has_more: false });
         };
         let limit = query.limit.unwrap_or(HISTORY_USUAL).clamp(1, HISTORY_MOST);
-        let mut select = match (query.after, query.before) {
-            (Some(after), Some(before)) => {
-                message::after(roster.id, after, limit + 1).filter(message::COLUMN.seq.lt(before))
-            }
-            (Some(after), None) => message::after(roster.id, after, limit + 1),
-            (None, before) => message::before(roster.id, before.unwrap_or(Seq(i64::MAX)), limit + 1),
+        let range = rows::Range {
+            after: query.after.unwrap_or(Seq::ZERO),
+            before: query.before.unwrap_or(Seq(i64::MAX)),
+            oldest_first: query.after.is_some(),
+            limit: limit + 1,
         };
         let is_lobby = roster.kind == room::Kind::Lobby;
-        if !is_lobby {
-            // Memory may not know yet that another process has removed the caller.
-            select = select.filter(member::is_member(roster.id, caller.user));
-        }
-        let mut rows = rows::read(core.db.reader(), roster.id, select).await?;
+        // Memory may not know yet that another process has removed the caller.
+        let reader = (!is_lobby).then_some(caller.user);
+        let mut rows = rows::page(core.db.reader(), roster.id, range, reader).await?;
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, roster.id).await?;
         }

@@ -13,7 +13,8 @@ pub(super) fn fitting<'a>(contents: impl Iterator<Item = &'a str>) -> usize {
     let mut bytes = 0;
     let mut fitting = 0;
     for content in contents {
-        bytes += BESIDES + json_bytes(content);
+        // The content is JSON already.
+        bytes += BESIDES + content.len();
         if bytes > PAGE_BYTES && fitting > 0 {
             break;
         }
@@ -25,16 +26,6 @@ pub(super) fn fitting<'a>(contents: impl Iterator<Item = &'a str>) -> usize {
 /// The content of a message that is to be sent.
 pub(super) fn content(envelope: &Envelope) -> &str {
     envelope.message().map_or("", |message: &std::sync::Arc<Message>| &message.row.content)
-}
-
-/// Bytes of a text as JSON.
-fn json_bytes(text: &str) -> usize {
-    let bytes = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0..0x20 => 6,
-        _ => 1,
-    });
-    bytes.sum()
 }
 
 #[cfg(test)]
@@ -49,14 +40,5 @@ mod tests {
         assert_eq!(fitting(std::iter::repeat_n("hi", 200)), 200);
         assert_eq!(fitting(std::iter::once(&*"x".repeat(600_000))), 1);
         assert_eq!(fitting(std::iter::empty()), 0);
-        let escaped = "\u{1}".repeat(16_384);
-        assert_eq!(fitting(std::iter::repeat_n(&*escaped, 500)), 5);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn the_bytes_are_those_of_the_json(text in "\\PC{0,20}[\u{0}-\u{7f}]{0,20}") {
-            assert_eq!(json_bytes(&text) + 2, serde_json::to_string(&text).unwrap().len());
-        }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, message};
 use sea_orm::{
-    ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr, Select,
+    ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr,
+    Select, Statement, Value,
     sqlx::{self, ColumnIndex, Database, Decode, Row, Type},
 };
 use uuid::Uuid;
@@ -32,6 +33,57 @@ pub(super) async fn read(
     messages: Select<message::Entity>,
 ) -> Result<Vec<message::Model>, DbErr> {
     let rows: Vec<Stored> = messages.select_only().columns(COLUMNS).into_model().all(db).await?;
+    Ok(rows.into_iter().map(|Stored(row)| message::Model { room_id: room, ..row }).collect())
+}
+
+/// Which messages of a room a page of history is taken from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Range {
+    /// The seqs between these two, both left out.
+    pub after: Seq,
+    pub before: Seq,
+    /// Whether the page begins with the oldest of them.
+    pub oldest_first: bool,
+    pub limit: u64,
+}
+
+/// A page of a room's history, as its member `reader` may read it: nobody else finds anything. The lobby has no
+/// members, and `reader` is none there.
+///
+/// The text is written by hand: SeaORM would put it together anew for each page.
+pub(super) async fn page(
+    db: &impl ConnectionTrait,
+    room: RoomId,
+    range: Range,
+    reader: Option<UserId>,
+) -> Result<Vec<message::Model>, DbErr> {
+    let backend = db.get_database_backend();
+    let place = |number: usize| match backend {
+        DbBackend::Postgres => format!("${number}"),
+        _ => format!("?{number}"),
+    };
+    let order = if range.oldest_first { "ASC" } else { "DESC" };
+    let is_member = match reader {
+        Some(_) => format!(
+            " AND EXISTS (SELECT 1 FROM members WHERE members.room_id = {} AND members.user_id = {})",
+            place(1),
+            place(5)
+        ),
+        None => String::new(),
+    };
+    let text = format!(
+        "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at \
+         FROM messages WHERE room_id = {} AND seq > {} AND seq < {}{is_member} ORDER BY seq {order} LIMIT {}",
+        place(1),
+        place(2),
+        place(3),
+        place(4)
+    );
+    let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
+    let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];
+    let values = values.into_iter().chain(reader.map(|reader| reader.0.into()));
+    let asked = Statement::from_sql_and_values(backend, text, values);
+    let rows: Vec<Stored> = Stored::find_by_statement(asked).all(db).await?;
     Ok(rows.into_iter().map(|Stored(row)| message::Model { room_id: room, ..row }).collect())
 }
 
