@@ -45,6 +45,14 @@ pub enum Rule {
     OwnOrder,
     /// Something was refused with a reason that does not fit.
     Refusal,
+    /// A change of a group's members is there in part.
+    HalfDone,
+    /// A member's connection was not sent a message of the group.
+    NotAttached,
+    /// Somebody who was taken out of a group was sent a message of it.
+    StillHears,
+    /// The server answers something else about groups and members than its rows say.
+    Disagrees,
 }
 
 #[derive(Clone, Debug)]

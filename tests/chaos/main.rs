@@ -14,12 +14,15 @@ mod checker_tests;
 mod client;
 mod history;
 mod line;
+mod membership;
+mod membership_check;
 mod nemesis;
 mod plan;
 mod postgres;
 mod reach;
 mod run;
 mod server;
+mod settlement;
 mod stored;
 mod wire;
 

@@ -23,15 +23,20 @@ use crate::{
     client::{Client, Person, Phase, Status, World},
     history::{Counts, History, Memory, Pen},
     line::Line,
+    membership::{self, Fact, Storm},
+    membership_check,
     nemesis::{Blows, Nemesis},
     plan::{Plan, Size},
     postgres::Cluster,
     server::complaints,
+    settlement,
     stored::{self, Stored},
 };
 
 /// How long everybody together may get on with nothing at all before it counts as a hang.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// People of the membership storm.
+const STORMERS: usize = 4;
 /// What of a device's history is shown when it hangs.
 const TAIL: usize = 25;
 
@@ -42,6 +47,7 @@ pub struct Report {
     took: Duration,
     pub blows: Blows,
     counts: Counts,
+    storm: Commands,
     rows: i64,
     pub violations: Vec<Violation>,
     /// What the server itself found wrong with itself.
@@ -58,9 +64,10 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, database, took, blows, counts, rows, violations, complaints, hang } = self;
+        let Self { seed, database, took, blows, counts, storm, rows, violations, complaints, hang } = self;
         writeln!(f, "{database}, seed {seed}, {} s", took.as_secs())?;
         writeln!(f, "{counts}")?;
+        writeln!(f, "{storm}")?;
         writeln!(f, "{blows}")?;
         writeln!(f, "messages stored {rows}; violations {}", violations.len())?;
         for violation in violations.iter().take(20) {
@@ -73,6 +80,45 @@ impl fmt::Display for Report {
             writeln!(f, "  it hung: {hang}")?;
         }
         Ok(())
+    }
+}
+
+/// How the commands of the membership storm went.
+#[derive(Clone, Copy, Debug, Default)]
+struct Commands {
+    asked: usize,
+    succeeded: usize,
+    refused: usize,
+    /// Their clients hung up, or the server died.
+    unknown: usize,
+    messages: usize,
+}
+
+impl Commands {
+    fn of(log: &[membership::Entry]) -> Self {
+        let mut commands = Self::default();
+        for entry in log {
+            match entry.fact {
+                Fact::Asked { .. } => commands.asked += 1,
+                Fact::Succeeded { .. } => commands.succeeded += 1,
+                Fact::Refused { .. } => commands.refused += 1,
+                Fact::Unknown { .. } => commands.unknown += 1,
+                Fact::Stored { .. } => commands.messages += 1,
+                _ => {}
+            }
+        }
+        commands
+    }
+}
+
+impl fmt::Display for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, succeeded, refused, unknown, messages } = self;
+        write!(
+            f,
+            "membership: commands {asked}, succeeded {succeeded}, refused {refused}, hung up or lost {unknown}; \
+             messages {messages}"
+        )
     }
 }
 
@@ -96,7 +142,10 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     );
     let stamp = Arc::new(AtomicU64::new(0));
     let mut nemesis = Nemesis::new(url.clone(), cluster, logs.clone(), stamp.clone()).await;
-    let world = Arc::new(settle(&plan, size.people, *nemesis.address().borrow()).await);
+    let address = *nemesis.address().borrow();
+    let world = Arc::new(settle(&plan, size.people, address).await);
+    let stormers = sign_up("stormer", STORMERS, address).await;
+    let mut storm = Storm::begins(seed, stormers, nemesis.address());
 
     let (phase, phases) = watch::channel(Phase::Storm);
     let mut devices = Vec::new();
@@ -119,6 +168,13 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     if hang.is_none() {
         hang = comes_to_rest(&devices, &world, &phase, &url).await.err();
     }
+    let mut of_membership = Vec::new();
+    if hang.is_none() {
+        storm.calms().await;
+        of_membership = settlement::check(&storm, &url).await;
+    }
+    let storm_log = storm.log.entries();
+    storm.ends().await;
     phase.send_replace(Phase::Over);
     let over = async { while clients.join_next().await.is_some_and(|ended| ended.is_ok()) {} };
     if timeout(PATIENCE, over).await.is_err() || !clients.is_empty() {
@@ -137,7 +193,12 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         println!("{}", tails(&history));
     }
     let stored = stored::read(&url, &world).await.unwrap();
-    keep_for_a_look(&history, &stored);
+    keep_for_a_look(&history, &stored, &storm_log);
+    let stormers: Vec<_> = storm.people.iter().map(|person| person.id).collect();
+    let groups = settlement::read(&url, &stormers).await.unwrap();
+    of_membership.extend(membership_check::check(&storm_log, &groups));
+    let mut violations = checker::check(&history, &stored, hang.is_none());
+    violations.extend(of_membership);
     Report {
         seed,
         database: if with_postgres { "PostgreSQL" } else { "SQLite" },
@@ -145,40 +206,59 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         blows: nemesis.blows,
         counts: Counts::of(&history),
         rows: stored.values().map(|room| room.last_seq).sum(),
-        violations: checker::check(&history, &stored, hang.is_none()),
+        violations,
+        storm: Commands::of(&storm_log),
         complaints: complaints(&logs),
         hang,
     }
 }
 
-/// People sign up and groups are made while all is quiet.
-async fn settle(plan: &Plan, people: usize, address: std::net::SocketAddr) -> World {
-    let client = reqwest::Client::builder().tls_backend_preconfigured(crate::wire::no_tls()).build().unwrap();
-    let post = async |path: &str, token: &str, body: Json| -> Json {
-        let request = client.post(format!("http://{address}{path}")).json(&body);
-        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap()
-    };
+async fn post(
+    client: &reqwest::Client,
+    address: std::net::SocketAddr,
+    path: &str,
+    token: &str,
+    body: Json,
+) -> Json {
+    let request = client.post(format!("http://{address}{path}")).json(&body);
+    let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    assert!(status.is_success(), "{path}: {status} {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(crate::wire::no_tls()).build().unwrap()
+}
+
+/// So many people with accounts and logins.
+async fn sign_up(name: &str, people: usize, address: std::net::SocketAddr) -> Vec<Person> {
+    let client = http();
     let mut known = Vec::new();
     for number in 0..people {
-        let login = json!({ "username": format!("person-{number}"), "password": "a long enough password" });
-        post("/api/users", "", login.clone()).await;
-        let login = post("/api/auth/login", "", login).await;
+        let login = json!({ "username": format!("{name}-{number}"), "password": "a long enough password" });
+        post(&client, address, "/api/users", "", login.clone()).await;
+        let login = post(&client, address, "/api/auth/login", "", login).await;
         known.push(Person {
-            username: format!("person-{number}"),
+            username: format!("{name}-{number}"),
             id: login["user"]["id"].as_str().unwrap().parse().unwrap(),
             token: login["token"].as_str().unwrap().to_owned(),
         });
     }
+    known
+}
+
+/// People sign up and groups are made while all is quiet.
+async fn settle(plan: &Plan, people: usize, address: std::net::SocketAddr) -> World {
+    let client = http();
+    let known = sign_up("person", people, address).await;
     let mut groups = Vec::new();
     for (number, members) in plan.groups.iter().enumerate() {
         let users: Vec<&str> = members[1..].iter().map(|member| &*known[*member].username).collect();
         let body = json!({ "groupName": format!("group-{number}"), "users": users });
-        let group = post("/api/rooms", &known[members[0]].token, body).await;
+        let group = post(&client, address, "/api/rooms", &known[members[0]].token, body).await;
         groups.push(group["groupId"].as_str().unwrap().parse().unwrap());
     }
     World { people: known, groups, steps: AtomicUsize::new(0) }
@@ -258,7 +338,7 @@ fn tails(history: &History) -> String {
 }
 
 /// Writes everything into the file that PARLOR_CHAOS_KEEP names, if it does: to look into a violation.
-fn keep_for_a_look(history: &History, stored: &Stored) {
+fn keep_for_a_look(history: &History, stored: &Stored, storm: &[membership::Entry]) {
     let Some(path) = std::env::var_os("PARLOR_CHAOS_KEEP") else { return };
     let mut text = String::new();
     let mut all: Vec<_> = history
@@ -277,6 +357,9 @@ fn keep_for_a_look(history: &History, stored: &Stored) {
         for line in &room.lines {
             writeln!(text, "  {line:?}").unwrap();
         }
+    }
+    for (place, entry) in storm.iter().enumerate() {
+        writeln!(text, "storm {place}: {entry:?}").unwrap();
     }
     std::fs::write(path, text).unwrap();
 }

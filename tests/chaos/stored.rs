@@ -8,6 +8,7 @@ use sea_orm::{Database, EntityTrait, QueryOrder};
 use crate::{
     client::World,
     history::{Digest, Line, Place},
+    membership::PREFIX,
 };
 
 #[derive(Clone, Debug)]
@@ -47,6 +48,10 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
     let number = |user: Option<UserId>| user.and_then(|user| numbers.get(&user).copied());
     let mut stored = Stored::new();
     for row in room::Entity::find().all(&database).await? {
+        if row.name.as_deref().is_some_and(|name| name.starts_with(PREFIX)) {
+            // The storm of membership has rules of its own.
+            continue;
+        }
         let place = match row.kind {
             room::Kind::Lobby => Some(Place::Lobby),
             room::Kind::Group => world.groups.iter().position(|group| *group == row.id).map(Place::Group),

@@ -1,0 +1,511 @@
+//! The storm of membership: people who make groups, join, leave, add, remove, rename and delete, over HTTP and by
+//! socket events, and who hang up on a part of their requests. They have accounts and groups of their own, so the
+//! rules for groups with fixed members stay as they are. What they do and see is written down for
+//! [`crate::membership_check`].
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use entity::RoomId;
+use fastrand::Rng;
+use parking_lot::Mutex;
+use serde_json::{Value as Json, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    client::Person,
+    wire::{Heard, Introduction, Kind, Wire},
+};
+
+/// The names of the storm's groups begin like this.
+pub const PREFIX: &str = "storm ";
+/// Groups that one person makes at most: the server limits how many a user makes in an hour.
+const GROUPS_EACH: usize = 40;
+/// How long an answer over HTTP is waited for before nobody knows what became of the command.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What somebody asks of membership.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    Make { members: Vec<usize> },
+    Join { group: RoomId },
+    Leave { group: RoomId },
+    Add { group: RoomId, whom: usize },
+    Remove { group: RoomId, whom: usize },
+    Rename { group: RoomId },
+    Delete { group: RoomId },
+}
+
+impl Command {
+    pub fn group(&self) -> Option<RoomId> {
+        match self {
+            Self::Make { .. } => None,
+            Self::Join { group }
+            | Self::Leave { group }
+            | Self::Add { group, .. }
+            | Self::Remove { group, .. }
+            | Self::Rename { group }
+            | Self::Delete { group } => Some(*group),
+        }
+    }
+}
+
+/// What happened to somebody, in the order of the whole storm.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// A command is about to be sent.
+    Asked {
+        command: usize,
+        what: Command,
+    },
+    /// It succeeded. For [`Command::Make`] the group that it made.
+    Succeeded {
+        command: usize,
+        made: Option<RoomId>,
+    },
+    /// It was refused, so it changed nothing.
+    Refused {
+        command: usize,
+    },
+    /// Nobody knows: the client hung up, or the server died.
+    Unknown {
+        command: usize,
+    },
+    Opened,
+    Ended,
+    /// A message is about to be sent.
+    Sent {
+        message: String,
+        group: RoomId,
+    },
+    Stored {
+        message: String,
+        seq: i64,
+    },
+    Heard {
+        group: RoomId,
+        seq: i64,
+        content: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub person: usize,
+    /// The person's how-manieth connection.
+    pub connection: u32,
+    pub fact: Fact,
+}
+
+/// Everything that happened, in order.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<Entry>>>);
+
+impl Log {
+    pub fn writes(&self, person: usize, connection: u32, fact: Fact) {
+        self.0.lock().push(Entry { person, connection, fact });
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        self.0.lock().clone()
+    }
+
+    fn heard(&self, person: usize, wanted: &str) -> bool {
+        self.0.lock().iter().rev().any(|entry| {
+            entry.person == person && matches!(&entry.fact, Fact::Heard { content, .. } if content == wanted)
+        })
+    }
+}
+
+/// How the storm goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    Storm,
+    /// Nobody does anything of their own accord; connections stay.
+    Calm,
+    Over,
+}
+
+/// The people of the storm at work.
+pub struct Storm {
+    pub people: Arc<Vec<Person>>,
+    pub log: Log,
+    weather: watch::Sender<Weather>,
+    address: watch::Receiver<SocketAddr>,
+    posts: Vec<mpsc::UnboundedSender<(RoomId, String)>>,
+    tasks: JoinSet<()>,
+}
+
+impl Storm {
+    pub fn begins(seed: u64, people: Vec<Person>, address: watch::Receiver<SocketAddr>) -> Self {
+        let people = Arc::new(people);
+        let log = Log::default();
+        let groups = Groups::default();
+        let weather = watch::Sender::new(Weather::Storm);
+        let mut tasks = JoinSet::new();
+        let mut posts = Vec::new();
+        for person in 0..people.len() {
+            let (post, to_post) = mpsc::unbounded_channel();
+            posts.push(post);
+            let member = Member {
+                person,
+                people: people.clone(),
+                rng: Rng::with_seed(seed ^ (0x5707 + person as u64)),
+                log: log.clone(),
+                groups: groups.clone(),
+                address: address.clone(),
+                connection: 0,
+                asked: 0,
+                made: 0,
+                said: 0,
+                http: JoinSet::new(),
+            };
+            tasks.spawn(member.run(weather.subscribe(), to_post));
+        }
+        Self { people, log, weather, address, posts, tasks }
+    }
+
+    /// Stops the commands and lets those that have begun come to an end; connections stay.
+    pub async fn calms(&self) {
+        self.weather.send_replace(Weather::Calm);
+        // Commands that were hung up on come to an end within the time that a statement may take; on a
+        // server that is left in peace that is at once. What still runs is waited for by `is_settled`.
+        sleep(Duration::from_millis(300)).await;
+    }
+
+    /// Waits until the commands for a group that had begun are over: they take turns, and this is one more.
+    pub async fn is_settled(&self, owner: usize, group: RoomId) -> bool {
+        let path = format!("/api/rooms/{group}");
+        matches!(self.asks(owner, "PATCH", &path, Some(json!({}))).await, Some((200, _)))
+    }
+
+    /// One request over HTTP, waited for.
+    pub async fn asks(
+        &self,
+        person: usize,
+        method: &str,
+        path: &str,
+        body: Option<Json>,
+    ) -> Option<(u16, Json)> {
+        let address = *self.address.borrow();
+        request(address, &self.people[person].token, method, path, body.as_ref(), None).await
+    }
+
+    /// Has somebody post on the connection that they have.
+    pub fn posts(&self, person: usize, group: RoomId, content: &str) {
+        let _ = self.posts[person].send((group, content.to_owned()));
+    }
+
+    /// Waits until somebody has heard this; whether they have.
+    pub async fn hears(&self, person: usize, content: &str) -> bool {
+        let began = Instant::now();
+        while !self.log.heard(person, content) {
+            if began.elapsed() > Duration::from_secs(60) {
+                return false;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        true
+    }
+
+    pub async fn ends(&mut self) {
+        self.weather.send_replace(Weather::Over);
+        let over = async { while self.tasks.join_next().await.is_some() {} };
+        if timeout(Duration::from_secs(20), over).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// The groups that anybody has heard of.
+#[derive(Clone, Default)]
+struct Groups(Arc<Mutex<Vec<RoomId>>>);
+
+impl Groups {
+    fn add(&self, group: RoomId) {
+        let mut known = self.0.lock();
+        if !known.contains(&group) {
+            known.push(group);
+        }
+    }
+
+    /// One of the newest ones: older ones are mostly empty.
+    fn any(&self, rng: &mut Rng) -> Option<RoomId> {
+        let known = self.0.lock();
+        let newest = &known[known.len().saturating_sub(12)..];
+        (!newest.is_empty()).then(|| newest[rng.usize(..newest.len())])
+    }
+}
+
+/// One person.
+struct Member {
+    person: usize,
+    people: Arc<Vec<Person>>,
+    rng: Rng,
+    log: Log,
+    groups: Groups,
+    address: watch::Receiver<SocketAddr>,
+    connection: u32,
+    asked: usize,
+    made: usize,
+    said: usize,
+    /// Requests whose answers are waited for.
+    http: JoinSet<()>,
+}
+
+impl Member {
+    fn writes(&self, fact: Fact) {
+        self.log.writes(self.person, self.connection, fact);
+    }
+
+    async fn run(
+        mut self,
+        mut weather: watch::Receiver<Weather>,
+        mut to_post: mpsc::UnboundedReceiver<(RoomId, String)>,
+    ) {
+        while *weather.borrow() != Weather::Over {
+            let kind = *self.rng.choice(&[Kind::WebSocket, Kind::Polling, Kind::Plain]).expect("a choice");
+            let introduction = Introduction {
+                token: &self.people[self.person].token,
+                since: None,
+                batched: false,
+                catch_up: false,
+            };
+            let address = *self.address.borrow();
+            let Some(wire) = Wire::open(kind, address, &introduction).await else {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            self.connection += 1;
+            self.writes(Fact::Opened);
+            self.talks(wire, &mut weather, &mut to_post).await;
+            self.writes(Fact::Ended);
+        }
+        self.http.shutdown().await;
+    }
+
+    async fn talks(
+        &mut self,
+        mut wire: Wire,
+        weather: &mut watch::Receiver<Weather>,
+        to_post: &mut mpsc::UnboundedReceiver<(RoomId, String)>,
+    ) {
+        // What was asked by events, by the id of the event.
+        let mut asked = std::collections::HashMap::new();
+        let mut posted = std::collections::HashMap::new();
+        let mut id = 0;
+        let mut next = Instant::now();
+        loop {
+            let now = *weather.borrow();
+            if now == Weather::Over {
+                return wire.leaves().await;
+            }
+            tokio::select! {
+                heard = wire.hears() => match heard {
+                    Heard::End => break,
+                    Heard::Answer { id, payload } => {
+                        if let Some(command) = asked.remove(&id) {
+                            self.is_answered(command, &payload);
+                        } else if let Some(message) = posted.remove(&id)
+                            && payload["success"] == true
+                        {
+                            let seq = payload["response"]["seq"].as_i64().unwrap();
+                            self.writes(Fact::Stored { message, seq });
+                        }
+                    }
+                    Heard::Event { name, payload, asks } => {
+                        self.hears(&name, &payload);
+                        if let Some(id) = asks {
+                            wire.acknowledges(id);
+                        }
+                    }
+                },
+                Some((group, content)) = to_post.recv() => {
+                    id += 1;
+                    let payload = json!({ "receiver": group, "content": content });
+                    self.writes(Fact::Sent { message: content.clone(), group });
+                    posted.insert(id, content);
+                    wire.event("groupMessage", &payload, id);
+                }
+                () = sleep_until(next), if now == Weather::Storm => {
+                    next = Instant::now() + Duration::from_millis(self.rng.u64(2..60));
+                    id += 1;
+                    if self.rng.u32(0..3) == 0 {
+                        let Some(group) = self.groups.any(&mut self.rng) else { continue };
+                        self.said += 1;
+                        let message = format!("{} says {}", self.person, self.said);
+                        let payload = json!({ "receiver": group, "content": message });
+                        self.writes(Fact::Sent { message: message.clone(), group });
+                        posted.insert(id, message);
+                        wire.event("groupMessage", &payload, id);
+                    } else if let Some(command) = self.thinks_of_something() {
+                        self.does(&wire, &mut asked, id, command);
+                    }
+                }
+                _ = weather.changed() => {}
+                Some(_) = self.http.join_next() => {}
+            }
+        }
+        for command in asked.into_values() {
+            self.writes(Fact::Unknown { command });
+        }
+    }
+
+    fn thinks_of_something(&mut self) -> Option<Command> {
+        let whom = self.rng.usize(..self.people.len());
+        if self.made < GROUPS_EACH && self.rng.u32(0..8) == 0 {
+            self.made += 1;
+            let members = (0..self.people.len()).filter(|_| self.rng.bool()).collect();
+            return Some(Command::Make { members });
+        }
+        let group = self.groups.any(&mut self.rng)?;
+        Some(match self.rng.u32(0..20) {
+            0..5 => Command::Join { group },
+            5..9 => Command::Leave { group },
+            9..14 => Command::Add { group, whom },
+            14..18 => Command::Remove { group, whom },
+            18 => Command::Rename { group },
+            _ => Command::Delete { group },
+        })
+    }
+
+    fn does(
+        &mut self,
+        wire: &Wire,
+        asked: &mut std::collections::HashMap<u64, usize>,
+        id: u64,
+        what: Command,
+    ) {
+        let command = self.asked * self.people.len() + self.person;
+        self.asked += 1;
+        self.writes(Fact::Asked { command, what: what.clone() });
+        let name = |person: usize| self.people[person].username.clone();
+        let title = format!("{PREFIX}{command} {}", self.rng.u32(..));
+        if self.rng.u32(0..3) == 0 {
+            let (event, payload) = match &what {
+                Command::Make { members } => {
+                    let users: Vec<String> = members.iter().map(|member| name(*member)).collect();
+                    ("createGroup", json!({ "groupName": title, "users": users }))
+                }
+                Command::Join { group } => ("joinGroup", json!({ "groupId": group })),
+                Command::Leave { group } => ("leaveGroup", json!({ "groupId": group })),
+                Command::Add { group, whom } => {
+                    ("addMembers", json!({ "groupId": group, "users": [name(*whom)] }))
+                }
+                Command::Remove { group, whom } => {
+                    ("removeMember", json!({ "groupId": group, "username": name(*whom) }))
+                }
+                Command::Rename { group } => ("updateGroup", json!({ "groupId": group, "groupName": title })),
+                Command::Delete { group } => ("deleteGroup", json!({ "groupId": group })),
+            };
+            asked.insert(id, command);
+            wire.event(event, &payload, id);
+            return;
+        }
+        let (method, path, body) = match &what {
+            Command::Make { members } => {
+                let users: Vec<String> = members.iter().map(|member| name(*member)).collect();
+                ("POST", "/api/rooms".to_owned(), Some(json!({ "groupName": title, "users": users })))
+            }
+            Command::Join { group } => ("POST", format!("/api/rooms/{group}/join"), Some(json!({}))),
+            Command::Leave { group } => ("POST", format!("/api/rooms/{group}/leave"), Some(json!({}))),
+            Command::Add { group, whom } => {
+                ("POST", format!("/api/rooms/{group}/members"), Some(json!({ "users": [name(*whom)] })))
+            }
+            Command::Remove { group, whom } => {
+                ("DELETE", format!("/api/rooms/{group}/members/{}", name(*whom)), None)
+            }
+            Command::Rename { group } => {
+                ("PATCH", format!("/api/rooms/{group}"), Some(json!({ "groupName": title })))
+            }
+            Command::Delete { group } => ("DELETE", format!("/api/rooms/{group}"), None),
+        };
+        let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
+        let (log, groups, person, connection) =
+            (self.log.clone(), self.groups.clone(), self.person, self.connection);
+        let (address, token) = (*self.address.borrow(), self.people[person].token.clone());
+        self.http.spawn(async move {
+            let answer = request(address, &token, method, &path, body.as_ref(), hangs_up).await;
+            let fact = match answer {
+                Some((200..300, body)) => {
+                    let made = body["groupId"].as_str().and_then(|group| group.parse().ok());
+                    if let Some(made) = made {
+                        groups.add(made);
+                    }
+                    Fact::Succeeded { command, made: made.filter(|_| path == "/api/rooms") }
+                }
+                Some((400..500, _)) => Fact::Refused { command },
+                _ => Fact::Unknown { command },
+            };
+            log.writes(person, connection, fact);
+        });
+    }
+
+    fn is_answered(&self, command: usize, payload: &Json) {
+        if payload["success"] == true {
+            let made = payload["response"]["groupId"].as_str().and_then(|group| group.parse().ok());
+            if let Some(made) = made {
+                self.groups.add(made);
+            }
+            self.writes(Fact::Succeeded { command, made });
+        } else {
+            let code = payload["error"]["code"].as_str().unwrap_or_default();
+            self.writes(match code {
+                "unavailable" | "internal" => Fact::Unknown { command },
+                _ => Fact::Refused { command },
+            });
+        }
+    }
+
+    fn hears(&self, name: &str, payload: &Json) {
+        let message = &payload["response"];
+        match name {
+            "response" => self.writes(Fact::Heard {
+                group: message["roomId"].as_str().unwrap().parse().unwrap(),
+                seq: message["seq"].as_i64().unwrap(),
+                content: message["content"].as_str().unwrap_or_default().to_owned(),
+            }),
+            "newgrp" if message["groupName"].as_str().is_some_and(|name| name.starts_with(PREFIX)) => {
+                self.groups.add(message["groupId"].as_str().unwrap().parse().unwrap());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One request on a line of its own. With `hangs_up` the line is dropped after that time, and nobody knows.
+async fn request(
+    address: SocketAddr,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Json>,
+    hangs_up: Option<Duration>,
+) -> Option<(u16, Json)> {
+    let body = body.map(Json::to_string).unwrap_or_default();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answered = async {
+        let mut line = TcpStream::connect(address).await.ok()?;
+        line.write_all(head.as_bytes()).await.ok()?;
+        if let Some(after) = hangs_up {
+            sleep(after).await;
+            return None;
+        }
+        let mut answer = Vec::new();
+        line.read_to_end(&mut answer).await.ok()?;
+        let answer = String::from_utf8(answer).ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        Some((status, serde_json::from_str(body).unwrap_or_default()))
+    };
+    timeout(PATIENCE, answered).await.ok()?
+}
