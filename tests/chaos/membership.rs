@@ -3,7 +3,14 @@
 //! rules for groups with fixed members stay as they are. What they do and see is written down for
 //! [`crate::membership_check`].
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use entity::RoomId;
 use fastrand::Rng;
@@ -24,8 +31,10 @@ use crate::{
 
 /// The names of the storm's groups begin like this.
 pub const PREFIX: &str = "storm ";
-/// Groups that one person makes at most: the server limits how many a user makes in an hour.
-const GROUPS_EACH: usize = 40;
+/// Groups that one person makes at most in the storm: the server limits how many a user makes in an hour.
+const GROUPS_EACH: usize = 30;
+/// Commands of each person's last act.
+const LAST_COMMANDS: usize = 40;
 /// How long an answer over HTTP is waited for before nobody knows what became of the command.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -114,18 +123,15 @@ impl Log {
     pub fn entries(&self) -> Vec<Entry> {
         self.0.lock().clone()
     }
-
-    fn heard(&self, person: usize, wanted: &str) -> bool {
-        self.0.lock().iter().rev().any(|entry| {
-            entry.person == person && matches!(&entry.fact, Fact::Heard { content, .. } if content == wanted)
-        })
-    }
 }
 
 /// How the storm goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
     Storm,
+    /// With the server in peace, everybody sends their last commands over HTTP and hangs up on all of them. Nobody
+    /// posts, so nothing but the commands themselves can bring memory up to date.
+    LastAct,
     /// Nobody does anything of their own accord; connections stay.
     Calm,
     Over,
@@ -138,6 +144,8 @@ pub struct Storm {
     weather: watch::Sender<Weather>,
     address: watch::Receiver<SocketAddr>,
     posts: Vec<mpsc::UnboundedSender<(RoomId, String)>>,
+    /// The last commands that are not sent yet.
+    last_commands: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
 }
 
@@ -147,6 +155,7 @@ impl Storm {
         let log = Log::default();
         let groups = Groups::default();
         let weather = watch::Sender::new(Weather::Storm);
+        let last_commands = Arc::new(AtomicUsize::new(people.len() * LAST_COMMANDS));
         let mut tasks = JoinSet::new();
         let mut posts = Vec::new();
         for person in 0..people.len() {
@@ -163,11 +172,24 @@ impl Storm {
                 asked: 0,
                 made: 0,
                 said: 0,
+                last: LAST_COMMANDS,
+                last_commands: last_commands.clone(),
                 http: JoinSet::new(),
             };
             tasks.spawn(member.run(weather.subscribe(), to_post));
         }
-        Self { people, log, weather, address, posts, tasks }
+        Self { people, log, weather, address, posts, last_commands, tasks }
+    }
+
+    /// Has everybody send their last commands, and waits until they have. Whether they did.
+    pub async fn last_act(&self) -> bool {
+        self.weather.send_replace(Weather::LastAct);
+        let sent = async {
+            while self.last_commands.load(Ordering::SeqCst) > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(90), sent).await.is_ok()
     }
 
     /// Stops the commands and lets those that have begun come to an end; connections stay.
@@ -202,10 +224,23 @@ impl Storm {
     }
 
     /// Waits until somebody has heard this; whether they have.
-    pub async fn hears(&self, person: usize, content: &str) -> bool {
-        let began = Instant::now();
-        while !self.log.heard(person, content) {
-            if began.elapsed() > Duration::from_secs(60) {
+    pub async fn hears(&self, person: usize, wanted: &str, deadline: Instant) -> bool {
+        let is_heard = |entry: &Entry| {
+            entry.person == person && matches!(&entry.fact, Fact::Heard { content, .. } if content == wanted)
+        };
+        self.waits(is_heard, deadline).await
+    }
+
+    /// Waits until a message is acknowledged; whether it is.
+    pub async fn stores(&self, wanted: &str, deadline: Instant) -> bool {
+        let is_stored =
+            |entry: &Entry| matches!(&entry.fact, Fact::Stored { message, .. } if message == wanted);
+        self.waits(is_stored, deadline).await
+    }
+
+    async fn waits(&self, wanted: impl Fn(&Entry) -> bool, deadline: Instant) -> bool {
+        while !self.log.0.lock().iter().rev().any(&wanted) {
+            if Instant::now() >= deadline {
                 return false;
             }
             sleep(Duration::from_millis(10)).await;
@@ -254,6 +289,8 @@ struct Member {
     asked: usize,
     made: usize,
     said: usize,
+    last: usize,
+    last_commands: Arc<AtomicUsize>,
     /// Requests whose answers are waited for.
     http: JoinSet<()>,
 }
@@ -347,6 +384,20 @@ impl Member {
                         self.does(&wire, &mut asked, id, command);
                     }
                 }
+                () = sleep_until(next), if now == Weather::LastAct && self.last > 0 => {
+                    next = Instant::now() + Duration::from_millis(self.rng.u64(2..40));
+                    self.last -= 1;
+                    self.last_commands.fetch_sub(1, Ordering::SeqCst);
+                    let command = if self.last.is_multiple_of(4) {
+                        Some(self.thinks_of_a_group())
+                    } else {
+                        self.thinks_of_something()
+                    };
+                    if let Some(command) = command {
+                        let after = Duration::from_micros(self.rng.u64(0..20_000));
+                        self.asks(command, Some(after));
+                    }
+                }
                 _ = weather.changed() => {}
                 Some(_) = self.http.join_next() => {}
             }
@@ -360,8 +411,7 @@ impl Member {
         let whom = self.rng.usize(..self.people.len());
         if self.made < GROUPS_EACH && self.rng.u32(0..8) == 0 {
             self.made += 1;
-            let members = (0..self.people.len()).filter(|_| self.rng.bool()).collect();
-            return Some(Command::Make { members });
+            return Some(self.thinks_of_a_group());
         }
         let group = self.groups.any(&mut self.rng)?;
         Some(match self.rng.u32(0..20) {
@@ -374,6 +424,11 @@ impl Member {
         })
     }
 
+    fn thinks_of_a_group(&mut self) -> Command {
+        Command::Make { members: (0..self.people.len()).filter(|_| self.rng.bool()).collect() }
+    }
+
+    /// Asks by an event, or over HTTP, where every other client hangs up.
     fn does(
         &mut self,
         wire: &Wire,
@@ -381,12 +436,9 @@ impl Member {
         id: u64,
         what: Command,
     ) {
-        let command = self.asked * self.people.len() + self.person;
-        self.asked += 1;
-        self.writes(Fact::Asked { command, what: what.clone() });
-        let name = |person: usize| self.people[person].username.clone();
-        let title = format!("{PREFIX}{command} {}", self.rng.u32(..));
         if self.rng.u32(0..3) == 0 {
+            let (command, title) = self.begins(&what);
+            let name = |person: usize| self.people[person].username.clone();
             let (event, payload) = match &what {
                 Command::Make { members } => {
                     let users: Vec<String> = members.iter().map(|member| name(*member)).collect();
@@ -407,6 +459,22 @@ impl Member {
             wire.event(event, &payload, id);
             return;
         }
+        let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
+        self.asks(what, hangs_up);
+    }
+
+    /// Numbers a command, and thinks of a name that it may need.
+    fn begins(&mut self, what: &Command) -> (usize, String) {
+        let command = self.asked * self.people.len() + self.person;
+        self.asked += 1;
+        self.writes(Fact::Asked { command, what: what.clone() });
+        (command, format!("{PREFIX}{command} {}", self.rng.u32(..)))
+    }
+
+    /// Asks over HTTP.
+    fn asks(&mut self, what: Command, hangs_up: Option<Duration>) {
+        let (command, title) = self.begins(&what);
+        let name = |person: usize| self.people[person].username.clone();
         let (method, path, body) = match &what {
             Command::Make { members } => {
                 let users: Vec<String> = members.iter().map(|member| name(*member)).collect();
@@ -425,7 +493,6 @@ impl Member {
             }
             Command::Delete { group } => ("DELETE", format!("/api/rooms/{group}"), None),
         };
-        let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
         let (log, groups, person, connection) =
             (self.log.clone(), self.groups.clone(), self.person, self.connection);
         let (address, token) = (*self.address.borrow(), self.people[person].token.clone());

@@ -170,6 +170,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     }
     let mut of_membership = Vec::new();
     if hang.is_none() {
+        assert!(storm.last_act().await, "everybody sends their last commands");
         storm.calms().await;
         of_membership = settlement::check(&storm, &url).await;
     }

@@ -1,9 +1,14 @@
 //! The end of the membership storm, with the server in peace and the connections still there: memory is held against the
 //! database, group by group.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use entity::{RoomId, UserId, member, message, room};
+use tokio::time::Instant;
+
 use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::{
@@ -11,6 +16,10 @@ use crate::{
     membership::{Fact, PREFIX, Storm},
     membership_check::{GroupRow, Groups},
 };
+
+/// How long the probes together may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const THE_END: &str = "the end";
 
 /// Reads the storm's groups, past the server.
 pub async fn read(url: &str, people: &[UserId]) -> Result<Groups, sea_orm::DbErr> {
@@ -59,39 +68,53 @@ pub async fn check(storm: &Storm, url: &str) -> Vec<Violation> {
     }
     // Now that every command has ended.
     let groups = read(url, &people).await.unwrap();
-    for (group, row) in groups.iter().filter(|(_, row)| !row.is_deleted) {
-        let Some(owner) = row.owner else { continue };
-        let probe = format!("probe of {group}");
-        storm.posts(owner, *group, &probe);
-        for person in row.members.keys() {
-            if !storm.hears(*person, &probe).await {
-                let told = format!("{probe} did not reach person {person}, who is a member");
-                found.push(Violation { rule: Rule::NotAttached, told });
-            }
-        }
-    }
-    found.extend(strangers(storm, &groups).await);
+    found.extend(probe(storm, &groups).await);
     for person in 0..people.len() {
         found.extend(compare_lists(storm, &groups, person).await);
     }
     found
 }
 
-/// Whoever is no member hears no probe: everything that was written to them has arrived once they hear a later
-/// message of a group of all.
-async fn strangers(storm: &Storm, groups: &Groups) -> Vec<Violation> {
+/// Each owner posts a probe; the members hear it, and nobody else does. Then a group of everybody is told the end:
+/// once a person has heard that, everything that was written to them before has arrived.
+async fn probe(storm: &Storm, groups: &Groups) -> Vec<Violation> {
+    let live = || groups.iter().filter(|(_, row)| !row.is_deleted);
+    let probe_of = |group: &RoomId| format!("probe of {group}");
+    for (group, row) in live() {
+        if let Some(owner) = row.owner {
+            storm.posts(owner, *group, &probe_of(group));
+        }
+    }
+    let mut found = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    for (group, _) in live() {
+        if !storm.stores(&probe_of(group), deadline).await {
+            let told = format!("the owner of {group} could not post in it");
+            found.push(Violation { rule: Rule::Disagrees, told });
+        }
+    }
     let everybody: Vec<String> = storm.people.iter().map(|person| person.username.clone()).collect();
     let body = serde_json::json!({ "groupName": format!("{PREFIX}of all"), "users": everybody });
     let Some((201, made)) = storm.asks(0, "POST", "/api/rooms", Some(body)).await else {
-        return vec![Violation { rule: Rule::Disagrees, told: "the group of all was not made".to_owned() }];
+        found.push(Violation { rule: Rule::Disagrees, told: "the group of all was not made".to_owned() });
+        return found;
     };
-    let of_all: RoomId = made["groupId"].as_str().unwrap().parse().unwrap();
-    storm.posts(0, of_all, "the end");
-    let mut found = Vec::new();
+    storm.posts(0, made["groupId"].as_str().unwrap().parse().unwrap(), THE_END);
+    let deadline = Instant::now() + PATIENCE;
     for person in 0..storm.people.len() {
-        if !storm.hears(person, "the end").await {
+        if !storm.hears(person, THE_END, deadline).await {
             let told = format!("person {person} did not hear the end");
             found.push(Violation { rule: Rule::NotAttached, told });
+        }
+    }
+    // A connection that had fallen behind in a room is brought up to date after the others.
+    let deadline = Instant::now() + PATIENCE / 3;
+    for (group, row) in live() {
+        for person in row.members.keys() {
+            if !storm.hears(*person, &probe_of(group), deadline).await {
+                let told = format!("the {} did not reach person {person}, who is a member", probe_of(group));
+                found.push(Violation { rule: Rule::NotAttached, told });
+            }
         }
     }
     for entry in storm.log.entries() {
