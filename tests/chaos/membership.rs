@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     client::Person,
+    line::{Fault, Line},
     wire::{Heard, Introduction, Kind, Wire},
 };
 
@@ -175,6 +176,7 @@ impl Storm {
                 last: LAST_COMMANDS,
                 last_commands: last_commands.clone(),
                 http: JoinSet::new(),
+                line: None,
             };
             tasks.spawn(member.run(weather.subscribe(), to_post));
         }
@@ -293,6 +295,8 @@ struct Member {
     last_commands: Arc<AtomicUsize>,
     /// Requests whose answers are waited for.
     http: JoinSet<()>,
+    /// The faulty line that a part of the HTTP requests takes. The connections do not take it.
+    line: Option<Arc<Line>>,
 }
 
 impl Member {
@@ -305,6 +309,7 @@ impl Member {
         mut weather: watch::Receiver<Weather>,
         mut to_post: mpsc::UnboundedReceiver<(RoomId, String)>,
     ) {
+        self.line = Some(Arc::new(Line::to(self.address.clone()).await));
         while *weather.borrow() != Weather::Over {
             let kind = *self.rng.choice(&[Kind::WebSocket, Kind::Polling, Kind::Plain]).expect("a choice");
             let introduction = Introduction {
@@ -395,7 +400,9 @@ impl Member {
                     };
                     if let Some(command) = command {
                         let after = Duration::from_micros(self.rng.u64(0..20_000));
-                        self.asks(command, Some(after));
+                        // Not by the faulty line, where a request could outlast the last act.
+                        let address = *self.address.borrow();
+                        self.asks(address, command, Some(after));
                     }
                 }
                 _ = weather.changed() => {}
@@ -460,7 +467,9 @@ impl Member {
             return;
         }
         let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
-        self.asks(what, hangs_up);
+        let direct = *self.address.borrow();
+        let address = self.takes_line().unwrap_or(direct);
+        self.asks(address, what, hangs_up);
     }
 
     /// Numbers a command, and thinks of a name that it may need.
@@ -472,7 +481,7 @@ impl Member {
     }
 
     /// Asks over HTTP.
-    fn asks(&mut self, what: Command, hangs_up: Option<Duration>) {
+    fn asks(&mut self, address: SocketAddr, what: Command, hangs_up: Option<Duration>) {
         let (command, title) = self.begins(&what);
         let name = |person: usize| self.people[person].username.clone();
         let (method, path, body) = match &what {
@@ -495,7 +504,7 @@ impl Member {
         };
         let (log, groups, person, connection) =
             (self.log.clone(), self.groups.clone(), self.person, self.connection);
-        let (address, token) = (*self.address.borrow(), self.people[person].token.clone());
+        let token = self.people[person].token.clone();
         self.http.spawn(async move {
             let answer = request(address, &token, method, &path, body.as_ref(), hangs_up).await;
             let fact = match answer {
@@ -511,6 +520,29 @@ impl Member {
             };
             log.writes(person, connection, fact);
         });
+    }
+
+    /// The address of the faulty line, for one request in three. A third of those meets a fault.
+    fn takes_line(&mut self) -> Option<SocketAddr> {
+        let line = self.line.clone()?;
+        if self.rng.u32(0..3) > 0 {
+            return None;
+        }
+        let address = line.address;
+        if self.rng.u32(0..3) == 0 {
+            let fault = match self.rng.u32(0..4) {
+                0 => Fault::Cut,
+                1 => Fault::Stall(Duration::from_millis(self.rng.u64(10..500))),
+                2 => Fault::ClientGone,
+                _ => Fault::ServerGone,
+            };
+            let after = Duration::from_micros(self.rng.u64(0..20_000));
+            self.http.spawn(async move {
+                sleep(after).await;
+                line.suffers(fault);
+            });
+        }
+        Some(address)
     }
 
     fn is_answered(&self, command: usize, payload: &Json) {
