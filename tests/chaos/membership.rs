@@ -38,6 +38,11 @@ const GROUPS_EACH: usize = 30;
 const LAST_COMMANDS: usize = 40;
 /// How long an answer over HTTP is waited for before nobody knows what became of the command.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait before something that a busy server refused is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Milliseconds between two commands or messages of a person in the storm: so many that the other devices are not
+/// slowed down noticeably.
+const PACE: std::ops::Range<u64> = 20..200;
 
 /// What somebody asks of membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +182,7 @@ impl Storm {
                 last_commands: last_commands.clone(),
                 http: JoinSet::new(),
                 line: None,
+                post: posts[person].clone(),
             };
             tasks.spawn(member.run(weather.subscribe(), to_post));
         }
@@ -220,7 +226,7 @@ impl Storm {
         request(address, &self.people[person].token, method, path, body.as_ref(), None).await
     }
 
-    /// Has somebody post on the connection that they have.
+    /// Has somebody post on the connection that they have, again and again while the server is too busy.
     pub fn posts(&self, person: usize, group: RoomId, content: &str) {
         let _ = self.posts[person].send((group, content.to_owned()));
     }
@@ -297,6 +303,8 @@ struct Member {
     http: JoinSet<()>,
     /// The faulty line that a part of the HTTP requests takes. The connections do not take it.
     line: Option<Arc<Line>>,
+    /// Takes what is to be posted again.
+    post: mpsc::UnboundedSender<(RoomId, String)>,
 }
 
 impl Member {
@@ -353,11 +361,17 @@ impl Member {
                     Heard::Answer { id, payload } => {
                         if let Some(command) = asked.remove(&id) {
                             self.is_answered(command, &payload);
-                        } else if let Some(message) = posted.remove(&id)
-                            && payload["success"] == true
-                        {
-                            let seq = payload["response"]["seq"].as_i64().unwrap();
-                            self.writes(Fact::Stored { message, seq });
+                        } else if let Some((group, message, insists)) = posted.remove(&id) {
+                            if payload["success"] == true {
+                                let seq = payload["response"]["seq"].as_i64().unwrap();
+                                self.writes(Fact::Stored { message, seq });
+                            } else if insists && is_for_now(&payload) {
+                                let post = self.post.clone();
+                                self.http.spawn(async move {
+                                    sleep(PAUSE).await;
+                                    let _ = post.send((group, message));
+                                });
+                            }
                         }
                     }
                     Heard::Event { name, payload, asks } => {
@@ -369,13 +383,14 @@ impl Member {
                 },
                 Some((group, content)) = to_post.recv() => {
                     id += 1;
-                    let payload = json!({ "receiver": group, "content": content });
+                    // The same id each time, so that the message is stored once.
+                    let payload = json!({ "receiver": group, "content": content, "clientMessageId": content });
                     self.writes(Fact::Sent { message: content.clone(), group });
-                    posted.insert(id, content);
+                    posted.insert(id, (group, content, true));
                     wire.event("groupMessage", &payload, id);
                 }
                 () = sleep_until(next), if now == Weather::Storm => {
-                    next = Instant::now() + Duration::from_millis(self.rng.u64(2..60));
+                    next = Instant::now() + Duration::from_millis(self.rng.u64(PACE));
                     id += 1;
                     if self.rng.u32(0..3) == 0 {
                         let Some(group) = self.groups.any(&mut self.rng) else { continue };
@@ -383,7 +398,7 @@ impl Member {
                         let message = format!("{} says {}", self.person, self.said);
                         let payload = json!({ "receiver": group, "content": message });
                         self.writes(Fact::Sent { message: message.clone(), group });
-                        posted.insert(id, message);
+                        posted.insert(id, (group, message, false));
                         wire.event("groupMessage", &payload, id);
                     } else if let Some(command) = self.thinks_of_something() {
                         self.does(&wire, &mut asked, id, command);
@@ -575,6 +590,11 @@ impl Member {
             _ => {}
         }
     }
+}
+
+/// Whether an answer refuses something only for the moment.
+fn is_for_now(answer: &Json) -> bool {
+    matches!(answer["error"]["code"].as_str(), Some("unavailable" | "rate_limited"))
 }
 
 /// One request on a line of its own. With `hangs_up` the line is dropped after that time, and nobody knows.

@@ -61,27 +61,43 @@ pub async fn check(storm: &Storm, url: &str) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut groups = read(url, &people).await.unwrap();
     for round in 1..=ROUNDS {
-        found.clear();
-        for (group, row) in groups.iter().filter(|(_, row)| !row.is_deleted) {
+        let asked = groups;
+        let mut unable = Vec::new();
+        for (group, row) in asked.iter().filter(|(_, row)| !row.is_deleted) {
             let Some(owner) = row.owner else { continue };
             if !storm.is_settled(owner, *group).await {
+                unable.push((owner, *group));
+            }
+        }
+        // Now that every command that had arrived has ended.
+        groups = read(url, &people).await.unwrap();
+        found.clear();
+        for (owner, group) in unable {
+            // The last command may have changed the owner, or deleted the group.
+            if have_same_members(&asked, &groups, &group) {
                 let told = format!("the owner {owner} of {group} cannot change it");
                 found.push(Violation { rule: Rule::Disagrees, told });
             }
         }
-        // Now that every command has ended.
-        groups = read(url, &people).await.unwrap();
         found.extend(probe(storm, &groups, round).await);
         for person in 0..people.len() {
             found.extend(compare_lists(storm, &groups, person).await);
         }
+        if found.is_empty() {
+            break;
+        }
         let later = read(url, &people).await.unwrap();
-        if groups.iter().all(|(id, row)| later.get(id).is_some_and(|later| later.has_same_members(row))) {
+        if groups.keys().all(|group| have_same_members(&groups, &later, group)) {
             break;
         }
         groups = later;
     }
     found
+}
+
+/// Whether a group has the same members in both.
+fn have_same_members(before: &Groups, after: &Groups, group: &RoomId) -> bool {
+    before.get(group).zip(after.get(group)).is_some_and(|(before, after)| before.has_same_members(after))
 }
 
 /// Each owner posts a probe; the members hear it, and nobody else does. Then a group of everybody is told the end:
