@@ -32,8 +32,6 @@ use crate::{
 
 /// The names of the storm's groups begin like this.
 pub const PREFIX: &str = "storm ";
-/// Groups that one person makes at most in the storm: the server limits how many a user makes in an hour.
-const GROUPS_EACH: usize = 30;
 /// Commands of each person's last act.
 const LAST_COMMANDS: usize = 40;
 /// How long an answer over HTTP is waited for before nobody knows what became of the command.
@@ -156,7 +154,13 @@ pub struct Storm {
 }
 
 impl Storm {
-    pub fn begins(seed: u64, people: Vec<Person>, address: watch::Receiver<SocketAddr>) -> Self {
+    /// `groups_each` is how many groups each person makes at most in the storm.
+    pub fn begins(
+        seed: u64,
+        people: Vec<Person>,
+        groups_each: usize,
+        address: watch::Receiver<SocketAddr>,
+    ) -> Self {
         let people = Arc::new(people);
         let log = Log::default();
         let groups = Groups::default();
@@ -176,7 +180,7 @@ impl Storm {
                 address: address.clone(),
                 connection: 0,
                 asked: 0,
-                made: 0,
+                to_make: groups_each,
                 said: 0,
                 last: LAST_COMMANDS,
                 last_commands: last_commands.clone(),
@@ -295,7 +299,8 @@ struct Member {
     address: watch::Receiver<SocketAddr>,
     connection: u32,
     asked: usize,
-    made: usize,
+    /// Groups that are left to make.
+    to_make: usize,
     said: usize,
     last: usize,
     last_commands: Arc<AtomicUsize>,
@@ -431,8 +436,8 @@ impl Member {
 
     fn thinks_of_something(&mut self) -> Option<Command> {
         let whom = self.rng.usize(..self.people.len());
-        if self.made < GROUPS_EACH && self.rng.u32(0..8) == 0 {
-            self.made += 1;
+        if self.to_make > 0 && self.rng.u32(0..8) == 0 {
+            self.to_make -= 1;
             return Some(self.thinks_of_a_group());
         }
         let group = self.groups.any(&mut self.rng)?;

@@ -145,7 +145,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     let address = *nemesis.address().borrow();
     let world = Arc::new(settle(&plan, size.people, address).await);
     let stormers = sign_up("stormer", STORMERS, address).await;
-    let mut storm = Storm::begins(seed, stormers, nemesis.address());
+    let mut storm = Storm::begins(seed, stormers, size.kills * 3, nemesis.address());
 
     let (phase, phases) = watch::channel(Phase::Storm);
     let mut devices = Vec::new();
