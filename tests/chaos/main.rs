@@ -16,6 +16,8 @@ mod history;
 mod line;
 mod membership;
 mod membership_check;
+#[cfg(test)]
+mod membership_tests;
 mod nemesis;
 mod plan;
 mod postgres;
@@ -23,6 +25,7 @@ mod reach;
 mod run;
 mod server;
 mod settlement;
+mod settlement_check;
 mod stored;
 mod wire;
 

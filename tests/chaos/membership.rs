@@ -26,6 +26,7 @@ use tokio::{
 
 use crate::{
     client::Person,
+    line::{Fault, Line},
     wire::{Heard, Introduction, Kind, Wire},
 };
 
@@ -35,6 +36,11 @@ pub const PREFIX: &str = "storm ";
 const LAST_COMMANDS: usize = 40;
 /// How long an answer over HTTP is waited for before nobody knows what became of the command.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait before something that a busy server refused is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Milliseconds between two commands or messages of a person in the storm: so many that the other devices are not
+/// slowed down noticeably.
+const PACE: std::ops::Range<u64> = 20..200;
 
 /// What somebody asks of membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +185,8 @@ impl Storm {
                 last: LAST_COMMANDS,
                 last_commands: last_commands.clone(),
                 http: JoinSet::new(),
+                line: None,
+                post: posts[person].clone(),
             };
             tasks.spawn(member.run(weather.subscribe(), to_post));
         }
@@ -222,8 +230,8 @@ impl Storm {
         request(address, &self.people[person].token, method, path, body.as_ref(), None).await
     }
 
-    /// Has somebody post on the connection that they have; what is posted twice is stored once.
-    fn posts(&self, person: usize, group: RoomId, content: &str) {
+    /// Has somebody post on the connection that they have, again and again while the server is too busy.
+    pub fn posts(&self, person: usize, group: RoomId, content: &str) {
         let _ = self.posts[person].send((group, content.to_owned()));
     }
 
@@ -235,18 +243,11 @@ impl Storm {
         self.waits(is_heard, deadline).await
     }
 
-    /// Posts on somebody's connection, again and again until it is acknowledged: queues are short here, and a full
-    /// one refuses. Whether it was.
-    pub async fn stores(&self, person: usize, group: RoomId, content: &str, deadline: Instant) -> bool {
+    /// Waits until a message is acknowledged; whether it is.
+    pub async fn stores(&self, wanted: &str, deadline: Instant) -> bool {
         let is_stored =
-            |entry: &Entry| matches!(&entry.fact, Fact::Stored { message, .. } if message == content);
-        while Instant::now() < deadline {
-            self.posts(person, group, content);
-            if self.waits(is_stored, Instant::now() + Duration::from_secs(2)).await {
-                return true;
-            }
-        }
-        false
+            |entry: &Entry| matches!(&entry.fact, Fact::Stored { message, .. } if message == wanted);
+        self.waits(is_stored, deadline).await
     }
 
     async fn waits(&self, wanted: impl Fn(&Entry) -> bool, deadline: Instant) -> bool {
@@ -305,6 +306,10 @@ struct Member {
     last_commands: Arc<AtomicUsize>,
     /// Requests whose answers are waited for.
     http: JoinSet<()>,
+    /// The faulty line that a part of the HTTP requests takes. The connections do not take it.
+    line: Option<Arc<Line>>,
+    /// Takes what is to be posted again.
+    post: mpsc::UnboundedSender<(RoomId, String)>,
 }
 
 impl Member {
@@ -317,6 +322,7 @@ impl Member {
         mut weather: watch::Receiver<Weather>,
         mut to_post: mpsc::UnboundedReceiver<(RoomId, String)>,
     ) {
+        self.line = Some(Arc::new(Line::to(self.address.clone()).await));
         while *weather.borrow() != Weather::Over {
             let kind = *self.rng.choice(&[Kind::WebSocket, Kind::Polling, Kind::Plain]).expect("a choice");
             let introduction = Introduction {
@@ -360,11 +366,17 @@ impl Member {
                     Heard::Answer { id, payload } => {
                         if let Some(command) = asked.remove(&id) {
                             self.is_answered(command, &payload);
-                        } else if let Some(message) = posted.remove(&id)
-                            && payload["success"] == true
-                        {
-                            let seq = payload["response"]["seq"].as_i64().unwrap();
-                            self.writes(Fact::Stored { message, seq });
+                        } else if let Some((group, message, insists)) = posted.remove(&id) {
+                            if payload["success"] == true {
+                                let seq = payload["response"]["seq"].as_i64().unwrap();
+                                self.writes(Fact::Stored { message, seq });
+                            } else if insists && is_for_now(&payload) {
+                                let post = self.post.clone();
+                                self.http.spawn(async move {
+                                    sleep(PAUSE).await;
+                                    let _ = post.send((group, message));
+                                });
+                            }
                         }
                     }
                     Heard::Event { name, payload, asks } => {
@@ -376,14 +388,14 @@ impl Member {
                 },
                 Some((group, content)) = to_post.recv() => {
                     id += 1;
-                    let payload =
-                        json!({ "receiver": group, "content": content, "clientMessageId": content });
+                    // The same id each time, so that the message is stored once.
+                    let payload = json!({ "receiver": group, "content": content, "clientMessageId": content });
                     self.writes(Fact::Sent { message: content.clone(), group });
-                    posted.insert(id, content);
+                    posted.insert(id, (group, content, true));
                     wire.event("groupMessage", &payload, id);
                 }
                 () = sleep_until(next), if now == Weather::Storm => {
-                    next = Instant::now() + Duration::from_millis(self.rng.u64(2..60));
+                    next = Instant::now() + Duration::from_millis(self.rng.u64(PACE));
                     id += 1;
                     if self.rng.u32(0..3) == 0 {
                         let Some(group) = self.groups.any(&mut self.rng) else { continue };
@@ -391,7 +403,7 @@ impl Member {
                         let message = format!("{} says {}", self.person, self.said);
                         let payload = json!({ "receiver": group, "content": message });
                         self.writes(Fact::Sent { message: message.clone(), group });
-                        posted.insert(id, message);
+                        posted.insert(id, (group, message, false));
                         wire.event("groupMessage", &payload, id);
                     } else if let Some(command) = self.thinks_of_something() {
                         self.does(&wire, &mut asked, id, command);
@@ -408,7 +420,9 @@ impl Member {
                     };
                     if let Some(command) = command {
                         let after = Duration::from_micros(self.rng.u64(0..20_000));
-                        self.asks(command, Some(after));
+                        // Not by the faulty line, where a request could outlast the last act.
+                        let address = *self.address.borrow();
+                        self.asks(address, command, Some(after));
                     }
                 }
                 _ = weather.changed() => {}
@@ -473,7 +487,9 @@ impl Member {
             return;
         }
         let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
-        self.asks(what, hangs_up);
+        let direct = *self.address.borrow();
+        let address = self.takes_line().unwrap_or(direct);
+        self.asks(address, what, hangs_up);
     }
 
     /// Numbers a command, and thinks of a name that it may need.
@@ -485,7 +501,7 @@ impl Member {
     }
 
     /// Asks over HTTP.
-    fn asks(&mut self, what: Command, hangs_up: Option<Duration>) {
+    fn asks(&mut self, address: SocketAddr, what: Command, hangs_up: Option<Duration>) {
         let (command, title) = self.begins(&what);
         let name = |person: usize| self.people[person].username.clone();
         let (method, path, body) = match &what {
@@ -508,7 +524,7 @@ impl Member {
         };
         let (log, groups, person, connection) =
             (self.log.clone(), self.groups.clone(), self.person, self.connection);
-        let (address, token) = (*self.address.borrow(), self.people[person].token.clone());
+        let token = self.people[person].token.clone();
         self.http.spawn(async move {
             let answer = request(address, &token, method, &path, body.as_ref(), hangs_up).await;
             let fact = match answer {
@@ -524,6 +540,29 @@ impl Member {
             };
             log.writes(person, connection, fact);
         });
+    }
+
+    /// The address of the faulty line, for one request in three. A third of those meets a fault.
+    fn takes_line(&mut self) -> Option<SocketAddr> {
+        let line = self.line.clone()?;
+        if self.rng.u32(0..3) > 0 {
+            return None;
+        }
+        let address = line.address;
+        if self.rng.u32(0..3) == 0 {
+            let fault = match self.rng.u32(0..4) {
+                0 => Fault::Cut,
+                1 => Fault::Stall(Duration::from_millis(self.rng.u64(10..500))),
+                2 => Fault::ClientGone,
+                _ => Fault::ServerGone,
+            };
+            let after = Duration::from_micros(self.rng.u64(0..20_000));
+            self.http.spawn(async move {
+                sleep(after).await;
+                line.suffers(fault);
+            });
+        }
+        Some(address)
     }
 
     fn is_answered(&self, command: usize, payload: &Json) {
@@ -556,6 +595,11 @@ impl Member {
             _ => {}
         }
     }
+}
+
+/// Whether an answer refuses something only for the moment.
+fn is_for_now(answer: &Json) -> bool {
+    matches!(answer["error"]["code"].as_str(), Some("unavailable" | "rate_limited"))
 }
 
 /// One request on a line of its own. With `hangs_up` the line is dropped after that time, and nobody knows.

@@ -17,7 +17,7 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Little room everywhere, so that every queue gets full now and then.
-const SETTINGS: [(&str, &str); 20] = [
+const SETTINGS: [(&str, &str); 15] = [
     ("PARLOR__SERVER__LISTEN", "127.0.0.1:0"),
     ("PARLOR__SERVER__DRAIN_TIMEOUT", "3s"),
     ("PARLOR__DATABASE__MAX_CONNECTIONS", "8"),
@@ -25,11 +25,6 @@ const SETTINGS: [(&str, &str); 20] = [
     ("PARLOR__AUTH__TOKEN_TTL", "24h"),
     ("PARLOR__LIMITS__EVENTS_PER_SECOND", "300"),
     ("PARLOR__LIMITS__EVENTS_BURST", "400"),
-    ("PARLOR__LIMITS__REQUESTS_PER_SECOND", "1000000"),
-    ("PARLOR__LIMITS__REQUESTS_BURST", "1000000"),
-    ("PARLOR__LIMITS__GROUPS_PER_HOUR", "1000000"),
-    ("PARLOR__LIMITS__GROUPS_OWNED", "1000000"),
-    ("PARLOR__LIMITS__MEMBERS_ADDED_PER_HOUR", "1000000"),
     ("PARLOR__LIMITS__CONNECTIONS_PER_USER", "100"),
     ("PARLOR__LIMITS__OUTGOING_PACKETS", "256"),
     ("PARLOR__LIMITS__UNACKNOWLEDGED", "256"),
