@@ -87,6 +87,10 @@ impl Course {
     /// Whether it may have taken effect after this place in the log. Nobody knows when a command took effect whose
     /// client hung up.
     fn may_act_after(&self, place: usize) -> bool {
+        if matches!(self.what, Command::Make { .. }) {
+            // The other commands of the group name it, so it was made before.
+            return false;
+        }
         match self.outcome {
             Outcome::Refused => false,
             Outcome::Unknown => true,
@@ -194,10 +198,6 @@ fn courses(log: &[Entry], groups: &Groups, found: &mut Vec<Violation>) -> Course
         }
         if course.outcome == Outcome::Refused {
             add(found, Rule::HalfDone, format!("{id} is there, and {:?} was refused", course.what));
-        }
-        if course.outcome == Outcome::Unknown {
-            // Nobody knows when.
-            course.end = None;
         }
         course.outcome = Outcome::Succeeded(Some(*id));
     }

@@ -204,6 +204,23 @@ fn a_group_that_is_half_made_is_found_though_nobody_got_the_answer() {
 }
 
 #[test]
+fn members_of_a_group_whose_creation_nobody_was_answered_obey_the_same_rules() {
+    let mut tale = Tale::unanswered();
+    tale.writes(ADA, Fact::Unknown { command: MAKE });
+    let mut unattached = tale.clone();
+    unattached.says(ADA, &[ADA]);
+    assert_eq!(unattached.rules(), [Rule::NotAttached]);
+    // Others may know the group, and remove Bob, before Ada loses her connection.
+    let lost = tale.log.pop().unwrap();
+    tale.removes(BOB);
+    tale.log.push(lost);
+    tale.says(ADA, &[ADA]);
+    assert_eq!(tale.rules(), []);
+    tale.hears(BOB, 1);
+    assert_eq!(tale.rules(), [Rule::StillHears]);
+}
+
+#[test]
 fn a_group_whose_creation_was_refused_is_found() {
     let mut tale = Tale::unanswered();
     tale.writes(ADA, Fact::Refused { command: MAKE });
@@ -227,6 +244,12 @@ fn an_answered_change_of_members_that_is_not_stored_is_found() {
 
     let mut tale = Tale::of_three();
     tale.succeeds(ADA, Command::Delete { group: tale.group });
+    assert_eq!(tale.rules(), [Rule::Lost]);
+
+    // The group is there, so the deletion that nobody was answered explains nothing.
+    let mut tale = Tale::of_three();
+    tale.is_unknown(ADA, Command::Delete { group: tale.group });
+    tale.row.members.remove(&CARL);
     assert_eq!(tale.rules(), [Rule::Lost]);
 }
 
