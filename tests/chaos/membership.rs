@@ -230,7 +230,7 @@ impl Storm {
         request(address, &self.people[person].token, method, path, body.as_ref(), None).await
     }
 
-    /// Has somebody post on the connection that they have, again and again while the server is too busy.
+    /// Has somebody post on the connection that they have, again and again until the server answers.
     pub fn posts(&self, person: usize, group: RoomId, content: &str) {
         let _ = self.posts[person].send((group, content.to_owned()));
     }
@@ -431,6 +431,11 @@ impl Member {
         }
         for command in asked.into_values() {
             self.writes(Fact::Unknown { command });
+        }
+        for (group, message, insists) in posted.into_values() {
+            if insists {
+                let _ = self.post.send((group, message));
+            }
         }
     }
 

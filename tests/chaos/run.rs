@@ -2,6 +2,7 @@
 //! goes down, and the histories are held against the database.
 
 use std::{
+    collections::BTreeMap,
     fmt::{self, Write},
     sync::{
         Arc,
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    checker::{self, Violation},
+    checker::{self, Rule, Violation},
     client::{Client, Person, Phase, Status, World},
     history::{Counts, History, Memory, Pen},
     line::Line,
@@ -70,6 +71,13 @@ impl fmt::Display for Report {
         writeln!(f, "{storm}")?;
         writeln!(f, "{blows}")?;
         writeln!(f, "messages stored {rows}; violations {}", violations.len())?;
+        let mut of_rule: BTreeMap<Rule, usize> = BTreeMap::new();
+        for violation in violations {
+            *of_rule.entry(violation.rule).or_default() += 1;
+        }
+        for (rule, count) in of_rule {
+            writeln!(f, "  {rule:?} {count}")?;
+        }
         for violation in violations.iter().take(20) {
             writeln!(f, "  {violation}")?;
         }
