@@ -16,8 +16,8 @@ use tokio::{
 /// How long it may take to come up or to go down.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Little room everywhere, so that every queue gets full now and then.
-const SETTINGS: [(&str, &str); 15] = [
+/// Little room in every queue, so that each gets full now and then; no quotas, which would refuse the storm.
+const SETTINGS: [(&str, &str); 20] = [
     ("PARLOR__SERVER__LISTEN", "127.0.0.1:0"),
     ("PARLOR__SERVER__DRAIN_TIMEOUT", "3s"),
     ("PARLOR__DATABASE__MAX_CONNECTIONS", "8"),
@@ -29,6 +29,12 @@ const SETTINGS: [(&str, &str); 15] = [
     ("PARLOR__LIMITS__OUTGOING_PACKETS", "256"),
     ("PARLOR__LIMITS__UNACKNOWLEDGED", "256"),
     ("PARLOR__LIMITS__WAITING_EVENTS", "64"),
+    // A few people make all groups, and their owners probe each one: more than these allow by default.
+    ("PARLOR__LIMITS__GROUPS_OWNED", "100000"),
+    ("PARLOR__LIMITS__GROUPS_PER_HOUR", "100000"),
+    ("PARLOR__LIMITS__MEMBERS_ADDED_PER_HOUR", "100000"),
+    ("PARLOR__LIMITS__REQUESTS_PER_SECOND", "100000"),
+    ("PARLOR__LIMITS__REQUESTS_BURST", "100000"),
     ("PARLOR__WRITER__QUEUE", "64"),
     ("PARLOR__WRITER__BATCH", "16"),
     ("PARLOR__PRESENCE__GRACE", "300ms"),
