@@ -368,3 +368,47 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod silent {
+    use std::net::Ipv4Addr;
+
+    use chrono::{DateTime, Utc};
+    use entity::SessionId;
+
+    use super::*;
+    use crate::{
+        backlog::{Backlogs, Limits},
+        chat::caller::Account,
+        counts::Count,
+    };
+
+    /// Takes every event and sends it nowhere.
+    struct Silent(Arc<Backlog>);
+
+    impl Outlet for Silent {
+        fn gateway(&self) -> &'static str {
+            "test"
+        }
+        fn backlog(&self) -> &Arc<Backlog> {
+            &self.0
+        }
+        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
+            Ok(())
+        }
+        fn end(&self) {}
+        fn cut(&self) {}
+    }
+
+    impl Connection {
+        /// A connection of this user for unit tests, on no wire.
+        pub fn silent(user: UserId) -> Arc<Self> {
+            let account = Account::new(user, "ada".into(), None, false);
+            let until = DateTime::<Utc>::MAX_UTC;
+            let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
+            let outlet = Silent(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
+            let options = ConnectOptions::default();
+            Self::new(caller, Box::new(outlet), 1, &options, Clock::real(), &Counts::default())
+        }
+    }
+}

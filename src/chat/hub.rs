@@ -247,50 +247,15 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::{
-        backlog::{Backlog, Backlogs, Limits},
-        chat::{
-            caller::Account,
-            connection::{ConnectOptions, Lagging, Outlet},
-        },
-        counts::{Count, Counts},
-    };
-
-    struct Silent(Arc<Backlog>);
-
-    impl Outlet for Silent {
-        fn gateway(&self) -> &'static str {
-            "test"
-        }
-        fn backlog(&self) -> &Arc<Backlog> {
-            &self.0
-        }
-        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
-            Ok(())
-        }
-        fn end(&self) {}
-        fn cut(&self) {}
-    }
-
-    fn connection_of(user: UserId) -> Arc<Connection> {
-        let account = Account::new(user, "ada".into(), None, false);
-        let until = DateTime::<Utc>::MAX_UTC;
-        let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
-        let options = ConnectOptions::default();
-        let silent = Silent(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
-        Connection::new(caller, Box::new(silent), 1, &options, Clock::real(), &Counts::default())
-    }
 
     #[test]
     fn a_user_who_reconnects_while_they_are_marked_as_offline_is_told_to_be_online_last() {
         let hub = Hub::new(Clock::real(), 20);
         let ada = UserId::new();
-        let (first, second) = (connection_of(ada), connection_of(ada));
+        let (first, second) = (Connection::silent(ada), Connection::silent(ada));
         hub.enter(&first).unwrap();
         hub.announce(ada, || {});
         let departure = hub.leave(&first).unwrap();

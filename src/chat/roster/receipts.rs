@@ -188,49 +188,10 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
-    use chrono::DateTime;
-    use entity::{RoomId, SessionId, member::Role, room};
+    use entity::{RoomId, member::Role, room};
 
     use super::*;
-    use crate::{
-        backlog::{Backlog, Backlogs, Limits},
-        chat::{
-            caller::{Account, Caller},
-            connection::{ConnectOptions, Connection, Lagging, Outlet},
-            event::Envelope,
-            nouns::Person,
-            watermark::Marks,
-        },
-        clock::Clock,
-        counts::{Count, Counts},
-    };
-
-    struct Deaf(Arc<Backlog>);
-
-    impl Outlet for Deaf {
-        fn gateway(&self) -> &'static str {
-            "test"
-        }
-        fn backlog(&self) -> &Arc<Backlog> {
-            &self.0
-        }
-        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
-            Ok(())
-        }
-        fn end(&self) {}
-        fn cut(&self) {}
-    }
-
-    fn connection_of(user: UserId) -> Arc<Connection> {
-        let account = Account::new(user, "ada".into(), None, false);
-        let until = DateTime::<chrono::Utc>::MAX_UTC;
-        let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
-        let deaf = Deaf(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
-        let options = ConnectOptions::default();
-        Connection::new(caller, Box::new(deaf), 1, &options, Clock::real(), &Counts::default())
-    }
+    use crate::chat::{connection::Connection, nouns::Person};
 
     #[test]
     fn what_arrives_while_receipts_are_saved_is_still_in_memory_when_it_is_told() {
@@ -238,7 +199,7 @@ mod tests {
         let member = || Entry::new(Person::nobody(), Role::Member, Marks::default());
         let members = [(ada, member()), (bob, member())].into_iter().collect();
         let roster = Roster::new(room, room::Kind::Group, None, Seq::ZERO, 1, members);
-        let phone = connection_of(ada);
+        let phone = Connection::silent(ada);
         assert!(roster.listen(&phone, Seq::ZERO));
         let publish = |seq| {
             let mut state = roster.state.lock();
