@@ -580,7 +580,7 @@ async fn statements_that_hang_on_postgresql_are_given_up() {
     outsider.execute_unprepared("LOCK TABLE messages, rooms, members, sessions").await.unwrap();
 
     assert!(!talk.sends(20).await, "a commit that hangs is refused");
-    talk.door.http.get("/readyz").await.is_refused(503, "unavailable");
+    talk.is_told_that_nothing_is_stored().await;
     talk.ada.get("/api/rooms/mine").await.is_refused(503, "unavailable");
     talk.ada.get("/api/auth/session").await.is_refused(503, "unavailable");
     let group = json!({ "groupName": "friends", "users": ["bob"] });
