@@ -8,23 +8,23 @@ use serde_json::{Value as Json, json};
 use crate::harness::{Person, Plain, Raw, Server, Transport, at_full_speed, handshake_of, succeeded, until};
 
 /// Half of it, a page and what is said unasked fit into it.
-const OUTGOING: usize = 2_000_000;
+pub const OUTGOING: usize = 2_000_000;
 /// The end of a page, in bytes.
-const PAGE: usize = 512_000;
+pub const PAGE: usize = 512_000;
 /// Content of which not many fit into a page.
-const LONG: usize = 16_000;
+pub const LONG: usize = 16_000;
 
-fn tight(config: &mut parlor::config::Config) {
+pub fn tight(config: &mut parlor::config::Config) {
     at_full_speed(config);
     config.limits.outgoing_bytes = OUTGOING;
 }
 
-fn waiting(server: &Server) -> usize {
+pub fn waiting(server: &Server) -> usize {
     server.chat().counts().outgoing_bytes.now()
 }
 
 /// Somebody who has said this many long things to somebody, and has gone.
-async fn talkative(server: &Server, name: &str, receiver: &str, messages: u32) -> Person {
+pub async fn talkative(server: &Server, name: &str, receiver: &str, messages: u32) -> Person {
     let socket = server.online(name).await;
     for start in (1..=messages).step_by(20) {
         let answers: Vec<_> = (start..start + 20)

@@ -43,6 +43,7 @@ mod origins;
 mod properties;
 mod quotas;
 mod restart;
+mod slow_answers;
 mod slow_reader;
 mod storage_faults;
 mod two_processes;

@@ -39,7 +39,7 @@ use crate::{
     clock::Clock,
     db::Db,
     error::{Denial, Error, Result, Why},
-    limits::{Attempt, Failures},
+    limits::Failures,
     password::{Passwords, needs_rehash},
     shutdown::Shutdown,
 };
@@ -136,18 +136,8 @@ impl Auth {
     /// A new session for whoever knows the password. A wrong password, an unknown user and a deleted
     /// one are refused alike, after the same time; too many of them from one address, without a look.
     pub async fn login(&self, address: IpAddr, username: &str, password: SecretString) -> Result<SignIn> {
-        let attempt = self.attempt(username, address)?;
-        match self.known_by_password(username, password).await {
-            Ok(Some(user)) => {
-                attempt.succeeded();
-                self.sign_in(&user).await
-            }
-            Ok(None) => Err(Error::Unauthenticated(Why::WrongLogin)),
-            Err(err) => {
-                attempt.withdraw();
-                Err(err)
-            }
-        }
+        let user = self.check_password(address, username, password).await?;
+        self.sign_in(&user.ok_or(Error::Unauthenticated(Why::WrongLogin))?).await
     }
 
     /// Whether the caller knows their own password. A wrong one counts like a wrong login.
@@ -155,22 +145,26 @@ impl Auth {
     /// # Errors
     /// `rate_limited` after too many wrong ones.
     pub async fn confirm_password(&self, caller: &Caller, password: SecretString) -> Result<bool> {
-        let attempt = self.attempt(&caller.username, caller.address)?;
-        match self.known_by_password(&caller.username, password).await {
-            Ok(Some(user)) => {
-                attempt.succeeded();
-                Ok(user.id == caller.user)
-            }
-            Ok(None) => Ok(false),
-            Err(err) => {
-                attempt.withdraw();
-                Err(err)
-            }
-        }
+        let user = self.check_password(caller.address, &caller.username, password).await?;
+        Ok(user.is_some_and(|user| user.id == caller.user))
     }
 
-    fn attempt(&self, username: &str, address: IpAddr) -> Result<Attempt> {
-        self.0.failures.attempt(&format!("login {}", user::username_key(username)), address)
+    /// The user of that name and password. Only a wrong one counts as a failure of that address.
+    async fn check_password(
+        &self,
+        address: IpAddr,
+        username: &str,
+        password: SecretString,
+    ) -> Result<Option<user::Model>> {
+        let key = format!("login {}", user::username_key(username));
+        let attempt = self.0.failures.attempt(&key, address)?;
+        let user = self.known_by_password(username, password).await;
+        match &user {
+            Ok(Some(_)) => attempt.succeeded(),
+            Ok(None) => {}
+            Err(_) => attempt.withdraw(),
+        }
+        user
     }
 
     /// A new session without a password. Refused as `WrongLogin` when the account was deleted, or its

@@ -195,10 +195,9 @@ impl Chat {
         if core.role_in_group(group, caller.user).await?.is_none() {
             return Err(Error::Forbidden(Denial::NotAMember));
         }
-        let roster = core.group_roster(group).await?;
         let leave = MembershipChange::Leave { user: caller.user, username: caller.username.clone() };
         let changed = core.change_members(group, leave).await?;
-        Ok(core.group_as_stored(changed.row, &roster).await.public())
+        Ok(core.group_as_stored(changed.row, &changed.roster).await.public())
     }
 
     /// Renames a group, or changes or removes its password.
@@ -257,10 +256,9 @@ impl Chat {
         let users = core.users_named(&usernames).await?;
         let person = |row: user::Model| (row.id, Person::new(row.username, row.first_name));
         let users: Vec<(UserId, Person)> = users.into_iter().map(person).collect();
-        let roster = core.group_roster(group).await?;
         let add = MembershipChange::Add { by: caller.user, users };
         let changed = core.change_members(group, add).await?;
-        let group = core.group_as_stored(changed.row, &roster).await;
+        let group = core.group_as_stored(changed.row, &changed.roster).await;
         core.announce(&group, changed.added.into_iter()).await;
         Ok(group)
     }
@@ -275,11 +273,10 @@ impl Chat {
         if role.is_none() {
             return Err(Error::NotFound(Noun::User));
         }
-        let roster = core.group_roster(group).await?;
         let (user, username) = (target.id, target.username.into());
         let remove = MembershipChange::Remove { by: caller.user, user, username };
         let changed = core.change_members(group, remove).await?;
-        Ok(core.group_as_stored(changed.row, &roster).await)
+        Ok(core.group_as_stored(changed.row, &changed.roster).await)
     }
 
     /// The groups that can be joined, in order of their names, part by part.
@@ -362,14 +359,13 @@ impl Core {
 
     /// Joins a group whose password the caller was found to know, where it has one.
     async fn join_as(self: &Arc<Self>, caller: &Caller, row: room::Model) -> Result<Group> {
-        let roster = self.group_roster(row.id).await?;
         let join = MembershipChange::Join {
             user: caller.user,
             person: caller.person(),
             password_hash: row.password_hash,
         };
         let changed = self.change_members(row.id, join).await?;
-        Ok(self.group_as_stored(changed.row, &roster).await)
+        Ok(self.group_as_stored(changed.row, &changed.roster).await)
     }
 
     /// After a group's commit whose answer was lost: tells its members of it as soon as the database answers, if it

@@ -65,8 +65,9 @@ pub(super) enum MembershipChange {
 }
 
 /// What a change came to.
-#[derive(Debug)]
 pub(super) struct Changed {
+    /// The room in memory.
+    pub roster: Arc<Roster>,
     /// The room's row as the change left it.
     pub row: room::Model,
     /// The users that were not in the room before.
@@ -138,7 +139,7 @@ impl Core {
         }
         let written = written?;
         if matches!(written, Written::Nothing) {
-            return Ok(Changed { row, added: Vec::new(), deleted: None });
+            return Ok(Changed { roster: roster.clone(), row, added: Vec::new(), deleted: None });
         }
         let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Noun::Room))?;
         self.commit_in(tx, room).await?;
@@ -149,7 +150,7 @@ impl Core {
                 tracing::warn!(error = ?err, room.id = %room, "could not read a changed room");
                 self.reread_soon(room);
             }
-            return Ok(Changed { row, added: written.added(), deleted: None });
+            return Ok(Changed { roster: roster.clone(), row, added: written.added(), deleted: None });
         }
         Ok(self.apply(roster, row, written, before).await)
     }
@@ -292,7 +293,7 @@ impl Core {
             self.detach(&listeners, roster);
             self.rooms_changed(group, Change::Deleted, None);
         }
-        Changed { row, added, deleted }
+        Changed { roster: roster.clone(), row, added, deleted }
     }
 
     /// Brings a room in memory up to date with the database: another process has changed it, or the answer of a

@@ -50,6 +50,13 @@ pub enum After<Id> {
     Id(Id),
 }
 
+impl<Id> After<Id> {
+    /// Behind the parts that were read before, or else behind the entry that the client named.
+    pub fn part(next: Option<String>, named: Option<Id>) -> Option<Self> {
+        next.map(Self::Key).or(named.map(Self::Id))
+    }
+}
+
 /// A group as its members or, without `users`, everyone may see it.
 #[derive(Clone, Debug)]
 pub struct Group {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, message};
 use sea_orm::{
-    ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr,
-    Select, Statement, Value,
+    ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr, Select,
+    Statement, Value,
     sqlx::{self, ColumnIndex, Database, Decode, Row, Type},
 };
 use uuid::Uuid;
@@ -25,6 +25,10 @@ const COLUMNS: [message::Column; 10] = [
     message::Column::EditedAt,
     message::Column::DeletedAt,
 ];
+
+/// Holds where user 5 is in room 1; both databases know `$N`.
+const IS_MEMBER: &str =
+    " AND EXISTS (SELECT 1 FROM members WHERE members.room_id = $1 AND members.user_id = $5)";
 
 /// What a query for messages of one room finds.
 pub(super) async fn read(
@@ -58,26 +62,11 @@ pub(super) async fn page(
     reader: Option<UserId>,
 ) -> Result<Vec<message::Model>, DbErr> {
     let backend = db.get_database_backend();
-    let place = |number: usize| match backend {
-        DbBackend::Postgres => format!("${number}"),
-        _ => format!("?{number}"),
-    };
     let order = if range.oldest_first { "ASC" } else { "DESC" };
-    let is_member = match reader {
-        Some(_) => format!(
-            " AND EXISTS (SELECT 1 FROM members WHERE members.room_id = {} AND members.user_id = {})",
-            place(1),
-            place(5)
-        ),
-        None => String::new(),
-    };
+    let is_member = if reader.is_some() { IS_MEMBER } else { "" };
     let text = format!(
         "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at \
-         FROM messages WHERE room_id = {} AND seq > {} AND seq < {}{is_member} ORDER BY seq {order} LIMIT {}",
-        place(1),
-        place(2),
-        place(3),
-        place(4)
+         FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_member} ORDER BY seq {order} LIMIT $4"
     );
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];

@@ -6,7 +6,8 @@ use entity::{RoomId, UserId, deletion, member, session, user};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
     sea_query::{Expr, ExprTrait, Func, LikeExpr},
 };
 use secrecy::SecretString;
@@ -181,15 +182,7 @@ impl Chat {
         let (is_renamed, has_new_password) = (row.first_name.is_set(), row.password_hash.is_set());
         let spare = (user == caller.user).then_some(caller.session);
         let tx = core.db.begin().await?;
-        let updated = user::Entity::update_many()
-            .set(row)
-            .filter(user::COLUMN.id.eq(user))
-            .filter(user::COLUMN.deleted_at.is_null())
-            .exec(&*tx)
-            .await?;
-        if updated.rows_affected == 0 {
-            return Err(Error::NotFound(Noun::User));
-        }
+        update_live(&tx, user, row).await?;
         if has_new_password {
             session::revoke_all(user, spare, core.clock.now()).exec(&*tx).await?;
         }
@@ -244,15 +237,7 @@ impl Chat {
             profile: Set(None),
             ..Default::default()
         };
-        let deleted = user::Entity::update_many()
-            .set(emptied)
-            .filter(user::COLUMN.id.eq(user))
-            .filter(user::COLUMN.deleted_at.is_null())
-            .exec(&*tx)
-            .await?;
-        if deleted.rows_affected == 0 {
-            return Err(Error::NotFound(Noun::User));
-        }
+        update_live(&tx, user, emptied).await?;
         session::revoke_all(user, None, now).exec(&*tx).await?;
         let unfinished = deletion::ActiveModel { user_id: Set(user), begun_at: Set(now) };
         deletion::Entity::insert(unfinished).exec_without_returning(&*tx).await?;
@@ -386,6 +371,20 @@ impl Core {
             other => Ok(other),
         }
     }
+}
+
+/// Changes the row of an account that is not deleted.
+///
+/// # Errors
+/// `not_found` where it is.
+async fn update_live(tx: &DatabaseTransaction, user: UserId, row: user::ActiveModel) -> Result<()> {
+    let updated = user::Entity::update_many()
+        .set(row)
+        .filter(user::COLUMN.id.eq(user))
+        .filter(user::COLUMN.deleted_at.is_null())
+        .exec(tx)
+        .await?;
+    if updated.rows_affected == 0 { Err(Error::NotFound(Noun::User)) } else { Ok(()) }
 }
 
 /// A pattern for text that contains `search`, whatever signs a pattern gives a meaning to.

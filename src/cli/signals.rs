@@ -45,20 +45,13 @@ pub fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 /// # Errors
 /// Signals cannot be watched; nothing was run.
 pub async fn to_its_end<T>(command: impl Future<Output = T>) -> std::io::Result<T> {
-    let mut signals = Signals::new()?;
+    let stopped = pin!(stopped()?);
     let mut command = pin!(command);
-    let mut is_told = false;
-    loop {
-        tokio::select! {
-            done = command.as_mut() => return Ok(done),
-            () = signals.next() => {
-                if is_told {
-                    eprintln!("Stopped without waiting");
-                    std::process::exit(1);
-                }
-                is_told = true;
-                eprintln!("Finishing the command; interrupt again to stop at once");
-            }
+    tokio::select! {
+        done = command.as_mut() => Ok(done),
+        () = stopped => {
+            eprintln!("Finishing the command; interrupt again to stop at once");
+            Ok(command.await)
         }
     }
 }

@@ -11,8 +11,13 @@ use crate::{
 /// The most bytes of JSON in the arrays of one answer; a packet of 1,000,000 bytes has room for the rest of it.
 pub const ANSWER_BYTES: usize = 990_000;
 
-/// The most entries of an array for a client that names no limit.
+/// The most entries of an array, also for a client that names no limit.
 pub const ENTRIES: usize = 2_000;
+
+/// How many entries an array has at most, by the limit that the client names.
+pub fn entries(limit: Option<usize>) -> usize {
+    limit.unwrap_or(ENTRIES).clamp(1, ENTRIES)
+}
 
 /// An array that is rendered entry by entry and ends before it exceeds its bytes.
 #[derive(Debug, Default)]

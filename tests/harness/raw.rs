@@ -111,6 +111,15 @@ impl Raw {
         .await
     }
 
+    /// An answer that says how long it is: its head and its body.
+    pub async fn answer(&mut self) -> (String, String) {
+        let head = self.head().await;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.unwrap_or_else(|| panic!("no length: {head}")).parse().unwrap();
+        let body = in_time("the body of an answer", self.exactly(length)).await.expect("the whole body");
+        (head, String::from_utf8(body).unwrap())
+    }
+
     async fn more(&mut self) -> bool {
         let mut buffer = [0; 4096];
         match self.line.read(&mut buffer).await {
@@ -164,7 +173,8 @@ impl Raw {
         }
     }
 
-    async fn any(&mut self) -> Option<Frame> {
+    /// The next frame, also where it is a ping of the engine.
+    pub async fn any(&mut self) -> Option<Frame> {
         in_time("a frame", async {
             let head = self.exactly(2).await?;
             assert_eq!(head[1] & 0x80, 0, "a server does not mask");

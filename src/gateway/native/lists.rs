@@ -9,7 +9,7 @@ use crate::{
     chat::{ListGroups, ListRooms, ListUsers, nouns::After},
     error::Result,
     gateway::{
-        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
+        bounded::{ANSWER_BYTES, Bounded, entries},
         events::{Ack, Request, Socket},
         wire::{ConversationView, GroupView, UserView},
     },
@@ -20,10 +20,6 @@ struct Part<Id> {
     search: Option<String>,
     limit: Option<usize>,
     after: Option<Id>,
-}
-
-fn most(limit: Option<usize>) -> usize {
-    limit.unwrap_or(ENTRIES).clamp(1, ENTRIES)
 }
 
 fn answer(ack: Ack, array: Result<Bounded>) {
@@ -38,11 +34,11 @@ pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
     let groups = async {
         let Part { search, limit, after } = request.decode()?;
         let part = |limit, next: Option<String>| {
-            let after = next.map(After::Key).or(after.map(After::Id));
+            let after = After::part(next, after);
             socket.chat.groups(&caller, ListGroups { search: search.clone(), limit: Some(limit), after })
         };
         Bounded::default()
-            .gather(most(limit), part, |array, group| array.push(ANSWER_BYTES, GroupView::of(group)))
+            .gather(entries(limit), part, |array, group| array.push(ANSWER_BYTES, GroupView::of(group)))
             .await
     };
     answer(ack, groups.await);
@@ -53,12 +49,12 @@ pub async fn users(socket: &Socket, request: Request<'_>, ack: Ack) {
     let users = async {
         let Part::<UserId> { search, limit, after } = request.decode()?;
         let part = |limit, next: Option<String>| {
-            let after = next.map(After::Key).or(after.map(After::Id));
+            let after = After::part(next, after);
             let list = ListUsers { search: search.clone(), limit: Some(limit), after, whole_profiles: false };
             socket.chat.users(&caller, list)
         };
         let push = |array: &mut Bounded, user: &_| array.push(ANSWER_BYTES, UserView::of(user, &caller));
-        Bounded::default().gather(most(limit), part, push).await
+        Bounded::default().gather(entries(limit), part, push).await
     };
     answer(ack, users.await);
 }
@@ -71,7 +67,7 @@ pub async fn rooms(socket: &Socket, request: Request<'_>, ack: Ack) {
             socket.chat.conversations(&caller, ListRooms::part(limit, next, after))
         };
         let push = |array: &mut Bounded, room: &_| array.push(ANSWER_BYTES, ConversationView::of(room));
-        Bounded::default().gather(most(limit), part, push).await
+        Bounded::default().gather(entries(limit), part, push).await
     };
     answer(ack, rooms.await);
 }

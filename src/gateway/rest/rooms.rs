@@ -19,7 +19,7 @@ use crate::{
     },
     error::Result,
     gateway::{
-        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
+        bounded::{ANSWER_BYTES, Bounded, entries},
         wire::{ConversationView, GroupPageView, GroupView, MemberPageView, UserRef},
     },
 };
@@ -106,12 +106,11 @@ pub async fn mine(
     caller: Caller,
     Wanted(listing): Wanted<ConversationListing>,
 ) -> Result<Response> {
-    let most = listing.limit.unwrap_or(ENTRIES).clamp(1, ENTRIES);
     let part = |limit, next: Option<String>| {
         rest.chat.conversations(&caller, ListRooms::part(limit, next, listing.after))
     };
     let push = |array: &mut Bounded, room: &_| array.push(ANSWER_BYTES, ConversationView::of(room));
-    answer::ok(Bounded::default().gather(most, part, push).await?)
+    answer::ok(Bounded::default().gather(entries(listing.limit), part, push).await?)
 }
 
 /// What joining takes.

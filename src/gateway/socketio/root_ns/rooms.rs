@@ -22,7 +22,7 @@ use crate::{
     },
     error::{Error, Noun, Result},
     gateway::{
-        bounded::{ANSWER_BYTES, Bounded, ENTRIES},
+        bounded::{ANSWER_BYTES, Bounded, entries},
         events::{Ack, Request, Socket},
         socketio::encoded::Encoded,
         wire::Time,
@@ -118,11 +118,11 @@ async fn list(socket: &Socket, request: Request<'_>) -> Result<Bounded> {
     let caller = socket.caller();
     let Part { limit, after } = request.decode()?;
     let part = |limit, next: Option<String>| {
-        let after = next.map(After::Key).or(after.map(After::Id));
+        let after = After::part(next, after);
         socket.chat.groups(&caller, ListGroups { search: None, limit: Some(limit), after })
     };
-    let most = limit.unwrap_or(ENTRIES).clamp(1, ENTRIES);
-    Bounded::default().gather(most, part, |array, group| array.push(ANSWER_BYTES, RoomView::of(group))).await
+    let push = |array: &mut Bounded, group: &_| array.push(ANSWER_BYTES, RoomView::of(group));
+    Bounded::default().gather(entries(limit), part, push).await
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,124 @@
+//! The bound in bytes at the doors that have no acknowledgements: pages over HTTP, and frames of the encrypted
+//! app. And a slow link, on which much that was missed arrives without a disconnect.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    bounds::{LONG, OUTGOING, PAGE, talkative, tight, waiting},
+    harness::{Frame, Frames, Person, Raw, Server, at_full_speed, until},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_over_http_that_are_not_read_are_bounded_and_none_is_lost() {
+    const ASKED: usize = 40;
+    let server = Server::with(tight).await;
+    talkative(&server, "ada", "ada", 60).await;
+    let ada = Person::logs_in(&server, "ada").await;
+    let witness = server.online("witness").await;
+    let rooms = ada.get("/api/rooms/mine").await.is(200);
+    let room = rooms[0]["roomId"].as_str().unwrap();
+    let head = format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", ada.token);
+    let ask = format!("GET /api/rooms/{room}/messages?limit=200 HTTP/1.1\r\n{head}\r\n");
+    let group = json!({ "groupName": "behind" }).to_string();
+    let change = format!(
+        "POST /api/rooms HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{group}",
+        group.len()
+    );
+    let mut raw = Raw::connect_narrowly(server.address).await;
+    raw.send((ask.repeat(ASKED) + &change).as_bytes()).await;
+    until("a page to wait", || async { waiting(&server) > PAGE / 2 }).await;
+    // Whatever the machine does: what comes behind is not handled while nothing is read.
+    witness.sees_nothing("roomsChanged", Duration::from_millis(500)).await;
+    for _ in 0..ASKED {
+        // One page, and what is left of the one before.
+        assert!(waiting(&server) <= 2 * PAGE, "{}", waiting(&server));
+        let (head, body) = raw.answer().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert!((PAGE * 3 / 4..PAGE + 1_000).contains(&body.len()), "{}", body.len());
+    }
+    let (head, _) = raw.answer().await;
+    assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+    witness.sees("roomsChanged", |_| true).await;
+    until("everything to be taken", || async { waiting(&server) == 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_of_the_encrypted_app_that_come_back_and_are_not_read_are_bounded_and_none_is_lost() {
+    const SENT: usize = 90;
+    let server = Server::with(tight).await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    let witness = Frames::open(server.address, &format!("/chat/{}?token={}", bob.id(), bob.token)).await;
+    let mut raw = Raw::connect_narrowly(server.address).await;
+    let head = raw.upgrades(&format!("/chat/{}?token={}", ada.id(), ada.token), &[]).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let long = "x".repeat(LONG);
+    for number in 1..=SENT {
+        // Every ninth one fails, and its answer counts like any frame.
+        let receiver = if number % 9 == 1 { "nobody" } else { bob.id() };
+        let chat = format!("{number} {}", "y".repeat(200));
+        let frame = json!({ "chatId": chat, "receiverid": receiver, "message": format!("{number} {long}") });
+        raw.says(&frame.to_string()).await;
+    }
+    until("more than half to wait", || async { waiting(&server) > OUTGOING / 2 }).await;
+    let last = |seen: &serde_json::Value| seen["message"].as_str().unwrap().starts_with("90 ");
+    witness.sees_nothing_more(last).await;
+    let (mut stored, mut failed) = (Vec::new(), Vec::new());
+    for _ in 0..SENT {
+        assert!(waiting(&server) <= OUTGOING, "{}", waiting(&server));
+        let frame: serde_json::Value = serde_json::from_str(&raw.text().await).unwrap();
+        let number: usize = frame["chatId"].as_str().unwrap().split(' ').next().unwrap().parse().unwrap();
+        if frame["error"].is_null() { stored.push(number) } else { failed.push(number) }
+    }
+    let fails = |number: &usize| number % 9 == 1;
+    assert_eq!(failed, (1..=SENT).filter(fails).collect::<Vec<_>>());
+    assert_eq!(stored, (1..=SENT).filter(|number| !fails(number)).collect::<Vec<_>>());
+    witness.sees_frame("the last one", last).await;
+    until("everything to be taken", || async { waiting(&server) == 0 }).await;
+}
+
+/// Bytes a second that the slow link carries.
+const LINK: f64 = 200_000.0;
+
+/// Reads this many messages over a slow link, in order, and answers pings.
+async fn reads_slowly(mut raw: Raw, messages: i64) {
+    let began = Instant::now();
+    let (mut expected, mut bytes) = (1, 0);
+    while expected <= messages {
+        match raw.any().await {
+            Some(Frame::Text(text)) if text == "2" => raw.says("3").await,
+            Some(Frame::Text(text)) => {
+                bytes += text.len();
+                if let Some(at) = text.find("\"seq\":") {
+                    let digits: String = text[at + 6..].chars().take_while(char::is_ascii_digit).collect();
+                    assert_eq!(digits.parse::<i64>().unwrap(), expected, "{}", &text[..200.min(text.len())]);
+                    expected += 1;
+                }
+            }
+            // A ping of the plain websocket.
+            Some(Frame::Other(9)) => raw.frame(0x8a, b"").await,
+            other => panic!("instead of message {expected}: {other:?}"),
+        }
+        tokio::time::sleep_until(began + Duration::from_secs_f64(bytes as f64 / LINK)).await;
+    }
+}
+
+/// Nearly three minutes on a link that would need two for what a connection may owe at most, were all of it handed
+/// over at once: then no ping would be answered in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_long_messages_arrive_over_a_slow_link_without_a_disconnect() {
+    const MISSED: i64 = 2_000;
+    // Everything that has to do with waiting is as it is by default.
+    let server = Server::with(at_full_speed).await;
+    let bob = server.person("bob").await;
+    talkative(&server, "ada", "bob", MISSED as u32).await;
+    let mut engine = Raw::connect_narrowly(server.address).await;
+    engine.upgrades("/socket.io/?EIO=4&transport=websocket", &[]).await;
+    engine.text().await;
+    engine.says(&format!("40/chat,{}", json!({ "token": bob.token, "since": {} }))).await;
+    let mut plain = Raw::connect_narrowly(server.address).await;
+    plain.upgrades(&format!("/ws?token={}", bob.token), &[]).await;
+    tokio::join!(reads_slowly(engine, MISSED), reads_slowly(plain, MISSED));
+}
