@@ -293,6 +293,11 @@ impl Connection {
         self.outlet.backlog().below(bytes).await;
     }
 
+    /// The bytes that wait for the client.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.outlet.backlog().waiting()
+    }
+
     /// See [`Outlet::is_pressed`].
     pub(super) fn is_pressed(&self) -> bool {
         self.outlet.is_pressed()

@@ -210,6 +210,13 @@ impl Hub {
         self.tell_users([user], event)
     }
 
+    /// Whether as many bytes as this wait for a connection of the user.
+    pub fn is_behind(&self, user: UserId, bytes: usize) -> bool {
+        let state = self.state.read();
+        let here = state.users.get(&user);
+        here.is_some_and(|here| here.connections.iter().any(|connection| connection.waiting_bytes() >= bytes))
+    }
+
     /// Whether any connection of the users has heard it; rendered once for all of them.
     pub fn tell_users(&self, users: impl IntoIterator<Item = UserId>, event: Event) -> bool {
         let envelope = Envelope::new(event);

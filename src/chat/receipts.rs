@@ -25,6 +25,7 @@ use super::{
     event::Event,
     messages::Place,
     nouns::Message,
+    page::{self, PAGE_BYTES},
     roster::{Roster, Telling, Unsaved},
     rows,
 };
@@ -35,15 +36,19 @@ use crate::{
 
 /// Rows in one statement, so that its parameters stay within what the databases take.
 const ROWS: usize = 1_000;
-/// Deliveries that a sender is told of in one go; the rest follows with the next save. A fraction of
-/// what a connection's queue holds.
+/// Deliveries that a sender is told of in one go, if their messages fit into a page; the rest follows with the next
+/// save. A fraction of what a connection's queue holds.
 const TELLINGS: usize = 200;
+/// How long a sender who does not read has before the next attempt to tell them.
+const LATER: Duration = Duration::from_millis(500);
 /// Messages that are looked through in one go for those whose delivery has to be told.
 const PAGE: u64 = 500;
 
 /// Rooms whose receipts have moved, and users who have gone offline, since the last save.
 pub(super) struct Receipts {
     touched: Mutex<BTreeMap<RoomId, Arc<Roster>>>,
+    /// Rooms with a sender who has to be told of deliveries and does not read at the moment.
+    late: Mutex<BTreeMap<RoomId, Arc<Roster>>>,
     seen: Mutex<HashMap<UserId, DateTime<Utc>>>,
     work: Notify,
     /// One save at a time: the last one of all must not overtake the one before.
@@ -54,6 +59,7 @@ impl Receipts {
     pub fn new() -> Self {
         Self {
             touched: Mutex::default(),
+            late: Mutex::default(),
             seen: Mutex::default(),
             work: Notify::new(),
             saving: tokio::sync::Mutex::default(),
@@ -64,6 +70,29 @@ impl Receipts {
     pub fn touch(&self, roster: &Arc<Roster>) {
         self.touched.lock().entry(roster.id).or_insert_with(|| roster.clone());
         self.work.notify_one();
+    }
+
+    /// Touches a room after [`LATER`]. One task does it for all rooms that wait.
+    fn touch_later(&self, core: &Arc<Core>, roster: &Arc<Roster>) {
+        let is_first = {
+            let mut late = self.late.lock();
+            late.insert(roster.id, roster.clone());
+            late.len() == 1
+        };
+        if !is_first {
+            return;
+        }
+        let (core, begun) = (core.clone(), core.shutdown.clone());
+        begun.clone().spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(LATER) => {}
+                () = begun.begun() => {}
+            }
+            let late = std::mem::take(&mut *core.receipts.late.lock());
+            for roster in late.values() {
+                core.receipts.touch(roster);
+            }
+        });
     }
 
     /// A user was last seen then.
@@ -216,9 +245,13 @@ fn show_readers(roster: &Roster, receipts: &[Unsaved]) {
 
 /// Tells the senders of a room which of their messages have reached everyone, as far as the newest ones go
 /// that memory has, and further back a page at a time.
-async fn tell_senders(core: &Core, roster: &Arc<Roster>) -> Result<()> {
+async fn tell_senders(core: &Arc<Core>, roster: &Arc<Roster>) -> Result<()> {
     let mut older = Vec::new();
     for telling in roster.tellings() {
+        if core.hub.is_behind(telling.sender, PAGE_BYTES) {
+            core.receipts.touch_later(core, roster);
+            continue;
+        }
         match roster.recent(telling.after) {
             Some(recent) => drop(tell(core, roster, telling, recent)),
             None => older.push(telling),
@@ -254,12 +287,12 @@ fn tell(core: &Core, roster: &Arc<Roster>, telling: Telling, mut messages: Vec<A
         roster.told_nothing(telling);
         return true;
     }
-    let upto = match messages.get(TELLINGS) {
-        None => telling.upto,
-        Some(_) => {
-            messages.truncate(TELLINGS);
-            messages.last().map_or(telling.after, |last| last.row.seq)
-        }
+    let fitting = page::fitting(messages.iter().map(|message| message.row.content.as_str())).min(TELLINGS);
+    let upto = if fitting < messages.len() {
+        messages.truncate(fitting);
+        messages.last().map_or(telling.after, |last| last.row.seq)
+    } else {
+        telling.upto
     };
     let floors = roster.floors();
     let mut heard = false;

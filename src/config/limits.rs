@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::Findings;
 
-/// Three pages of 512 KB fit into it, and what is said unasked.
-const LEAST_OUTGOING_BYTES: usize = 2_000_000;
+/// Into its half fit the longest answer (1 MB), a page of missed messages and a page of deliveries (512 KB each):
+/// all of them may be written while half of it waits already.
+const LEAST_OUTGOING_BYTES: usize = 4_200_000;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

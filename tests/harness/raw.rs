@@ -34,7 +34,8 @@ impl Raw {
     /// A client whose machine takes next to nothing that it does not read.
     pub async fn connect_narrowly(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(2048).unwrap();
+        // Much smaller ones make the sender wait for its timers, up to seconds for each segment.
+        socket.set_recv_buffer_size(16_384).unwrap();
         Self { line: socket.connect(address).await.unwrap(), rest: Vec::new() }
     }
 

@@ -109,6 +109,7 @@ where
         heartbeat,
         is_unflushed: false,
         stuck_since: None,
+        is_ping_due: false,
         pinged_at: None,
         is_heard: false,
     };
@@ -141,7 +142,9 @@ struct Talk<'a, S, L> {
     is_unflushed: bool,
     /// Since when the line has not taken everything, nor enough for one more message.
     stuck_since: Option<Instant>,
-    /// When a ping was sent whose time is not over.
+    /// A ping is to be sent as soon as the line takes one.
+    is_ping_due: bool,
+    /// When a ping was due whose time is not over.
     pinged_at: Option<Instant>,
     /// Whether anything was heard since.
     is_heard: bool,
@@ -187,6 +190,11 @@ where
                 context.waker().wake_by_ref();
                 break;
             }
+            // Before what waits: on a slow link that may take longer than a ping has.
+            if std::mem::take(&mut self.is_ping_due) && self.send(Message::Ping(Default::default())).is_err()
+            {
+                return Some(Over::Gone);
+            }
             let Some(text) = self.outgoing.next() else { break };
             // There was room for it, so the client takes something: slowly, perhaps, but not nothing.
             self.stuck_since = None;
@@ -221,12 +229,7 @@ where
                 Some(at) => (at + self.heartbeat.interval).max(now),
                 None => {
                     // A line that takes nothing takes no ping either; its time runs all the same.
-                    if let Poll::Ready(Ok(())) = Pin::new(&mut *self.stream).poll_ready(context)
-                        && self.send(Message::Ping(Default::default())).is_err()
-                    {
-                        return Some(Over::Gone);
-                    }
-                    (self.pinged_at, self.is_heard) = (Some(now), false);
+                    (self.is_ping_due, self.pinged_at, self.is_heard) = (true, Some(now), false);
                     now + self.heartbeat.timeout
                 }
             };
