@@ -65,8 +65,7 @@ mod receipts;
 mod lobby_dialect;
 mod rooms_dialect;
 
-// The command line, the stock client, a browser, and everything once more on the other database.
-mod browser;
+// The command line, clients and a browser, and everything once more on the other database.
+mod both_databases;
 mod cli;
-mod on_postgres;
-mod stock_client;
+mod clients;
