@@ -1,14 +1,13 @@
 //! The bound in bytes at the doors that have no acknowledgements: pages over HTTP, and frames of the encrypted
-//! app. And a slow link, on which much that was missed arrives without a disconnect.
+//! app. And deliveries, of which a sender is told unasked.
 
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::{
     bounds::{LONG, OUTGOING, PAGE, talkative, tight, waiting},
-    harness::{Frame, Frames, Person, Raw, Server, at_full_speed, until},
+    harness::{Frames, Person, Raw, Server, until},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,48 +105,4 @@ async fn deliveries_that_a_sender_is_told_of_come_as_they_are_read() {
         told += 1;
     }
     until("everything to be taken", || async { waiting(&server) == 0 }).await;
-}
-
-/// Bytes a second that the slow link carries.
-const LINK: f64 = 200_000.0;
-
-/// Reads this many messages over a slow link, in order, and answers pings.
-async fn reads_slowly(wire: &str, mut raw: Raw, messages: i64) {
-    let began = Instant::now();
-    let (mut expected, mut bytes) = (1, 0);
-    while expected <= messages {
-        match raw.any().await {
-            Some(Frame::Text(text)) if text == "2" => raw.says("3").await,
-            Some(Frame::Text(text)) => {
-                bytes += text.len();
-                if let Some(at) = text.find("\"seq\":") {
-                    let digits: String = text[at + 6..].chars().take_while(char::is_ascii_digit).collect();
-                    assert_eq!(digits.parse::<i64>().unwrap(), expected, "{}", &text[..200.min(text.len())]);
-                    expected += 1;
-                }
-            }
-            // A ping of the plain websocket.
-            Some(Frame::Other(9)) => raw.frame(0x8a, b"").await,
-            other => panic!("{wire}, instead of message {expected}: {other:?}"),
-        }
-        tokio::time::sleep_until(began + Duration::from_secs_f64(bytes as f64 / LINK)).await;
-    }
-}
-
-/// Nearly three minutes on a link that would need two for what a connection may owe at most, were all of it handed
-/// over at once: then no ping would be answered in time.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_long_messages_arrive_over_a_slow_link_without_a_disconnect() {
-    const MISSED: i64 = 2_000;
-    // Everything that has to do with waiting is as it is by default.
-    let server = Server::with(at_full_speed).await;
-    let bob = server.person("bob").await;
-    talkative(&server, "ada", "bob", MISSED as u32).await;
-    let mut engine = Raw::connect_narrowly(server.address).await;
-    engine.upgrades("/socket.io/?EIO=4&transport=websocket", &[]).await;
-    engine.text().await;
-    engine.says(&format!("40/chat,{}", json!({ "token": bob.token, "since": {} }))).await;
-    let mut plain = Raw::connect_narrowly(server.address).await;
-    plain.upgrades(&format!("/ws?token={}", bob.token), &[]).await;
-    tokio::join!(reads_slowly("Socket.IO", engine, MISSED), reads_slowly("plain", plain, MISSED));
 }

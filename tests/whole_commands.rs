@@ -176,7 +176,7 @@ async fn lock(server: &Server) -> (DatabaseConnection, sea_orm::DatabaseTransact
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_took_too_long_for_its_answer_is_carried_out() {
-    let server = Server::with(|config| config.server.request_timeout = Duration::from_millis(300)).await;
+    let server = Server::with(|config| config.server.request_timeout = Duration::from_secs(3)).await;
     let (ada, bob) = (server.online("ada").await, server.online("bob").await);
     let (outsider, held) = lock(&server).await;
     let answer = ada.post("/api/rooms", json!({ "groupName": "friends", "users": ["bob"] })).await;

@@ -58,10 +58,20 @@ async fn catch_up(core: &Core, connection: &Arc<Connection>, roster: &Arc<Roster
         // Never closed.
         let Ok(turn) = connection.pages.acquire().await else { return };
         connection.backlog_below(PAGE_BYTES).await;
-        let mut page = read_page(core, roster, after, limit).await;
+        let first = limit.min(page::FIRST_PART);
+        let mut page = read_page(core, roster, after, first).await;
+        let room = page::room_for(page.iter().map(|envelope| page::content(envelope))).min(limit - first);
+        // Whether messages follow that were not read, since they would not fit.
+        let mut is_cut_short = page.len() == first && first < limit;
+        let follows = page.last().filter(|_| is_cut_short && room > 0);
+        if let Some(seq) = follows.and_then(|envelope| Some(envelope.message()?.row.seq)) {
+            let rest = read_page(core, roster, seq, room).await;
+            is_cut_short = rest.len() == room && first + room < limit;
+            page.extend(rest);
+        }
         let read = page.len();
         page.truncate(page::fitting(page.iter().map(|envelope| page::content(envelope))));
-        let ends_early = page.len() < read;
+        let ends_early = page.len() < read || is_cut_short;
         let is_full = ends_early || read == limit;
         limit = (2 * if ends_early { page.len() } else { limit }).min(most);
         let Some(last) = page.last().and_then(|envelope| Some(envelope.message()?.row.seq)) else {

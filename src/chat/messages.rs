@@ -91,12 +91,14 @@ impl Chat {
             return Ok(HistoryPage { messages: Vec::new(), has_more: false });
         };
         let limit = query.limit.unwrap_or(HISTORY_USUAL).clamp(1, HISTORY_MOST);
-        let range = rows::Range {
+        let mut range = rows::Range {
             after: query.after.unwrap_or(Seq::ZERO),
             before: query.before.unwrap_or(Seq(i64::MAX)),
             oldest_first: query.after.is_some(),
-            limit: limit + 1,
+            limit: (limit + 1).min(page::FIRST_PART as u64),
         };
+        // Never closed.
+        let _turn = core.page_reads.acquire().await.map_err(Error::internal)?;
         let is_lobby = roster.kind == room::Kind::Lobby;
         // Memory may not know yet that another process has removed the caller.
         let reader = (!is_lobby).then_some(caller.user);
@@ -104,10 +106,26 @@ impl Chat {
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, roster.id).await?;
         }
+        // Whether rows may follow that were not asked for, since they would not fit.
+        let mut is_cut_short = rows.len() as u64 == range.limit && range.limit <= limit;
+        let room = page::room_for(rows.iter().map(|row| &*row.content)) as u64;
+        let wanted = limit + 1 - rows.len() as u64;
+        if let Some(last) = rows.last().filter(|_| rows.len() as u64 == range.limit && wanted > 0 && room > 0)
+        {
+            if range.oldest_first {
+                range.after = last.seq;
+            } else {
+                range.before = last.seq;
+            }
+            range.limit = wanted.min(room + 1);
+            let rest = rows::page(core.db.reader(), roster.id, range, reader).await?;
+            is_cut_short = rest.len() as u64 == range.limit && range.limit < wanted;
+            rows.extend(rest);
+        }
         let found = rows.len();
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         rows.truncate(page::fitting(rows.iter().map(|row| &*row.content)));
-        let has_more = rows.len() < found;
+        let has_more = rows.len() < found || (found as u64 <= limit && is_cut_short);
         rows.sort_by_key(|row| row.seq);
         let messages = core.nouns(&roster, rows).await?;
         let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();

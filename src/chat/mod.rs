@@ -55,6 +55,7 @@ mod writer;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 pub use self::{
@@ -105,6 +106,10 @@ pub struct Settings {
     pub expiring_notice: Duration,
 }
 
+/// Pages of history that are read at the same time. Others wait for their turn; the database's connections would
+/// make them wait in any case.
+const PAGES_AT_ONCE: usize = 16;
+
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub struct Chat {
@@ -124,6 +129,8 @@ struct Core {
     rosters: rosters::Rosters,
     rooms_of: connect::RoomsOf,
     writer: writer::Writer,
+    /// Pages of history that are read at the same time: their rows are in memory until they are rendered.
+    page_reads: Semaphore,
     /// The tasks behind the writer.
     writers: TaskTracker,
     missed: missed::Missed,
@@ -187,6 +194,7 @@ impl Chat {
             counts,
             readiness: readiness::Readiness::new(),
             writer,
+            page_reads: Semaphore::new(PAGES_AT_ONCE),
             writers: TaskTracker::new(),
             lobby,
         });

@@ -23,6 +23,17 @@ pub(super) fn fitting<'a>(contents: impl Iterator<Item = &'a str>) -> usize {
     fitting
 }
 
+/// The most rows in the first part of a page: with the longest contents they are not much more than a page. Only
+/// when their length is known, the rest is read.
+pub(super) const FIRST_PART: usize = 51;
+
+/// How many more rows a page may have, by the contents read so far; none where they fill it.
+pub(super) fn room_for<'a>(contents: impl ExactSizeIterator<Item = &'a str>) -> usize {
+    let rows = contents.len().max(1);
+    let bytes: usize = contents.map(|content| BESIDES + content.len()).sum();
+    PAGE_BYTES.saturating_sub(bytes) / (bytes / rows).max(BESIDES)
+}
+
 /// The content of a message that is to be sent.
 pub(super) fn content(envelope: &Envelope) -> &str {
     envelope.message().map_or("", |message: &std::sync::Arc<Message>| &message.row.content)
@@ -31,6 +42,15 @@ pub(super) fn content(envelope: &Envelope) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rest_of_a_page_is_as_many_rows_as_will_fit() {
+        let long = "x".repeat(16_384);
+        assert_eq!(room_for(std::iter::repeat_n(&*long, 51)), 0);
+        assert_eq!(room_for(std::iter::repeat_n(&*long, 10)), 19);
+        assert!(room_for(std::iter::repeat_n("hi", 51)) > 400);
+        assert!(room_for(std::iter::empty()) > 500);
+    }
 
     #[test]
     fn a_page_ends_at_its_bytes_and_has_at_least_one_message() {

@@ -13,6 +13,8 @@
 //! cargo test --test soak -- --ignored --nocapture overload
 //! ```
 //!
+//! So is the slow-link part (`-- --ignored slow_link`): 2,000 missed messages of 16 KiB over 200 KB/s.
+//!
 //! `PARLOR_SOAK_PROGRAM` names another build of the program, e.g. target/release/parlor.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -25,6 +27,7 @@ mod harness;
 mod chance;
 mod overload;
 mod samples;
+mod slow_link;
 mod visits;
 
 use std::{
@@ -135,6 +138,7 @@ async fn nothing_is_left_over_and_memory_stays_flat() {
     database.remove().await;
     if is_long {
         overload::run(length / 5).await;
+        slow_link::run().await;
     }
 }
 
@@ -143,6 +147,12 @@ async fn nothing_is_left_over_and_memory_stays_flat() {
 async fn overload_stays_within_its_bound() {
     let (length, _, is_long) = length();
     overload::run(if is_long { length } else { Duration::from_secs(60) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it takes three minutes, and its pace is that of a clock; the long form includes it"]
+async fn much_that_was_missed_arrives_over_a_slow_link() {
+    slow_link::run().await;
 }
 
 /// Gauges that have not come back to where they were.

@@ -364,6 +364,27 @@ mod tests {
         }
     }
 
+    /// The clock stands still but for what is waited for, so no machine is too slow for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_on_a_slow_link_gets_its_pings_before_what_waits_and_stays() {
+        const QUEUED: usize = 1_000;
+        let heartbeat = Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
+        let mut pumped = pumped(heartbeat).await;
+        for _ in 0..QUEUED {
+            pumped.outgoing.push("x".repeat(1_000).into()).unwrap();
+        }
+        let mut texts = 0;
+        while texts < QUEUED {
+            // All of it takes 100 seconds.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            match pumped.client.next().await {
+                Some(Ok(Message::Text(_))) => texts += 1,
+                Some(Ok(_)) => {}
+                other => panic!("after {texts} messages: {other:?}"),
+            }
+        }
+    }
+
     #[tokio::test]
     async fn both_may_have_much_to_say_before_either_reads() {
         let pumped = pumped(LONG).await;
