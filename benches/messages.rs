@@ -1,7 +1,8 @@
-//! What happens to every message that is read or written: read from the database, put into words, decoded.
+//! The steps that every message takes when it is read or written: reading from the database, rendering,
+//! decoding.
 //!
-//! `cargo bench --bench messages`, with a part of a name to run only some. Without `--bench`, as `cargo test
-//! --benches` runs it, each is called once.
+//! `cargo bench --bench messages` runs all, and a part of a name selects some. Without `--bench`, as with
+//! `cargo test --benches`, each benchmark runs once.
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,26 +14,26 @@ use parlor::{
     backlog::{Backlog, Backlogs, Limits},
     chat::{
         Chat, Draft, HistoryQuery, Place,
-        caller::Caller,
-        connection::{ConnectOptions, Connection, Lagging, Outlet},
-        event::{Envelope, Event, Form},
-        nouns::{HistoryPage, Message, Person, Receiver},
-        text::{Body, ClientMessageId},
+        connections::connection::{ConnectOptions, Connection, Lagging, Outlet},
+        event::{Envelope, Event},
+        model::{HistoryPage, Message, Receiver},
     },
     clock::Clock,
     config::Config,
     counts::Count,
     gateway::{native::render, wire::HistoryView},
+    identity::{Caller, Person},
+    values::{Body, ClientMessageId},
 };
 use sea_orm::{ActiveModelTrait, EntityTrait, IntoActiveModel};
 use tokio::{runtime::Runtime, sync::oneshot};
 
-/// Messages in the room that is read.
+/// Messages in the room that is read from.
 const STORED: i64 = 2_000;
 const PAGE: usize = 50;
 /// Rooms that are written to at the same time.
 const ROOMS: usize = 64;
-/// Connections that listen where a crowd does.
+/// Subscribers of the crowded room.
 const CROWD: usize = 1_000;
 
 fn main() {
@@ -85,7 +86,7 @@ fn render_a_page(bencher: Bencher<'_, '_>) {
     bencher.bench(|| serde_json::to_string(&HistoryView::of(black_box(&page))));
 }
 
-/// A server on a SQLite file with a room that somebody listens to and in which much was said, and others.
+/// A server on a SQLite file. It has a room with a subscriber and many messages, and other rooms.
 struct Stored {
     chat: Chat,
     caller: Caller,
@@ -96,7 +97,7 @@ struct Stored {
     _folder: tempfile::TempDir,
 }
 
-/// Reads what it hears, and sends it nowhere.
+/// An outlet that renders the events it receives, and sends them nowhere.
 struct Reader(Arc<Backlog>);
 
 impl Outlet for Reader {
@@ -107,7 +108,7 @@ impl Outlet for Reader {
         &self.0
     }
     fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
+        let rendered = envelope.rendered(render);
         black_box(rendered);
         Ok(())
     }
@@ -196,14 +197,15 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
     Ok(room)
 }
 
-/// A message in each of some rooms at once, until the last is stored.
+/// One message into each of several rooms at once, until the last one is stored.
 #[divan::bench(args = [1, 11, ROOMS])]
 fn store_messages(bencher: Bencher<'_, '_>, rooms: usize) {
     let stored = &*STORE;
     bencher.bench_local(|| RUNTIME.block_on(write(stored, stored.others.iter().take(rooms))));
 }
 
-/// Some messages at once into a room that a thousand listen to, until the last is stored and told.
+/// Several messages at once into a room with a thousand subscribers, until the last one is stored and
+/// published.
 #[divan::bench(args = [1, 16])]
 fn tell_a_crowd(bencher: Bencher<'_, '_>, messages: usize) {
     let crowded = &*CROWDED;
@@ -222,7 +224,7 @@ async fn write(stored: &Stored, rooms: impl Iterator<Item = &RoomId>) {
         };
         let (answer, answered) = oneshot::channel();
         let reply = Box::new(move |stored: parlor::error::Result<_>| {
-            // Who does not wait any more has panicked.
+            // If nobody waits any more, the receiver has panicked.
             let _ = answer.send(stored.is_ok());
         });
         stored.chat.send(&stored.caller, None, Place::Room(*room), draft, reply).await;
@@ -233,7 +235,7 @@ async fn write(stored: &Stored, rooms: impl Iterator<Item = &RoomId>) {
     }
 }
 
-/// Cycles through the room as somebody who scrolls back does.
+/// Reads the room's history page by page, as a user who scrolls back, and starts again at its end.
 #[divan::bench]
 fn read_a_page(bencher: Bencher<'_, '_>) {
     let stored = &*STORE;

@@ -9,21 +9,24 @@ use jsonwebtoken::Algorithm;
 use tokio::net::TcpListener;
 
 use crate::{
-    auth::{self, Auth, AuthSettings, IssuerSettings, Issuers, Keys, PasswordCheck, Signers},
+    auth::{Auth, AuthSettings, IssuerSettings, Issuers, Keys, PasswordCheck, Signers},
     backlog::{self, Backlogs},
-    chat::{self, Chat},
+    chat::{Chat, ChatSettings},
     clock::Clock,
     config::{self, Config, IssuerAlgorithm, Mode},
     counts::Counts,
-    db::{Db, DbSettings},
+    db::Db,
     gateway::{
-        angular, client_script,
-        events::Pace,
-        http::{self, CorsSettings, Guard, Http},
-        line::{LineListener, Lines},
-        lobby::{self, Lobby, Page},
+        client_script,
+        dialects::{
+            angular, encrypted,
+            lobby::{self, Lobby, LobbyPage, events::LobbyEvents},
+            rooms_app::events::RoomsApp,
+        },
+        http::{self, Guard, Http, HttpSettings},
         rest::{self, Rest},
-        socketio,
+        socketio::{self, SocketIoSettings, root::RootDialect},
+        tcp::{OpenConnections, TcpAcceptor},
         websocket::{self, WebSockets},
     },
     jobs,
@@ -46,7 +49,7 @@ pub struct App {
     io: socketio::SocketIo,
     router: Router,
     backlogs: Backlogs,
-    lines: Lines,
+    lines: OpenConnections,
     metrics: Option<rest::RenderMetrics>,
     metrics_listener: Option<std::net::SocketAddr>,
     head_timeout: Duration,
@@ -74,7 +77,7 @@ impl App {
             passwords.clone(),
             failures.clone(),
             Counts::default(),
-            core_settings(config),
+            ChatSettings::of(config),
         )
         .await?;
         let auth = Auth::new(
@@ -84,7 +87,7 @@ impl App {
             PasswordCheck { passwords, failures },
             Signers { keys: keys(config), issuers: issuers(config, &clock, &shutdown)? },
             AuthSettings { token_ttl: config.auth.token_ttl },
-            auth::Core { watch: Arc::new(chat.clone()), newcomers: Arc::new(chat.clone()) },
+            Arc::new(chat.clone()),
         );
         let most = backlog::Limits { one: limits.outgoing_bytes, all: limits.outgoing_bytes_total };
         let backlogs = Backlogs::new(most, chat.counts().outgoing_bytes.clone());
@@ -93,7 +96,8 @@ impl App {
             auth.clone(),
             shutdown.clone(),
             backlogs.clone(),
-            socketio_settings(config),
+            SocketIoSettings { limits: limits.clone(), server: config.server.clone() },
+            front_ends(config, &chat),
         );
         let (io, sockets) = (gateway.io, gateway.router);
         let metrics = render_metrics(&chat, gateway.sessions);
@@ -102,7 +106,7 @@ impl App {
             config::Metrics::Off => (None, None),
             config::Metrics::Own(address) => (None, Some(address)),
         };
-        let settings = Arc::new(http_settings(config));
+        let settings = Arc::new(HttpSettings::of(config));
         let guard = Guard::new(&settings.cors);
         let requests = RequestRate::new(clock.clone(), limits.requests_per_second, limits.requests_burst);
         let http = Http {
@@ -118,7 +122,7 @@ impl App {
             routes = routes.merge(angular::routes(http.clone()).layer(guard.clone()));
         }
         if config.dialects.lobby {
-            let page = Page::of(config.dialects.lobby_page.clone());
+            let page = LobbyPage::of(config.dialects.lobby_page.clone());
             let lobby = Lobby { http: http.clone(), clock: clock.clone(), page };
             routes = routes.merge(lobby::routes(lobby).layer(guard.clone()));
         }
@@ -126,14 +130,14 @@ impl App {
             http,
             shutdown: shutdown.clone(),
             backlogs: backlogs.clone(),
-            settings: Arc::new(websocket_settings(config)),
+            limits: Arc::new(limits.clone()),
         };
         if config.dialects.websocket {
             routes = routes.merge(websocket::plain::routes(plain.clone()).layer(guard.clone()));
         }
         if config.dialects.encrypted {
             let is_open = config.dialects.encrypted_is_open();
-            routes = routes.merge(websocket::encrypted::routes(plain, is_open).layer(guard.clone()));
+            routes = routes.merge(encrypted::routes(plain, is_open).layer(guard.clone()));
         }
         let sockets = sockets
             .layer(guard)
@@ -142,7 +146,7 @@ impl App {
             .layer(middleware::from_fn(http::headers::add));
         let router = http::wrap(routes, &settings, &shutdown).merge(sockets);
         jobs::start(&shutdown, &db, &clock, &chat, &auth);
-        let lines = Lines::new(socketio::SILENCE);
+        let lines = OpenConnections::new(socketio::SILENCE);
         lines.watch(&shutdown);
         backlogs.watch(&shutdown);
         Ok(Self {
@@ -183,7 +187,7 @@ impl App {
 
     fn spawn_server(&self, listener: TcpListener, router: Router) {
         self.shutdown.spawn(http::serve(
-            LineListener {
+            TcpAcceptor {
                 listener,
                 open: self.chat.counts().lines.clone(),
                 backlogs: self.backlogs.clone(),
@@ -199,7 +203,7 @@ impl App {
     /// empties its queues, and what it stores is still delivered and acknowledged; receipts and last
     /// sightings are saved; only then connections are closed, in a way that clients come back.
     async fn drain(self) {
-        tracing::info!("going down");
+        tracing::info!("shutting down");
         self.shutdown.begin();
         let store = async {
             self.shutdown.commands_finished().await;
@@ -225,23 +229,15 @@ impl App {
             );
         }
         self.db.close().await;
-        tracing::info!("gone down");
+        tracing::info!("shut down");
     }
 }
 
 /// Opens the database of a configuration.
 pub async fn connect(config: &Config) -> anyhow::Result<Db> {
-    let database = &config.database;
-    let settings = DbSettings {
-        url: database.url.expose().to_owned(),
-        auto_migrate: database.auto_migrate,
-        readers: database.readers,
-        max_connections: database.max_connections,
-        acquire_timeout: database.acquire_timeout,
-        busy_timeout: database.busy_timeout,
-        statement_timeout: database.statement_timeout,
-    };
-    Db::connect(&settings).await.with_context(|| format!("cannot open the database {}", database.url))
+    Db::connect(&config.database)
+        .await
+        .with_context(|| format!("cannot open the database {}", config.database.url))
 }
 
 fn keys(config: &Config) -> Keys {
@@ -278,78 +274,16 @@ fn algorithm_of(configured: IssuerAlgorithm) -> Algorithm {
     }
 }
 
-fn core_settings(config: &Config) -> chat::Settings {
-    chat::Settings {
-        content_bytes: config.limits.content_bytes,
-        profile_bytes: config.limits.profile_bytes,
-        group_members: config.limits.group_members,
-        groups_owned: config.limits.groups_owned,
-        groups_per_hour: config.limits.groups_per_hour,
-        members_added_per_hour: config.limits.members_added_per_hour,
-        list_interval: config.limits.list_interval,
-        connections_per_user: config.limits.connections_per_user,
-        under_way: (config.limits.outgoing_packets.min(config.limits.unacknowledged) / 2).clamp(1, 2_000),
-        writer_queue: config.writer.queue,
-        writer_batch: config.writer.batch,
-        receipts_tick: config.writer.receipts_tick,
-        everyone_up_to: config.presence.everyone_up_to,
-        presence_grace: config.presence.grace,
-        expiring_notice: config.auth.expiring_notice,
+/// The front ends that share the namespace `/`.
+fn front_ends(config: &Config, chat: &Chat) -> Vec<Arc<dyn RootDialect>> {
+    let mut front_ends: Vec<Arc<dyn RootDialect>> = Vec::new();
+    if config.dialects.rooms {
+        front_ends.push(Arc::new(RoomsApp::new(chat)));
     }
-}
-
-fn socketio_settings(config: &Config) -> socketio::Settings {
-    let limits = &config.limits;
-    socketio::Settings {
-        packet_bytes: limits.packet_bytes,
-        outgoing_packets: limits.outgoing_packets,
-        unacknowledged: limits.unacknowledged,
-        pending: limits.pending_connections,
-        pending_per_address: limits.pending_connections_per_address,
-        pace: pace(config),
-        root: socketio::Dialects { rooms: config.dialects.rooms, lobby: config.dialects.lobby },
-        request_timeout: config.server.request_timeout,
-        connect_timeout: limits.connect_timeout,
-        ack_timeout: limits.ack_timeout,
-        trusted_proxies: config.server.trusted_proxies.clone(),
+    if config.dialects.lobby {
+        front_ends.push(Arc::new(LobbyEvents));
     }
-}
-
-fn websocket_settings(config: &Config) -> websocket::Settings {
-    let limits = &config.limits;
-    websocket::Settings {
-        packet_bytes: limits.packet_bytes,
-        outgoing_packets: limits.outgoing_packets,
-        outgoing_bytes: limits.outgoing_bytes,
-        unacknowledged: limits.unacknowledged,
-        ack_timeout: limits.ack_timeout,
-        pace: pace(config),
-    }
-}
-
-fn pace(config: &Config) -> Pace {
-    Pace {
-        events_per_second: config.limits.events_per_second,
-        events_burst: config.limits.events_burst,
-        waiting_events: config.limits.waiting_events,
-        waiting_bytes: config.limits.packet_bytes.saturating_mul(2),
-    }
-}
-
-fn http_settings(config: &Config) -> http::Settings {
-    http::Settings {
-        cors: CorsSettings {
-            origins: config.cors.origins.clone(),
-            credentials: config.cors.credentials,
-            max_age: config.cors.max_age,
-            allow_missing_origin: config.cors.allow_missing_origin,
-        },
-        request_timeout: config.server.request_timeout,
-        body_bytes: config.limits.packet_bytes,
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        secure_cookie: config.auth.secure_cookie,
-        token_ttl: config.auth.token_ttl,
-    }
+    front_ends
 }
 
 /// Renders the metrics; what is counted in the core is asked at that moment.

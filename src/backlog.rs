@@ -1,5 +1,5 @@
-//! Bytes that were handed to a connection and that its TCP stream has not taken yet: counted for each
-//! connection and over all of them, and bounded in both. Knows nothing of gateways.
+//! Bytes that were written to a connection and that its TCP stream has not taken yet: counted for each
+//! connection and for all together, and limited in both. Knows nothing of gateways.
 
 use std::{
     fmt,
@@ -20,39 +20,39 @@ pub struct Limits {
     pub all: usize,
 }
 
-/// The backlogs of all connections. Cheap to clone; all clones are the same.
+/// The backlogs of all connections. Cheap to clone; all clones share the same state.
 #[derive(Clone)]
-pub struct Backlogs(Arc<All>);
+pub struct Backlogs(Arc<Totals>);
 
-struct All {
+struct Totals {
     limits: Limits,
     waiting: Count,
-    known: Mutex<Known>,
-    /// Notified when more waits than all connections together may have.
+    known: Mutex<Registered>,
+    /// Notified when the connections together exceed their limit.
     exceeded: Notify,
 }
 
 /// Entries of closed connections are removed when the list has doubled, so it never has more than twice
 /// as many entries as there were connections.
 #[derive(Default)]
-struct Known {
+struct Registered {
     backlogs: Vec<Weak<Backlog>>,
     sweep_at: usize,
 }
 
-/// Closes a connection in the way its gateway has for it.
+/// Closes a connection as its gateway closes it.
 type Close = Arc<dyn Fn() + Send + Sync>;
 
 /// The waiting bytes of one connection. It ends with [`Backlog::close`] or when it is dropped.
 pub struct Backlog {
-    all: Arc<All>,
-    state: Mutex<State>,
-    /// Notified when so little waits that someone in [`Backlog::below`] can go on.
+    all: Arc<Totals>,
+    state: Mutex<Level>,
+    /// Notified when so little waits that a task in [`Backlog::below`] can continue.
     drained: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Level {
     waiting: usize,
     is_closed: bool,
     /// The highest level that [`Backlog::below`] waits for.
@@ -67,7 +67,7 @@ pub struct Full;
 impl Backlogs {
     /// The bytes of all connections together are counted in `waiting`.
     pub fn new(limits: Limits, waiting: Count) -> Self {
-        Self(Arc::new(All { limits, waiting, known: Mutex::default(), exceeded: Notify::new() }))
+        Self(Arc::new(Totals { limits, waiting, known: Mutex::default(), exceeded: Notify::new() }))
     }
 
     /// The backlog of a new connection.
@@ -84,8 +84,8 @@ impl Backlogs {
         backlog
     }
 
-    /// Keeps all connections together within the limit until the server shuts down. In a task, because
-    /// those who hand bytes over may hold locks that closing a connection takes.
+    /// Keeps all connections together within the limit until the server shuts down. It does this in a task,
+    /// because code that adds bytes may hold locks that closing a connection takes.
     pub fn watch(&self, shutdown: &Shutdown) {
         let (all, begun) = (self.0.clone(), shutdown.clone());
         shutdown.spawn(async move {
@@ -104,7 +104,7 @@ impl Backlogs {
     }
 }
 
-impl All {
+impl Totals {
     /// Closes the connections with the most waiting bytes, until the rest is within the limit.
     fn relieve(&self) {
         while self.waiting.now() > self.limits.all {
@@ -122,10 +122,10 @@ impl All {
 }
 
 impl Backlog {
-    /// Counts bytes that are about to be handed over.
+    /// Counts bytes that are about to be written.
     ///
     /// # Errors
-    /// [`Full`] where they exceed a limit or the connection is closed. They are not counted then.
+    /// [`Full`] if they exceed a limit or the connection is closed. They are then not counted.
     pub fn add(&self, bytes: usize) -> Result<(), Full> {
         let all = {
             let mut state = self.state.lock();
@@ -133,7 +133,7 @@ impl Backlog {
                 return Err(Full);
             }
             state.waiting += bytes;
-            // Inside the lock, so that nobody subtracts them before.
+            // Inside the lock, so that no other task subtracts them before.
             self.all.waiting.add(bytes)
         };
         if all > self.all.limits.all {
@@ -142,7 +142,7 @@ impl Backlog {
         Ok(())
     }
 
-    /// Bytes that were counted wait no longer: the TCP stream has taken them, or nobody will write them.
+    /// Subtracts counted bytes: the TCP stream has taken them, or nobody will write them.
     pub fn taken(&self, bytes: usize) {
         let (bytes, is_drained) = {
             let mut state = self.state.lock();
@@ -160,8 +160,8 @@ impl Backlog {
         }
     }
 
-    /// The connection is gone, or is about to be: nothing waits for it any more, and nothing can be added.
-    /// Returns how to close the connection, the first time.
+    /// Marks the connection as closed: nothing waits for it any more, and nothing can be added. Returns how
+    /// to close the connection, the first time.
     pub fn close(&self) -> Option<Arc<dyn Fn() + Send + Sync>> {
         let (bytes, close) = {
             let mut state = self.state.lock();
@@ -185,7 +185,7 @@ impl Backlog {
         self.state.lock().waiting
     }
 
-    /// Waits until fewer than so many bytes wait, or the connection is closed.
+    /// Waits until fewer than `bytes` bytes wait, or the connection is closed.
     pub async fn below(&self, bytes: usize) {
         loop {
             // Created before the check, so that it also gets a notification between the two.
@@ -201,8 +201,8 @@ impl Backlog {
         }
     }
 
-    /// Waits until at most half of the connection's limit waits, or the connection is closed: only then
-    /// the client's next event is handled.
+    /// Waits until at most half of the connection's limit waits, or the connection is closed. Only then is
+    /// the client's next event handled.
     pub async fn below_half(&self) {
         self.below(self.all.limits.one / 2 + 1).await;
     }
@@ -214,7 +214,7 @@ impl Backlog {
     }
 }
 
-impl All {
+impl Totals {
     fn release(&self, bytes: usize) {
         if bytes > 0 {
             self.waiting.remove(bytes);
@@ -240,7 +240,7 @@ impl Drop for Backlog {
     }
 }
 
-/// Bytes that are counted for as long as it is kept.
+/// Bytes that are counted for as long as this is kept.
 pub struct Waiting {
     backlog: Arc<Backlog>,
     bytes: usize,
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(*closed.lock(), [1]);
         assert_eq!(backlogs.waiting(), 85);
         assert_eq!(all[1].add(1), Err(Full));
-        // Its bytes went when it was closed, and are not subtracted again.
+        // Its bytes were subtracted when it was closed, and are not subtracted again.
         all[1].taken(70);
         assert_eq!(backlogs.waiting(), 85);
         all[2].add(60).and_then(|()| all[0].add(50)).unwrap();

@@ -1,4 +1,4 @@
-//! What time it is: the machine's, or one that a test moves.
+//! The time: the machine's clock, or one that a test can move.
 
 use std::sync::{
     Arc,
@@ -7,10 +7,10 @@ use std::sync::{
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-/// Cheap to clone; every clone of a test clock moves together.
+/// Cheap to clone. All clones of a test clock move together.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// Milliseconds that a test has moved the clock ahead.
+    /// How far a test has moved the clock ahead, in milliseconds.
     ahead: Option<Arc<AtomicI64>>,
 }
 
@@ -20,19 +20,20 @@ impl Clock {
         Self::default()
     }
 
-    /// Runs with the machine's clock until [`Clock::advance`] moves it.
+    /// Runs with the machine's clock, plus what [`Clock::advance`] adds.
     pub fn movable() -> Self {
         Self { ahead: Some(Arc::default()) }
     }
 
-    /// Moves a movable clock ahead; a real one stays.
+    /// Moves a movable clock ahead. Does nothing to the real one.
     pub fn advance(&self, by: TimeDelta) {
         if let Some(ahead) = &self.ahead {
             ahead.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
         }
     }
 
-    /// Now, in whole milliseconds: what is stored, shown and compared has the same precision.
+    /// The current time in whole milliseconds, so that stored, shown and compared times have the same
+    /// precision.
     pub fn now(&self) -> DateTime<Utc> {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
         let now = Utc::now().trunc_subsecs(3);

@@ -1,5 +1,5 @@
-//! How many of what is alive: things that could be left over are counted where they are born and where
-//! they go, so that metrics and tests can tell whether any was. Knows nothing of what it counts.
+//! Counts of live objects. Objects that could be left over are counted from their creation to their end, so
+//! that metrics and tests show any that are left over. Knows nothing of what it counts.
 
 use std::{
     collections::BTreeMap,
@@ -11,24 +11,24 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// A number of living things. Cheap to clone; all clones are the same number.
+/// A number of live objects. Cheap to clone; all clones are the same number.
 #[derive(Clone, Debug, Default)]
 pub struct Count(Arc<AtomicUsize>);
 
 impl Count {
-    /// One more, for as long as the answer is kept.
+    /// Counts one more, for as long as the returned value is kept.
     #[must_use = "it counts for as long as it is kept"]
     pub fn one(&self) -> Counted {
         self.0.fetch_add(1, Ordering::Relaxed);
         Counted(self.clone())
     }
 
-    /// So many more; returns how many there are then.
+    /// Adds `more`; returns the new number.
     pub fn add(&self, more: usize) -> usize {
         self.0.fetch_add(more, Ordering::Relaxed) + more
     }
 
-    /// So many less, of those that were added.
+    /// Removes `less` of those that were added.
     pub fn remove(&self, less: usize) {
         self.0.fetch_sub(less, Ordering::Relaxed);
     }
@@ -38,7 +38,7 @@ impl Count {
     }
 }
 
-/// One of a [`Count`]; dropping it is the end of it.
+/// One of a [`Count`], until it is dropped.
 #[derive(Debug)]
 pub struct Counted(Count);
 
@@ -48,7 +48,7 @@ impl Drop for Counted {
     }
 }
 
-/// What is counted. Cheap to clone.
+/// All counts. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// TCP connections.
@@ -59,18 +59,18 @@ pub struct Counts {
     pub pending_connections: Count,
     /// Bytes that wait for connections.
     pub outgoing_bytes: Count,
-    /// `response` events whose acknowledgement is waited for.
+    /// `response` events whose acknowledgement is pending.
     pub acknowledgements: Count,
-    /// Tasks that send a connection what it has missed of one room.
+    /// Tasks that send a connection the messages that it has missed in one room.
     pub catch_ups: Count,
-    /// Users whose joined rooms are remembered, those who went a moment ago included.
+    /// Users whose joined rooms are remembered, also users who disconnected a moment ago.
     pub last_joined: Count,
-    /// Connections in memory, by what their gateway is called. Names stay, so that a gauge returns to zero.
+    /// Connections in memory, by the name of their gateway. Names stay, so that a gauge returns to zero.
     connections: Arc<Mutex<BTreeMap<&'static str, Count>>>,
 }
 
 impl Counts {
-    /// One more connection of this gateway.
+    /// Counts one more connection of this gateway, for as long as the returned value is kept.
     pub fn connection(&self, gateway: &'static str) -> Counted {
         self.connections.lock().entry(gateway).or_default().one()
     }

@@ -1,5 +1,5 @@
-//! The one vocabulary of failure. It knows codes and public sentences; each gateway has one place
-//! that maps them to its wire, and nothing here knows HTTP or Socket.IO.
+//! The errors of the whole server, with their codes and public messages. Each gateway has one place that maps
+//! them to its protocol; nothing here knows HTTP or Socket.IO.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -11,76 +11,76 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a request was refused. Nothing was changed, unless a variant says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request cannot mean anything.
+    /// The request is malformed or has an invalid value.
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: Cow<'static, str> },
     #[error("{0}")]
-    Unauthenticated(Why),
+    Unauthenticated(AuthError),
     #[error("{0}")]
-    Forbidden(Denial),
-    /// Absent, or private and the caller is not in it.
-    #[error("there is no such {0}")]
-    NotFound(Noun),
+    Forbidden(Forbidden),
+    /// It does not exist, or it is private and the caller is not a member.
+    #[error("There is no such {0}")]
+    NotFound(Entity),
     #[error("{0}")]
-    Conflict(Clash),
-    #[error("{what} may have at most {limit} bytes")]
+    Conflict(Conflict),
+    #[error("The {what} may have at most {limit} bytes")]
     TooLarge { what: &'static str, limit: usize },
-    #[error("too many for now; try again in {} s", retry_after.as_secs_f64().ceil().max(1.0))]
+    #[error("Too many requests; try again in {} s", retry_after.as_secs_f64().ceil().max(1.0))]
     RateLimited { retry_after: Duration },
-    /// The server cannot do it now; the same request may work later.
+    /// The server cannot do this now. The same request may succeed later.
     #[error("{0}")]
-    Unavailable(Busy),
-    /// A fault of the server's. The cause goes to the log, never to a client.
-    #[error("something went wrong on the server")]
+    Unavailable(Unavailable),
+    /// A fault of the server. The cause goes to the log, never to a client.
+    #[error("Something went wrong on the server")]
     Internal(#[source] anyhow::Error),
 }
 
 /// What is wrong with a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Why {
-    #[error("wrong username or password")]
+pub enum AuthError {
+    #[error("Wrong username or password")]
     WrongLogin,
-    #[error("a token is needed")]
+    #[error("A token is needed")]
     TokenMissing,
-    #[error("the token is not valid")]
+    #[error("The token is not valid")]
     TokenInvalid,
-    #[error("the token expired at {0}")]
+    #[error("The token expired at {0}")]
     TokenExpired(String),
-    #[error("the login of this token has ended")]
+    #[error("The login of this token has ended")]
     TokenRevoked,
-    #[error("the ticket is used up or expired")]
+    #[error("The ticket is used or expired")]
     TicketUsed,
-    #[error("a ticket opens a connection and nothing else; a token is needed here")]
+    #[error("A ticket opens a connection and nothing else; a token is needed here")]
     TicketMisplaced,
 }
 
-/// What is not allowed, to a caller who is known.
+/// What a known caller is not allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denial {
-    #[error("your role does not allow that")]
+pub enum Forbidden {
+    #[error("Your role does not allow this")]
     Role,
-    #[error("that is somebody else's")]
+    #[error("This belongs to another user")]
     NotYours,
-    #[error("you are not a member of this room")]
+    #[error("You are not a member of this room")]
     NotAMember,
-    #[error("wrong password for this room")]
+    #[error("Wrong password for this room")]
     WrongPassword,
-    /// Where nobody is to learn which of the two it was.
-    #[error("there is no room of this name and password")]
+    /// One message for both cases, so that a client cannot learn which part was wrong.
+    #[error("There is no room with this name and password")]
     WrongRoomOrPassword,
-    #[error("this login was made elsewhere and is renewed there")]
+    #[error("This login comes from another issuer, which renews it")]
     NotOurLogin,
-    #[error("sign-up is switched off")]
+    #[error("Sign-up is switched off")]
     SignupOff,
-    #[error("this origin is not allowed")]
+    #[error("This origin is not allowed")]
     Origin,
-    #[error("You own as many groups as one user may. Delete one first.")]
+    #[error("You own the maximum number of groups. Delete one first.")]
     TooManyGroups,
 }
 
 /// What was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Noun {
+pub enum Entity {
     #[error("user")]
     User,
     #[error("group")]
@@ -95,56 +95,56 @@ pub enum Noun {
     Page,
 }
 
-/// What is there already.
+/// What exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Clash {
-    #[error("this username is taken")]
+pub enum Conflict {
+    #[error("This username is taken")]
     UsernameTaken,
-    #[error("a group of this name exists")]
+    #[error("A group with this name exists")]
     GroupNameTaken,
 }
 
-/// What is in the way for now.
+/// What is temporarily unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Busy {
-    #[error("the database cannot be reached")]
+pub enum Unavailable {
+    #[error("The database cannot be reached")]
     Database,
-    #[error("too many messages are waiting to be stored")]
+    #[error("Too many messages are waiting to be stored")]
     WriterFull,
-    #[error("too many passwords are waiting to be checked")]
+    #[error("Too many passwords are waiting to be checked")]
     Hashing,
-    #[error("the issuer of this token cannot be asked for its keys")]
+    #[error("The issuer of this token cannot be asked for its keys")]
     Issuer,
-    #[error("too many events of this connection are waiting")]
+    #[error("Too many events of this connection are waiting")]
     Inbox,
-    #[error("this connection has fallen behind and is being closed; come back")]
+    #[error("This connection is too slow and is being closed; reconnect")]
     Reconnecting,
-    #[error("the server is going down")]
+    #[error("The server is shutting down")]
     Draining,
 }
 
 impl Error {
-    /// The stable code of protocol.md part 1.
+    /// The stable code of docs/events.md.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "bad_request",
             Self::Unauthenticated(why) => match why {
-                Why::WrongLogin => "unauthorized",
-                Why::TokenMissing => "token_missing",
-                Why::TokenInvalid | Why::TicketMisplaced => "token_invalid",
-                Why::TokenExpired(_) => "token_expired",
-                Why::TokenRevoked => "token_revoked",
-                Why::TicketUsed => "ticket_used",
+                AuthError::WrongLogin => "unauthorized",
+                AuthError::TokenMissing => "token_missing",
+                AuthError::TokenInvalid | AuthError::TicketMisplaced => "token_invalid",
+                AuthError::TokenExpired(_) => "token_expired",
+                AuthError::TokenRevoked => "token_revoked",
+                AuthError::TicketUsed => "ticket_used",
             },
             Self::Forbidden(denial) => match denial {
-                Denial::NotAMember => "not_a_member",
-                Denial::WrongPassword | Denial::WrongRoomOrPassword => "wrong_password",
-                Denial::Role
-                | Denial::NotYours
-                | Denial::NotOurLogin
-                | Denial::SignupOff
-                | Denial::Origin
-                | Denial::TooManyGroups => "forbidden",
+                Forbidden::NotAMember => "not_a_member",
+                Forbidden::WrongPassword | Forbidden::WrongRoomOrPassword => "wrong_password",
+                Forbidden::Role
+                | Forbidden::NotYours
+                | Forbidden::NotOurLogin
+                | Forbidden::SignupOff
+                | Forbidden::Origin
+                | Forbidden::TooManyGroups => "forbidden",
             },
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
@@ -155,7 +155,7 @@ impl Error {
         }
     }
 
-    /// When it makes sense to ask again, where the server can tell.
+    /// After how long a retry makes sense, if the server knows it.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
@@ -164,17 +164,17 @@ impl Error {
         }
     }
 
-    /// A request that cannot mean anything, by the field that is to blame.
+    /// A malformed or invalid request, with the field that is wrong.
     pub fn invalid(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { field, reason: reason.into() }
     }
 
-    /// A token whose end has come.
+    /// A token that has expired.
     pub fn expired(at: DateTime<Utc>) -> Self {
-        Self::Unauthenticated(Why::TokenExpired(at.to_rfc3339_opts(SecondsFormat::Millis, true)))
+        Self::Unauthenticated(AuthError::TokenExpired(at.to_rfc3339_opts(SecondsFormat::Millis, true)))
     }
 
-    /// A fault whose cause is a plain sentence.
+    /// A fault whose cause is given as a sentence.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(anyhow::anyhow!("{cause}"))
     }
@@ -184,7 +184,7 @@ impl From<DbErr> for Error {
     fn from(err: DbErr) -> Self {
         if is_outage(&err) {
             tracing::warn!(error = %err, "the database did not answer");
-            return Self::Unavailable(Busy::Database);
+            return Self::Unavailable(Unavailable::Database);
         }
         Self::Internal(anyhow::Error::new(err))
     }
@@ -202,7 +202,7 @@ where
     }
 }
 
-/// Whether the database was out of reach, full or busy, rather than asked something wrong.
+/// Whether the database was unreachable, full or busy, as opposed to a wrong statement.
 fn is_outage(err: &DbErr) -> bool {
     let runtime = match err {
         DbErr::ConnectionAcquire(_) => return true,
@@ -220,8 +220,8 @@ fn is_outage(err: &DbErr) -> bool {
     }
 }
 
-/// Whether the database itself refused a statement, which has changed nothing then. Any other error
-/// leaves open whether it was carried out.
+/// Whether the database itself refused a statement. Then the statement has changed nothing. After any other
+/// error the outcome is unknown.
 pub fn is_refusal(err: &DbErr) -> bool {
     let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = err else {
         return false;
@@ -230,8 +230,8 @@ pub fn is_refusal(err: &DbErr) -> bool {
 }
 
 /// SQLite result codes (busy, locked, I/O, full, cannot open, read-only) and PostgreSQL's classes 08
-/// (connection), 53 (resources), 57P (shutting down), 57014 (statement timeout), 25006 (read-only), 25P03 (idle in a
-/// transaction), 40 (serialisation).
+/// (connection), 53 (resources), 57P (shutting down), 57014 (statement timeout), 25006 (read-only), 25P03 (idle
+/// in a transaction), 40 (serialisation).
 fn is_outage_code(code: &str) -> bool {
     if let Ok(sqlite) = code.parse::<u32>()
         && code.len() < 5
@@ -245,13 +245,14 @@ fn is_outage_code(code: &str) -> bool {
         || matches!(code, "25006" | "25P03" | "57014")
 }
 
-/// Names the clash where it can happen: `.insert(db).await.on_unique(Clash::UsernameTaken)?`.
+/// Turns a violation of a unique constraint into a conflict:
+/// `.insert(db).await.on_unique(Conflict::UsernameTaken)?`.
 pub trait OnUnique<T> {
-    fn on_unique(self, clash: Clash) -> Result<T>;
+    fn on_unique(self, clash: Conflict) -> Result<T>;
 }
 
 impl<T> OnUnique<T> for Result<T, DbErr> {
-    fn on_unique(self, clash: Clash) -> Result<T> {
+    fn on_unique(self, clash: Conflict) -> Result<T> {
         self.map_err(|err| match err.sql_err() {
             Some(SqlErr::UniqueConstraintViolation(_)) => Error::Conflict(clash),
             _ => err.into(),

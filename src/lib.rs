@@ -1,22 +1,33 @@
 #![recursion_limit = "256"]
 //! Parlor, a chat backend for `socket.io-client` front ends.
 //!
-//! The map, from the outside in:
+//! The modules, from the outside in:
 //!
-//! - [`cli`]: the command line, one file a command
-//! - [`app`]: puts the parts together, serves, and takes them apart in order
-//! - [`gateway`]: the edges: Socket.IO and HTTP in, one call of the core each, events out
-//! - [`auth`]: turns a credential into a [`chat::caller::Caller`]
-//! - [`chat`]: the core: decides, orders, stores, and tells everyone
+//! - [`cli`]: the command line, one file for each command
+//! - [`app`]: builds the parts, serves, and shuts the parts down in order
+//! - [`gateway`]: HTTP, Socket.IO and WebSocket. A gateway turns each request into one call of the core, and
+//!   sends the events of the core to clients
+//! - [`auth`]: turns a credential into an [`identity::Caller`]
+//! - [`chat`]: the core. It checks rights, orders and stores messages, and publishes events
 //! - [`jobs`]: background work
-//! - [`backlog`], [`config`], [`counts`], [`db`], [`error`], [`clock`], [`limits`], [`listing`], [`password`],
-//!   [`shutdown`], [`telemetry`], [`together`]: what the others stand on, each knowing none of them
+//! - [`backlog`], [`clock`], [`config`], [`counts`], [`db`], [`error`], [`identity`], [`limits`],
+//!   [`password`], [`rates`], [`shutdown`], [`telemetry`], [`values`]: shared parts. They use none of the
+//!   modules above
+//! - `entity` and `migration`, crates of their own: the tables as SeaORM entities, and the migrations that
+//!   make them
 //!
-//! The way of one message: `gateway::socketio::dispatch` reads the event in wire order; `native`
-//! turns it into a draft; `chat::messages` asks the room's roster whether the sender is in it and
-//! queues it; `chat::writer` gives it a seq and commits it with whatever else has gathered; the
-//! roster offers it to all who listen, in seq order; `chat_ns::outlet` emits it, rendered once; and
-//! only then the sender is acknowledged. Receipts come back through `chat::receipts`.
+//! The way of one message:
+//!
+//! 1. `gateway::socketio::dispatch` reads the event in wire order. `gateway::events::inbox` applies the
+//!    limits.
+//! 2. `gateway::native::messages` turns the event into a draft.
+//! 3. `chat::messages` finds the room, checks in memory that the sender is a member, and queues the draft.
+//! 4. `chat::writer` gives the message a seq, and commits it together with the other queued drafts.
+//! 5. `chat::room::fanout` offers the message to all subscriptions of the room, in seq order.
+//! 6. `gateway::socketio::chat_ns::outlet` emits it. The message is rendered once for all `/chat` sockets.
+//! 7. Only then the sender receives the acknowledgement.
+//!
+//! Receipts go from the clients to `chat::receipts`.
 
 pub mod app;
 pub mod auth;
@@ -29,11 +40,11 @@ pub mod counts;
 pub mod db;
 pub mod error;
 pub mod gateway;
+pub mod identity;
 pub mod jobs;
 pub mod limits;
-pub mod listing;
 pub mod password;
 pub mod rates;
 pub mod shutdown;
 pub mod telemetry;
-pub mod together;
+pub mod values;

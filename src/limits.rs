@@ -1,5 +1,5 @@
-//! How often somebody may try: wrong passwords per account and address, events per socket. Knows neither
-//! what is tried nor who calls.
+//! Rate limits: wrong passwords per account and address, and events per socket. This module knows neither
+//! what is guessed nor who the caller is.
 
 mod pending;
 
@@ -22,42 +22,42 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The most pairs, and the most addresses, that are remembered: some 10 MB. When that many are within
-/// the window, the eighth that was quiet longest is forgotten; whoever means to make us forget has to
-/// make that many attempts first, and each of them costs a password hash.
+/// Maximum number of remembered pairs, and of remembered addresses: about 10 MB. When that many are within
+/// the window, the eighth with the oldest last attempts is forgotten. To make the server forget, an attacker
+/// first has to make that many attempts, and each of them costs a password hash.
 const REMEMBERED: usize = 65_536;
 
 /// Wrong passwords within a sliding window, counted per account and address, and per address alone.
 ///
-/// `account` is whatever is guessed at; two kinds of it (logins, room passwords) need different
-/// prefixes, or a success with the one forgives failures with the other. An IPv6 network of 64 bits
-/// counts as one address, because that is what one household or one rented machine gets.
+/// `account` is whatever is guessed. Two kinds of it (logins, room passwords) need different prefixes;
+/// otherwise a success with one kind clears the failures of the other. An IPv6 network of 64 bits counts as
+/// one address, because that is what one household or one rented machine gets.
 #[derive(Clone)]
-pub struct Failures(Arc<Inner>);
+pub struct Failures(Arc<FailureLimits>);
 
-struct Inner {
+struct FailureLimits {
     clock: Clock,
     per_account: usize,
     per_address: usize,
     window: TimeDelta,
-    /// Accounts are remembered by hash: what people type may be long, and is nobody's business here.
+    /// Accounts are remembered by hash: the text that people type may be long, and it is private.
     names: RandomState,
-    counted: Mutex<Counted>,
+    counted: Mutex<FailureCounts>,
 }
 
 type Pair = (u64, IpAddr);
-/// When attempts were counted, oldest first; never empty in a map.
+/// The times of the counted attempts, oldest first. Never empty in a map.
 type Times = VecDeque<DateTime<Utc>>;
 
 #[derive(Default)]
-struct Counted {
+struct FailureCounts {
     pairs: HashMap<Pair, Times>,
     addresses: HashMap<IpAddr, Times>,
     swept: DateTime<Utc>,
 }
 
-/// An attempt under way. It counts as failed from the start, so that a hundred at the same time are
-/// no way around the limit; dropping it leaves it counted.
+/// An attempt in progress. It counts as failed from the start, so that a hundred attempts at the same time
+/// cannot exceed the limit. Dropping it leaves it counted.
 #[must_use = "an attempt counts as failed until it is told how it ended"]
 pub struct Attempt {
     failures: Failures,
@@ -67,25 +67,25 @@ pub struct Attempt {
 
 impl Failures {
     pub fn new(clock: Clock, per_account: u32, per_address: u32, window: Duration) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(FailureLimits {
             clock,
             per_account: (per_account as usize).max(1),
             per_address: (per_address as usize).max(1),
-            // A year is as good as for ever, and stays clear of overflow.
+            // A year has the same effect as no end, and cannot overflow.
             window: TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX).min(TimeDelta::days(366)),
             names: RandomState::new(),
             counted: Mutex::default(),
         }))
     }
 
-    /// Leave to try once, or `RateLimited` with the time until there is one; a refused attempt is not
-    /// counted.
+    /// Permits one attempt, or returns `RateLimited` with the time until the next one is permitted. A refused
+    /// attempt does not count.
     pub fn attempt(&self, account: &str, address: IpAddr) -> Result<Attempt> {
         let limits = &*self.0;
         let address = network(address);
         let pair = (limits.names.hash_one(account), address);
         let mut counted = limits.counted.lock();
-        // Asked under the lock, so that times are in order.
+        // The time is read under the lock, so that times are in order.
         let at = limits.clock.now();
         let stale = at - limits.window;
         counted.sweep(at, stale);
@@ -93,9 +93,9 @@ impl Failures {
         let by_pair = frees_at(&mut counted.pairs, &pair, limits.per_account, stale);
         let by_address = frees_at(&mut counted.addresses, &address, limits.per_address, stale);
         if let Some(oldest) = by_pair.max(by_address) {
-            // A clock set back must not lock anybody out for longer than the window.
+            // A clock that was set back must not refuse anybody for longer than the window.
             let wait = (oldest - stale).clamp(TimeDelta::milliseconds(1), limits.window);
-            // Not at what: people type their passwords into the wrong field.
+            // The log does not say which account: people type their passwords into the wrong field.
             tracing::info!(client = %address, "refused to look at another guess");
             return Err(Error::RateLimited { retry_after: wait.to_std().unwrap_or_default() });
         }
@@ -106,15 +106,15 @@ impl Failures {
 }
 
 impl Attempt {
-    /// The password was right: forgets what this account and address failed before. Other failures
-    /// of the address stay, or an account of one's own would buy guesses at everybody else's.
+    /// The password was right: forgets the failures of this account and address. Other failures of the
+    /// address stay; otherwise a login to one's own account would permit more guesses at other accounts.
     pub fn succeeded(self) {
         let mut counted = self.failures.0.counted.lock();
         counted.pairs.remove(&self.pair);
         uncount(&mut counted.addresses, &self.pair.1, self.at);
     }
 
-    /// Nothing was checked, for a reason of the server's: the attempt does not count.
+    /// Nothing was checked, because of a fault of the server: the attempt does not count.
     pub fn withdraw(self) {
         let mut counted = self.failures.0.counted.lock();
         uncount(&mut counted.pairs, &self.pair, self.at);
@@ -122,8 +122,8 @@ impl Attempt {
     }
 }
 
-impl Counted {
-    /// Once a window, lets go of whoever stopped trying.
+impl FailureCounts {
+    /// Once per window, forgets those with no attempt within the window.
     fn sweep(&mut self, now: DateTime<Utc>, stale: DateTime<Utc>) {
         if self.swept < stale {
             forget_quiet(&mut self.pairs, stale);
@@ -133,7 +133,8 @@ impl Counted {
     }
 }
 
-/// The counted attempt that has to leave the window before there is room for another, if there is none.
+/// The counted attempt that has to leave the window before another is permitted; none if one is permitted
+/// now.
 fn frees_at<K: Eq + Hash>(
     map: &mut HashMap<K, Times>,
     key: &K,
@@ -190,7 +191,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// How many events one socket may send: so many a second, and so many at once.
+/// Limits the events of one socket: a rate per second, and a burst.
 pub struct EventBudget(DefaultDirectRateLimiter);
 
 impl EventBudget {
@@ -200,7 +201,7 @@ impl EventBudget {
         Self(RateLimiter::direct(quota))
     }
 
-    /// Spends one event, or says how long until there is one.
+    /// Spends one event, or returns the time until one is available.
     pub fn take(&self) -> Result<()> {
         self.0.check().map_err(|not_until| Error::RateLimited {
             retry_after: not_until.wait_time_from(self.0.clock().now()).max(Duration::from_millis(1)),
@@ -236,7 +237,7 @@ mod tests {
         }
         let wait = refused(failures.attempt("ada", here));
         assert!((249..=250).contains(&wait.as_secs()), "{wait:?}");
-        // Somebody else's account, and the same one from elsewhere, are not touched.
+        // Another account, and the same account from another address, are not affected.
         failures.attempt("bob", here).unwrap().succeeded();
         failures.attempt("ada", ip("192.0.2.2")).unwrap().succeeded();
         clock.advance(TimeDelta::seconds(251));

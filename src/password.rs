@@ -1,5 +1,5 @@
-//! Hashing and checking passwords: Argon2id, off the async threads, a bounded number at a time. Counting
-//! wrong attempts is left to `limits`, and whose password it is to the caller.
+//! Hashes and verifies passwords with Argon2id, outside the async threads, a bounded number at a time.
+//! `limits` counts wrong attempts; the caller knows whose password it is.
 
 use std::sync::Arc;
 
@@ -14,22 +14,22 @@ use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
-use crate::error::{Busy, Error, Result};
+use crate::error::{Error, Result, Unavailable};
 
-/// A hash of nobody's password, checked where there is no account: an unknown user takes as long to
-/// refuse as a known one. Its parameters are those of [`argon2`] (a test compares them).
+/// A hash of nobody's password. It is checked if there is no account, so that refusing an unknown user takes
+/// as long as refusing a known one. Its parameters are those of [`argon2`] (a test compares them).
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$cGFybG9yLW5vYm9keS0wMQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Cheap to clone; the clones share one bound.
+/// Cheap to clone; the clones share their limits.
 #[derive(Clone)]
 pub struct Passwords {
-    /// One for each hashing that runs or waits; none left means refusal.
+    /// One permit for each hashing that runs or waits. If none is left, the request is refused.
     places: Arc<Semaphore>,
-    /// One for each hashing that may run: about 20 MB of memory and a processor each.
+    /// One permit for each hashing that may run: each takes about 20 MB of memory and a processor.
     turns: Arc<Semaphore>,
-    /// The memory of those hashings, handed on from one to the next. Given back to the allocator each time,
-    /// some of it would stay with every thread that ever hashed: 20 to 60 MB each, and there are many.
+    /// The memory of these hashings, reused by the next ones. If it went back to the allocator each time,
+    /// some of it would stay with every thread that ever hashed: 20 to 60 MB each, for many threads.
     memory: Arc<Mutex<Vec<Memory>>>,
 }
 
@@ -46,15 +46,14 @@ impl Passwords {
         }
     }
 
-    /// A PHC string with a fresh salt. Checks no length: that is [`check_new`]'s and [`check_room`]'s.
+    /// A PHC string with a new salt. Does not check the length: see [`check_new`] and [`check_room`].
     pub async fn hash(&self, password: SecretString) -> Result<String> {
         let hashed = self.run(move |memory| hash(password.expose_secret().as_bytes(), memory));
         let hash: PasswordHash = hashed.await?.map_err(Error::internal)?;
         Ok(hash.to_string())
     }
 
-    /// Whether the password is the one that was hashed. With no hash the answer is no, after the same
-    /// time.
+    /// Whether the password matches the hash. Without a hash the answer is no, after the same time.
     pub async fn verify(&self, password: SecretString, phc: Option<String>) -> Result<bool> {
         let known = phc.is_some();
         let checked = self.run(move |memory| {
@@ -71,11 +70,12 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Error::Unavailable(Busy::Hashing))?;
+        let place =
+            self.places.clone().try_acquire_owned().map_err(|_| Error::Unavailable(Unavailable::Hashing))?;
         let turn = self.turns.clone().acquire_owned().await.map_err(Error::internal)?;
         let memory = self.memory.clone();
         let working = tokio::task::spawn_blocking(move || {
-            // Held by the work and not by who waits for it: work whose asker has gone still counts.
+            // The work holds the permits, not the caller: work whose caller was cancelled still counts.
             let _held = (place, turn);
             let mut own = memory.lock().pop().unwrap_or_default();
             let done = work(&mut own);
@@ -99,7 +99,7 @@ fn hash(password: &[u8], memory: &mut Memory) -> Result<PasswordHash, HashError>
     })
 }
 
-/// By the parameters that the hash was made with.
+/// Uses the parameters that the hash was made with.
 fn verify(password: &[u8], phc: &str, memory: &mut Memory) -> Result<(), HashError> {
     let stored = PasswordHash::new(phc)?;
     let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
@@ -108,7 +108,7 @@ fn verify(password: &[u8], phc: &str, memory: &mut Memory) -> Result<(), HashErr
     let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
     let version = stored.version.map(Version::try_from).transpose()?.unwrap_or_default();
     let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored)?);
-    // Compared in constant time.
+    // This comparison takes constant time.
     if *expected == compute(&argon2, password, salt, memory)? {
         Ok(())
     } else {
@@ -130,8 +130,8 @@ fn compute(
     Ok(Output::new(output)?)
 }
 
-/// Whether a stored hash was made with other parameters than a new one would be: hash the password anew
-/// when it is next known to be right.
+/// Whether a stored hash has other parameters than a new one would have. If so, hash the password again when
+/// it is next known to be right.
 pub fn needs_rehash(phc: &str) -> bool {
     let Ok(hash) = PasswordHash::new(phc) else {
         return true;
@@ -147,7 +147,7 @@ pub fn needs_rehash(phc: &str) -> bool {
         || params.output_len() != Some(Params::DEFAULT_OUTPUT_LEN)
 }
 
-/// What an account's new password must be: 8 to 1024 characters, of whatever kind.
+/// Checks an account's new password: 8 to 1024 characters of any kind.
 pub fn check_new(password: &SecretString) -> Result<()> {
     if !(8..=1024).contains(&characters(password)) {
         return Err(Error::invalid("password", "must have 8 to 1024 characters"));
@@ -155,7 +155,7 @@ pub fn check_new(password: &SecretString) -> Result<()> {
     Ok(())
 }
 
-/// What a room's new password must be: 1 to 1024 characters.
+/// Checks a room's new password: 1 to 1024 characters.
 pub fn check_room(password: &SecretString) -> Result<()> {
     if !(1..=1024).contains(&characters(password)) {
         return Err(Error::invalid("password", "must have 1 to 1024 characters"));
@@ -167,7 +167,7 @@ fn characters(password: &SecretString) -> usize {
     password.expose_secret().chars().count()
 }
 
-/// The crate's defaults are OWASP's: 19 MiB, two passes, one lane.
+/// The crate's defaults are those of OWASP: 19 MiB, two passes, one lane.
 fn argon2() -> Argon2<'static> {
     Argon2::default()
 }
@@ -191,7 +191,7 @@ mod tests {
             verify(password.as_bytes(), &theirs, &mut memory).unwrap();
             assert_eq!(verify(b"neither", &theirs, &mut memory), Err(HashError::PasswordInvalid));
         }
-        // One of other parameters in between.
+        // Verifies a hash with other parameters in between.
         let small = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 3, 2, None).unwrap());
         let small = small.hash_password(b"one").unwrap().to_string();
         verify(b"one", &small, &mut memory).unwrap();
@@ -262,7 +262,7 @@ mod tests {
         let (first, second, third) = tokio::join!(verify(), verify(), verify());
         assert!(!first.unwrap());
         assert!(!second.unwrap());
-        assert!(matches!(third, Err(Error::Unavailable(Busy::Hashing))));
+        assert!(matches!(third, Err(Error::Unavailable(Unavailable::Hashing))));
         assert!(!verify().await.unwrap());
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let gone = tokio::time::timeout(std::time::Duration::from_millis(50), working).await;
         assert!(gone.is_err());
         let refused = passwords.verify(secret("anything"), None).await;
-        assert!(matches!(refused, Err(Error::Unavailable(Busy::Hashing))));
+        assert!(matches!(refused, Err(Error::Unavailable(Unavailable::Hashing))));
         go.send(()).unwrap();
     }
 

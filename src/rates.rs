@@ -1,4 +1,5 @@
-//! How much one user may ask for: requests a second, and things an hour. Knows neither what is asked for nor who calls.
+//! Limits for one user: requests per second, and quotas per hour. This module knows neither what is requested
+//! nor who the caller is.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,21 +16,21 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The most users who are remembered. When that many are, those who have their full allowance again are
-/// forgotten. Where there are none of these, the eighth that was quiet longest is forgotten.
+/// Maximum number of remembered users. When it is reached, users whose full allowance is available again are
+/// forgotten. If there are none, the eighth with the oldest last requests is forgotten.
 const REMEMBERED: usize = 65_536;
 
-/// Requests of each user: so many a second on average, and so many at once. Cheap to clone.
+/// The request rate of each user: an average per second, and a burst. Cheap to clone.
 #[derive(Clone)]
 pub struct RequestRate(Arc<Requests>);
 
 struct Requests {
     clock: Clock,
-    /// Between two requests of a user who asks steadily.
+    /// The time between two requests at the average rate.
     interval: TimeDelta,
-    /// How far ahead of that a user may be.
+    /// How far ahead of the average rate a user may be (the burst).
     ahead: TimeDelta,
-    /// When the allowance of each user is full again.
+    /// When the full allowance of each user is available again.
     full_at: Mutex<HashMap<UserId, DateTime<Utc>>>,
 }
 
@@ -43,7 +44,7 @@ impl RequestRate {
     /// Counts a request.
     ///
     /// # Errors
-    /// `rate_limited` with the time after which the next one passes.
+    /// `rate_limited` with the time until the next request is permitted.
     pub fn take(&self, user: UserId) -> Result<()> {
         let Requests { clock, interval, ahead, full_at } = &*self.0;
         let now = clock.now();
@@ -63,19 +64,19 @@ impl RequestRate {
     }
 }
 
-/// Things of each user within a sliding window, e.g. groups made within an hour. It is kept in memory: a restart
-/// forgives, and each node counts for itself. Cheap to clone.
+/// A quota of each user within a sliding window, e.g. groups created within an hour. It is in memory: a
+/// restart clears it, and each node counts by itself. Cheap to clone.
 #[derive(Clone)]
-pub struct Quota(Arc<Counted>);
+pub struct Quota(Arc<QuotaCounts>);
 
-struct Counted {
+struct QuotaCounts {
     clock: Clock,
     most: usize,
     window: TimeDelta,
     users: Mutex<HashMap<UserId, Taken>>,
 }
 
-/// How many were taken when, oldest first.
+/// What was taken, and when: oldest first.
 #[derive(Default)]
 struct Taken {
     times: VecDeque<(DateTime<Utc>, usize)>,
@@ -94,7 +95,8 @@ impl Taken {
     }
 }
 
-/// What was taken of a [`Quota`]. Dropping it gives it back; keep it once the work is done.
+/// A part of a [`Quota`] that was taken. Dropping it gives the part back; call [`Share::keep`] once the work
+/// is done.
 #[must_use = "what was taken is given back when this is dropped"]
 pub struct Share {
     quota: Quota,
@@ -104,7 +106,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// The work is done, so this counts.
+    /// The work is done: the part stays taken.
     pub fn keep(mut self) {
         self.count = 0;
     }
@@ -129,21 +131,21 @@ impl Drop for Share {
 impl Quota {
     pub fn new(clock: Clock, most: usize, window: Duration) -> Self {
         let window = TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX);
-        Self(Arc::new(Counted { clock, most, window, users: Mutex::default() }))
+        Self(Arc::new(QuotaCounts { clock, most, window, users: Mutex::default() }))
     }
 
-    /// The most that one user may take within the window.
+    /// The maximum that one user may take within the window.
     pub fn most(&self) -> usize {
         self.0.most
     }
 
-    /// Takes so many, all or none.
+    /// Takes `count` units, or none of them.
     ///
     /// # Errors
-    /// `rate_limited` with the time after which as many may be taken. More than [`Quota::most`] never may:
-    /// the caller refuses that before.
+    /// `rate_limited` with the time until `count` units are available. More than [`Quota::most`] are never
+    /// available; the caller refuses those before.
     pub fn take(&self, user: UserId, count: usize) -> Result<Share> {
-        let Counted { clock, most, window, users } = &*self.0;
+        let QuotaCounts { clock, most, window, users } = &*self.0;
         let now = clock.now();
         let mut users = users.lock();
         if users.len() >= REMEMBERED && !users.contains_key(&user) {
@@ -153,7 +155,7 @@ impl Quota {
         taken.forget_until(now - *window);
         let mut over = (taken.sum + count).saturating_sub(*most);
         if over > 0 {
-            // Until enough of the oldest have left the window.
+            // The time until enough of the oldest entries have left the window.
             let free_at = taken.times.iter().find_map(|(at, count)| {
                 over = over.saturating_sub(*count);
                 (over == 0).then_some(*at + *window)
@@ -161,7 +163,7 @@ impl Quota {
             let wait = free_at.map_or(*window, |at| at - now).to_std().unwrap_or_default();
             return Err(Error::RateLimited { retry_after: wait.max(Duration::from_millis(1)) });
         }
-        // Times have whole milliseconds, so there are no more of them than was taken.
+        // Times have whole milliseconds, and entries of the same time are merged.
         match taken.times.back_mut() {
             Some((at, sum)) if *at == now => *sum += count,
             _ if count > 0 => taken.times.push_back((now, count)),
@@ -172,7 +174,8 @@ impl Quota {
     }
 }
 
-/// Forgets those who were last heard of by `then`; if that does not help, the eighth that was quiet longest.
+/// Forgets the users whose time is not after `then`. If there are none, forgets the eighth with the oldest
+/// times.
 fn make_room<T>(users: &mut HashMap<UserId, T>, then: DateTime<Utc>, last: impl Fn(&T) -> DateTime<Utc>) {
     users.retain(|_, value| last(value) > then);
     if users.len() >= REMEMBERED {
@@ -199,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_user_has_a_burst_and_then_so_many_a_second() {
-        // The machine's time goes on by itself here, so the pace is one in ten seconds times ten.
+        // The test clock also advances with the machine's time. So the rate is low: one request per second.
         let clock = Clock::movable();
         let rate = RequestRate::new(clock.clone(), 1, 100);
         let (ada, bob) = (UserId::new(), UserId::new());

@@ -1,17 +1,17 @@
-//! The end of the process, and the tasks that have to be waited for. Every task starts here; the
-//! order in which the parts go down is [`crate::app::App`]'s.
+//! The shutdown of the process, and the tasks that it waits for. Every task is started here.
+//! [`crate::app::App`] knows the order in which the parts shut down.
 
 use std::{future::Future, sync::Arc};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Cheap to clone and small to keep, as every connection does; all clones speak of the same end.
+/// Cheap to clone, and small, because every connection keeps one. All clones share their state.
 #[derive(Clone, Debug, Default)]
-pub struct Shutdown(Arc<Parts>);
+pub struct Shutdown(Arc<Stages>);
 
 #[derive(Debug, Default)]
-struct Parts {
+struct Stages {
     begun: CancellationToken,
     settling: CancellationToken,
     closing: CancellationToken,
@@ -32,8 +32,7 @@ impl Shutdown {
         self.0.tasks.spawn(task)
     }
 
-    /// Starts a task that handles what a client asked for; it is let finish before anything is
-    /// taken away from under it.
+    /// Starts a task that handles a client's request. It may finish before the parts that it uses shut down.
     pub fn spawn_command<F>(&self, command: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -41,13 +40,13 @@ impl Shutdown {
         self.0.commands.spawn(self.0.tasks.track_future(command))
     }
 
-    /// Starts a command, or does nothing once [`Shutdown::begin`] was called. Dropping the handle abandons the
-    /// answer, not the work.
+    /// Starts a command, or does nothing once [`Shutdown::begin`] was called. Dropping the handle discards
+    /// the result; the work continues.
     pub fn begin_command<F>(&self, command: F) -> Option<JoinHandle<F::Output>>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        // Counted before the question, so that draining cannot pass this command by.
+        // Counted before the check, so that draining cannot miss this command.
         let counted = self.0.commands.token();
         if self.has_begun() {
             return None;
@@ -58,13 +57,13 @@ impl Shutdown {
         }))
     }
 
-    /// Waits until no command runs; call it once none are started any more.
+    /// Waits until no command runs. Call it once no new commands are started.
     pub async fn commands_finished(&self) {
         self.0.commands.close();
         self.0.commands.wait().await;
     }
 
-    /// From here on nothing more is queued: the writer empties its queues and stops.
+    /// From now on nothing more is queued: the writer empties its queues and stops.
     pub fn settle(&self) {
         self.0.settling.cancel();
     }
@@ -74,8 +73,7 @@ impl Shutdown {
         self.0.settling.cancelled().await;
     }
 
-    /// Everything that was to be told has been queued: connections are closed, in a way that their
-    /// clients come back.
+    /// All notifications are queued: connections are now closed in a way that makes their clients reconnect.
     pub fn close(&self) {
         self.0.closing.cancel();
     }
@@ -85,7 +83,7 @@ impl Shutdown {
         self.0.closing.cancelled().await;
     }
 
-    /// From here on new commands are refused.
+    /// From now on new commands are refused.
     pub fn begin(&self) {
         self.0.begun.cancel();
     }
@@ -99,13 +97,13 @@ impl Shutdown {
         self.0.begun.cancelled().await;
     }
 
-    /// Waits until every task has ended; no new one is counted from here on.
+    /// Waits until every task has ended. Tasks started from now on are not counted.
     pub async fn finished(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
 
-    /// Tasks that have not ended.
+    /// The number of tasks that have not ended.
     pub fn running(&self) -> usize {
         self.0.tasks.len()
     }

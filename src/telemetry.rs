@@ -1,6 +1,6 @@
-//! Logs and metrics of the process. Nothing here ever sees a token, a password or a message's
-//! content: whoever logs names ids, and the words for them are the same everywhere (`room.id`,
-//! `user.id`, `connection.id`, `request.id`).
+//! Logs and metrics of the process. No token, no password and no message content is ever logged. Log entries
+//! refer to things by id, and the field names are the same everywhere (`room.id`, `user.id`, `connection.id`,
+//! `request.id`).
 
 use std::sync::OnceLock;
 
@@ -8,20 +8,20 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// How log lines look.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people to read.
     Readable,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Libraries that would log what clients wrote, at whatever level they are asked for.
+/// Libraries that would log what clients wrote. They are off at every level.
 const NEVER: [&str; 4] = ["socketioxide=off", "engineioxide=off", "sqlx=off", "tungstenite=off"];
 
-/// Starts logging to standard error. `RUST_LOG` wins over `level`, but for the libraries in
-/// [`NEVER`].
+/// Starts logging to standard error. `RUST_LOG` takes precedence over `level`, but cannot switch on the
+/// libraries in [`NEVER`].
 pub fn start_logging(format: Format, level: &str) -> anyhow::Result<()> {
     let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_owned());
     let mut filter: EnvFilter =
@@ -40,7 +40,7 @@ pub fn start_logging(format: Format, level: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The metrics of this process, in Prometheus's text form. All servers of one process share them.
+/// The metrics of this process, in Prometheus's text format. All servers in one process share them.
 pub fn metrics() -> Option<PrometheusHandle> {
     static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     METRICS

@@ -190,7 +190,7 @@ fn accounts_are_created_listed_changed_and_deleted() {
     assert!(made.out.starts_with("created admin ada ("), "{}", made.out);
     folder.parlor("user create bob --password-stdin").input(&format!("{PASSWORD}\r\n")).succeeds();
     let taken = folder.parlor("user create ADA --password-stdin").input(PASSWORD).refuses();
-    assert_eq!(taken, "parlor: ADA: this username is taken\n");
+    assert_eq!(taken, "parlor: ADA: This username is taken\n");
 
     let list = folder.parlor("user list").succeeds().out;
     assert!(list.starts_with("USERNAME  NAME"), "{list}");
@@ -213,7 +213,7 @@ fn accounts_are_created_listed_changed_and_deleted() {
     assert_eq!(folder.usernames(), ["ada"]);
     for gone in ["user delete bob --yes", "user passwd bob --password-stdin", "token issue bob"] {
         let refusal = folder.parlor(gone).input(PASSWORD).refuses();
-        assert_eq!(refusal, "parlor: bob: there is no such user\n");
+        assert_eq!(refusal, "parlor: bob: There is no such user\n");
     }
 }
 
@@ -323,7 +323,7 @@ fn a_token_that_is_not_valid_is_shown_with_the_reason() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it never expires");
         std::thread::sleep(Duration::from_millis(100));
     };
-    assert!(refusal.starts_with("parlor: not valid: the token expired at "), "{refusal}");
+    assert!(refusal.starts_with("parlor: not valid: The token expired at "), "{refusal}");
 }
 
 #[test]

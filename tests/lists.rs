@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlor::chat::{NewUser, text::Username};
+use parlor::{chat::NewUser, values::Username};
 use serde_json::{Value as Json, json};
 
 use crate::harness::{A_WHILE, Person, Server, Socket, at_full_speed, until};

@@ -1,4 +1,4 @@
-//! The lobby page's events on the namespace `/` (protocol.md part 4.3).
+//! The lobby page's events on the namespace `/` (docs/dialects.md).
 
 use serde_json::json;
 

@@ -171,7 +171,7 @@ async fn a_password_gives_a_token_to_open_the_page_with() {
 
     for wrong in [login("ada", "wrong"), login("nobody", &password), login("", ""), login("a\0b", "x")] {
         let refusal = is_refused(&server.http.post("/auth/login", wrong).await, 401, "unauthorized");
-        assert_eq!(refusal["message"], "wrong username or password");
+        assert_eq!(refusal["message"], "Wrong username or password");
     }
     for (wrong, field) in [
         (json!({ "password": password }), "userID"),

@@ -1,4 +1,4 @@
-//! The React rooms app on the namespace `/` (protocol.md part 4.2). The app itself, with the stock client,
+//! The React rooms app on the namespace `/` (docs/dialects.md). The app itself, with the stock client,
 //! is played in `tests/socket-io-client`.
 
 use serde_json::{Value as Json, json};

@@ -118,7 +118,7 @@ async fn a_socket_is_warned_a_minute_before_its_token_ends_and_ended_with_it() {
     server.clock.advance(TimeDelta::seconds(10));
     ada.get("/api/auth/session").await.is_refused(401, "token_expired");
     let told = ada.connecting().fails().await;
-    let expected = format!("token_expired: the token expired at {}", session["expiresAt"].as_str().unwrap());
+    let expected = format!("token_expired: The token expired at {}", session["expiresAt"].as_str().unwrap());
     assert_eq!(told, expected);
 }
 

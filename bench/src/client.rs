@@ -1,6 +1,6 @@
-//! A client: Engine.IO and Socket.IO packets over one WebSocket, in a task of its own, and as little work as can be done
-//! while still checking everything. It looks for the few fields it needs instead of decoding JSON, and answers whatever
-//! has arrived together in one write, as a browser does.
+//! A client: Engine.IO and Socket.IO packets over one WebSocket, in its own task. It checks everything with
+//! as little work as possible: it looks for the few fields that it needs instead of decoding JSON. It answers
+//! everything that has arrived together in one write, as a browser does.
 
 use std::{
     collections::HashMap,
@@ -27,18 +27,18 @@ use crate::{
     tally::Tally,
 };
 
-/// How often a client with batched receipts says how far it has got.
+/// How often a client with batched receipts reports its position.
 const REPORTS: Duration = Duration::from_secs(1);
-/// Most packets taken before what they cause is sent.
+/// Maximum number of packets read before the answers to them are sent.
 const AT_ONCE: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Receipts {
-    /// Every delivery is acknowledged.
+    /// Acknowledges every delivery.
     Each,
-    /// Once a second it says how far it has got.
+    /// Reports its position once a second.
     Batched,
-    /// None: the floor takes none.
+    /// Sends no receipts: the floor accepts none.
     Silent,
 }
 
@@ -46,13 +46,13 @@ pub enum Receipts {
 #[derive(Clone)]
 pub struct Options {
     pub receipts: Receipts,
-    /// Where its room is when it connects: the seq of the first delivery is one more.
+    /// The seq up to which it has the room's messages when it connects. The first delivery has the next seq.
     pub has: i64,
-    /// Whether it asks for what follows that.
+    /// Whether it asks for the messages after that.
     pub catches_up: bool,
 }
 
-/// Who connects, and to which room it belongs: a client hears of one room only.
+/// The user, and the only room that this client receives messages of.
 #[derive(Clone)]
 pub struct Identity {
     pub username: Arc<str>,
@@ -60,7 +60,7 @@ pub struct Identity {
     pub token: Arc<str>,
 }
 
-/// A client that is connected. Dropping it hangs up.
+/// A connected client. Dropping it closes the connection.
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -71,7 +71,7 @@ enum Command {
         payload: String,
         answer: oneshot::Sender<Answer>,
     },
-    /// Reads no more, and keeps the connection.
+    /// Stops reading, and keeps the connection.
     Stall,
     Take(oneshot::Sender<Latencies>),
     Finish(oneshot::Sender<Story>),
@@ -83,12 +83,12 @@ pub struct Answer {
     pub took: Duration,
 }
 
-/// What a client has seen.
+/// What a client has received.
 #[derive(Default)]
 pub struct Story {
     /// The seq of the last delivery.
     pub has: i64,
-    /// From sending to delivery.
+    /// The times from sending to delivery.
     pub deliveries: Latencies,
 }
 
@@ -101,7 +101,7 @@ impl Client {
     ) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        // Ten thousand of them are open at a time.
+        // Small buffers, because ten thousand connections are open at a time.
         let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let (mut line, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
@@ -127,10 +127,10 @@ impl Client {
         Ok(Self { commands })
     }
 
-    /// Sends an event; its acknowledgement follows.
+    /// Sends an event. Its acknowledgement arrives in the returned channel.
     pub fn send(&self, event: &'static str, payload: String) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
-        // A client that has ended has told the tally why.
+        // If the client has ended, it has told the tally why.
         let _ = self.commands.send(Command::Send { event, payload, answer });
         answered
     }
@@ -139,14 +139,14 @@ impl Client {
         let _ = self.commands.send(Command::Stall);
     }
 
-    /// How long the deliveries up to now took; they are not told again.
+    /// The delivery times up to now. Each is returned only once.
     pub async fn take(&self) -> Result<Latencies> {
         let (tell, told) = oneshot::channel();
         let _ = self.commands.send(Command::Take(tell));
         told.await.context("a client had ended before")
     }
 
-    /// Hangs up; what it has seen.
+    /// Closes the connection, and returns what the client has received.
     pub async fn finish(self) -> Result<Story> {
         let (tell, told) = oneshot::channel();
         let _ = self.commands.send(Command::Finish(tell));
@@ -168,7 +168,7 @@ fn auth(identity: &Identity, options: &Options) -> serde_json::Value {
 async fn text(line: &mut WebSocketStream<TcpStream>) -> Result<Utf8Bytes> {
     loop {
         match line.next().await.context("hung up")?? {
-            // The engine's ping may come as early as this.
+            // The engine's ping may arrive this early.
             Message::Text(text) if &*text == "2" => line.send(Message::text("3")).await?,
             Message::Text(text) => return Ok(text),
             other => bail!("not text: {other}"),
@@ -232,7 +232,7 @@ impl Talk {
                 }
             }
             for _ in 0..AT_ONCE {
-                // What is there already; the waker of this look is replaced by the next.
+                // Only what has already arrived. The waker of this poll is replaced by the next one.
                 match if self.stalled { None } else { self.line.next().now_or_never() } {
                     Some(heard) => self.hear(heard).await?,
                     None => break,
@@ -298,11 +298,11 @@ impl Talk {
             ensure!(has(event, "\"deliveredToAll\":true"), "a status that says nothing: {event}");
             self.tally.statuses.one_more();
         }
-        // Who is online, and the like: part of the work, and nothing to check.
+        // Presence events and the like. They are part of the work, but there is nothing to check.
         Ok(())
     }
 
-    /// Checks that it is the next message of the room, and whole.
+    /// Checks that it is the next message of the room, and that it is complete.
     fn delivery(&mut self, event: &str) -> Result<()> {
         let seq = field(event, "\"seq\":").and_then(leading_number).context("no seq")?;
         let next = self.story.has + 1;
@@ -348,7 +348,7 @@ impl Talk {
     }
 }
 
-/// `12["event"]` as `12` and the rest.
+/// Splits `12["event"]` into `12` and the rest.
 fn split_id(packet: &str) -> (&str, &str) {
     packet.split_at(packet.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(packet.len()))
 }
@@ -357,7 +357,7 @@ fn has(text: &str, what: &str) -> bool {
     memmem::find(text.as_bytes(), what.as_bytes()).is_some()
 }
 
-/// What follows a field's name.
+/// The text after a field's name.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let at = memmem::find(text.as_bytes(), name.as_bytes())?;
     text.get(at + name.len()..)

@@ -1,14 +1,14 @@
-//! Times that were measured, and their percentiles.
+//! Measured times and their percentiles.
 
 use std::{
     sync::LazyLock,
     time::{Duration, Instant},
 };
 
-/// What times within message contents count from: sender and receivers are in this one process.
+/// The start of the times within message contents. Sender and receivers are in this one process.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Nanoseconds since this process first asked.
+/// Nanoseconds since the first call in this process.
 pub fn now() -> u64 {
     u64::try_from(EPOCH.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
@@ -30,7 +30,7 @@ impl Latencies {
         self.0.is_empty()
     }
 
-    /// The time within which this share of all were done, in milliseconds.
+    /// The time within which this share of the operations completed, in milliseconds.
     pub fn percentile(&mut self, share: f64) -> f64 {
         if self.0.is_empty() {
             return f64::NAN;

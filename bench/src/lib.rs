@@ -1,5 +1,6 @@
-//! The benchmark of Parlor: starts a server, makes the same clients do the same work against each, checks all that
-//! they were sent, and asks the operating system what it cost. `docs/performance.md` says how to read it.
+//! The benchmark of Parlor. It starts a server, lets the same clients do the same work against each server,
+//! checks everything that they receive, and asks the operating system for the cost. `docs/performance.md`
+//! explains the results.
 #![expect(
     clippy::disallowed_methods,
     reason = "a program of its own: no test moves its time, nobody drains its tasks"

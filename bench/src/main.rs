@@ -1,4 +1,5 @@
-//! `cargo run -p bench --release -- --quick`: builds what is to be measured, runs the plan, and writes the report.
+//! `cargo run -p bench --release -- --quick`: builds the programs to measure, runs the plan, and writes the
+//! report.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,31 +16,32 @@ use bench::{
 };
 use clap::Parser;
 
-/// Both ends of ten thousand connections are in different processes.
+/// The two ends of ten thousand connections are in different processes, so each process needs this many
+/// files.
 const OPEN_FILES: u64 = 12_000;
 
-/// Measures Parlor against the Node server that its users would otherwise run.
+/// Measures Parlor against a comparable Node server.
 #[derive(Parser)]
 struct Arguments {
-    /// One run of everything with less of it: two to three minutes.
+    /// Run everything once, with less load: two to three minutes.
     #[arg(long)]
     quick: bool,
-    /// How often everything is run; 1 with --quick, else 5.
+    /// How often each workload runs; 1 with --quick, otherwise 5.
     #[arg(long)]
     runs: Option<usize>,
-    /// Only workloads whose name contains this; may be given more than once.
+    /// Only workloads whose name contains this text. May be repeated.
     #[arg(long)]
     only: Vec<String>,
-    /// Only against "parlor", "node" or "floor"; may be given more than once.
+    /// Only against "parlor", "node" or "floor". May be repeated.
     #[arg(long, value_parser = contender)]
     contender: Vec<Contender>,
-    /// The program to measure; if not given, it is built.
+    /// The Parlor program to measure. If not given, it is built.
     #[arg(long)]
     parlor: Option<PathBuf>,
-    /// A PostgreSQL server whose user may make databases, e.g. postgres://root@127.0.0.1/postgres.
+    /// A PostgreSQL server whose user may create databases, e.g. postgres://root@127.0.0.1/postgres.
     #[arg(long, env = "PARLOR_TEST_POSTGRES_URL")]
     postgres: Option<String>,
-    /// The folder that results.md and results.json are written to.
+    /// The folder for results.md and results.json.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
 }
@@ -108,7 +110,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Builds a program: Parlor by itself, as its users do, and so with nothing of the benchmark's.
+/// Builds a program. Parlor is built by itself, as its users do, so that the benchmark's features do not
+/// affect it.
 fn build(source: &Path, package: &str, program: &str) -> Result<()> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
@@ -116,7 +119,8 @@ fn build(source: &Path, package: &str, program: &str) -> Result<()> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    // What cargo says of the package that it runs: build scripts that look at it would all run again.
+    // Cargo sets these variables for the package that it runs. With them, build scripts that read them would
+    // run again.
     for (name, _) in std::env::vars_os() {
         let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         if name.to_str().is_some_and(of_package) {
@@ -127,7 +131,7 @@ fn build(source: &Path, package: &str, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// The peer's packages, where they are not there yet.
+/// Installs the peer's packages, if they are missing.
 fn install(node_peer: &Path) -> Result<()> {
     if node_peer.join("node_modules").exists() {
         return Ok(());

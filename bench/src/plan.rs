@@ -1,4 +1,4 @@
-//! Which workloads run, how often and in which order, and the results of all of it.
+//! Which workloads run, how often and in which order, and all results.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -14,11 +14,11 @@ use crate::{
 pub struct Plan {
     pub programs: Programs,
     pub scale: Scale,
-    /// How often each workload is run against each contender.
+    /// How often each workload runs against each contender.
     pub runs: usize,
-    /// Only workloads whose name contains one of these; all, if there are none.
+    /// Only workloads whose name contains one of these. If empty, all.
     pub only: Vec<String>,
-    /// Only these contenders; all, if there are none.
+    /// Only these contenders. If empty, all.
     pub contenders: Vec<Contender>,
 }
 
@@ -42,8 +42,8 @@ impl Plan {
         })
     }
 
-    /// Every workload against each of its contenders in turn, and all of that again: what the machine does meanwhile
-    /// meets them alike.
+    /// Runs every workload against each of its contenders in turn, and repeats all of it. So other activity
+    /// on the machine affects all contenders equally.
     pub async fn run(&self) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
         for run in 0..self.runs {
@@ -68,7 +68,7 @@ impl Plan {
         Ok(runs)
     }
 
-    /// One workload once, against a server that is started for it.
+    /// Runs one workload once, against a server that is started for it.
     pub async fn once(&self, workload: &Workload, contender: Contender) -> Result<Figures> {
         let scene = (workload.scene)(self.scale);
         let server = Server::start(&self.programs, contender, workload.storage, &scene).await?;

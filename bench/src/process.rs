@@ -1,14 +1,15 @@
-//! What the operating system has counted for a process.
+//! The operating system's counts for a process.
 
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
 
-/// Processor time so far, user and system. Counted in ticks of 10 ms: measure spans of half a second and more.
+/// Processor time so far, user and system. It is counted in ticks of 10 ms, so measure half a second or more.
 pub fn cpu(pid: u32) -> Result<Duration> {
     let stat =
         fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
-    // The name may hold anything; what follows its closing bracket is numbers, the 12th and 13th of them the times.
+    // The name may contain anything. After its closing bracket there are numbers; the 12th and 13th are the
+    // times.
     let (_, numbers) = stat.rsplit_once(')').context("a strange /proc/…/stat")?;
     let mut times = numbers.split_whitespace().skip(11);
     let mut ticks =
@@ -17,7 +18,7 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
-/// Of this process: the load generator.
+/// The same for this process, the load generator.
 pub fn own_cpu() -> Result<Duration> {
     cpu(std::process::id())
 }
@@ -30,12 +31,13 @@ pub fn resident(pid: u32) -> Result<u64> {
     Ok(kibibytes * 1024)
 }
 
-/// How many files and sockets it has open.
+/// The number of open files and sockets.
 pub fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
 
-/// Lets this process and the servers that it starts open so many files, as far as the machine allows.
+/// Raises the limit on open files for this process and the servers that it starts, as far as the machine
+/// permits.
 pub fn allow_open_files(wanted: u64) -> Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

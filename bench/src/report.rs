@@ -1,4 +1,4 @@
-//! The results as a Markdown table and as JSON. Everything in it was measured; ratios are of medians.
+//! The results as a Markdown table and as JSON. All figures are measured. Ratios are ratios of medians.
 
 use std::{fmt::Write, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{
     workload::{Row, Target, Workload},
 };
 
-/// What the figures depend on besides the programs.
+/// The environment that the figures depend on.
 #[derive(Serialize)]
 pub struct Machine {
     pub processor: String,
@@ -47,7 +47,7 @@ impl Machine {
     }
 }
 
-/// What a program says; nothing where it is not there.
+/// The output of a program. Empty if the program is not installed.
 fn said(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

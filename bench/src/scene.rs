@@ -1,21 +1,21 @@
-//! Who and what is there before a workload begins: users, rooms, members, old messages.
+//! The data that exists before a workload starts: users, rooms, members, old messages.
 
 use entity::{RoomId, SessionId, UserId};
 
 pub struct User {
     pub id: UserId,
     pub username: String,
-    /// The login that its token belongs to.
+    /// The session that the user's token belongs to.
     pub session: SessionId,
 }
 
 pub struct Room {
     pub id: RoomId,
-    /// Of two, found by its pair, and not by a name.
+    /// A direct room, found by its two users instead of a name.
     pub direct: bool,
-    /// Places in [`Scene::users`].
+    /// Indices into [`Scene::users`].
     pub members: Vec<usize>,
-    /// How many messages are in it; each member in turn wrote one, and all have arrived.
+    /// The number of messages. The members have written them in turn, and all are delivered.
     pub messages: u32,
 }
 
@@ -26,12 +26,12 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Groups of so many, nobody in two.
+    /// Groups with this many members each. No user is in two of them.
     pub fn groups(groups: usize, members: usize, messages: u32) -> Self {
         Self::rooms(false, groups, members, messages)
     }
 
-    /// Pairs who have a room.
+    /// Pairs of users with a direct room.
     pub fn pairs(pairs: usize) -> Self {
         Self::rooms(true, pairs, 2, 0)
     }
@@ -53,7 +53,7 @@ impl Scene {
     }
 }
 
-/// What an old message says.
+/// The content of an old message.
 pub fn old_content(seq: u32) -> String {
     format!("an old message, number {seq} of its room, which is about as long as people write")
 }

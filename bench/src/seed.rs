@@ -1,4 +1,4 @@
-//! Puts a scene into a server's database before the server starts: nothing of this is measured.
+//! Writes a scene into a server's database before the server starts. None of this is measured.
 
 use std::{path::Path, process::Stdio};
 
@@ -17,10 +17,10 @@ use crate::{
     token,
 };
 
-/// Rows of one statement; SQLite takes 32,766 parameters.
+/// Rows per statement. SQLite permits 32,766 parameters.
 const ROWS: usize = 2_000;
 
-/// Into a database that `parlor migrate up` has made.
+/// Fills a database that `parlor migrate up` has created.
 pub async fn parlor(url: &str, scene: &Scene) -> Result<()> {
     let database = Database::connect(url).await?;
     let transaction = database.begin().await?;
@@ -192,7 +192,7 @@ struct PeerMessage {
     created_at: String,
 }
 
-/// Into a database that the peer makes, by the peer's own script.
+/// Fills a database that the peer creates, with the peer's own script.
 pub async fn peer(folder: &Path, url: &str, scene: &Scene) -> Result<()> {
     let mut child = Command::new("node")
         .arg("seed.js")

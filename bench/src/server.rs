@@ -1,4 +1,4 @@
-//! A server under load: a process of its own on a free port with a database of its own, and what both have cost so far.
+//! A server under load, as a process with its own port and database, and the cost of both so far.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use crate::{process, scene::Scene, seed, token::SECRET};
 pub enum Contender {
     Parlor,
     Node,
-    /// Writes a ready-made frame to every socket and keeps nothing.
+    /// Writes a ready-made frame to every socket and stores nothing.
     Floor,
 }
 
@@ -42,16 +42,16 @@ pub enum Storage {
     Postgres,
 }
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Clone, Debug)]
 pub struct Programs {
     pub parlor: PathBuf,
     pub floor: PathBuf,
-    /// The folder of the peer's source, with its packages installed.
+    /// The folder with the peer's source and its installed packages.
     pub node_peer: PathBuf,
-    /// Where SQLite's files go: a disk, not memory.
+    /// The folder for SQLite files. It must be on a disk, not in memory.
     pub data: PathBuf,
-    /// A PostgreSQL server whose user may make databases.
+    /// A PostgreSQL server whose user may create databases.
     pub postgres: Option<String>,
 }
 
@@ -61,49 +61,49 @@ pub struct Server {
     pub contender: Contender,
     child: Child,
     pid: u32,
-    /// A connection to the PostgreSQL database that it uses.
+    /// A connection to the server's PostgreSQL database.
     postgres: Option<DatabaseConnection>,
-    /// Kept until the server has gone.
+    /// Kept until the server has ended.
     _folder: tempfile::TempDir,
 }
 
-/// Processor time at a moment.
+/// The processor time up to a moment.
 #[derive(Clone, Debug)]
 struct Spent {
     app: Duration,
-    /// By process of the database.
+    /// For each process of the database.
     database: HashMap<u32, Duration>,
     load: Duration,
     at: Instant,
 }
 
-/// What something cost.
+/// The cost of a span.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub app: Duration,
     pub database: Duration,
-    /// Of the load generator.
+    /// The processor time of the load generator.
     pub load: Duration,
     pub wall: Duration,
 }
 
 impl Cost {
-    /// Microseconds of the application for each.
+    /// The application's time per unit, in microseconds.
     pub fn app_each(&self, count: u64) -> f64 {
         self.app.as_secs_f64() * 1e6 / count as f64
     }
 
-    /// Microseconds of application and database for each.
+    /// The application's and the database's time per unit, in microseconds.
     pub fn each(&self, count: u64) -> f64 {
         (self.app + self.database).as_secs_f64() * 1e6 / count as f64
     }
 }
 
-/// A span that is being measured.
+/// A running measurement.
 pub struct Span(Spent);
 
 impl Server {
-    /// Makes a database, puts the scene into it, and starts the server on it.
+    /// Creates a database, writes the scene into it, and starts the server on it.
     pub async fn start(
         programs: &Programs,
         contender: Contender,
@@ -158,7 +158,7 @@ impl Server {
         Ok(Self { address, contender, child, pid, postgres, _folder: folder })
     }
 
-    /// Waits until it has nothing left to do: what a setup has caused is no part of what follows.
+    /// Waits until the server is idle, so that work caused by the setup is not measured.
     pub async fn settles(&self) -> Result<()> {
         let mut quiet = 0;
         let mut before = process::cpu(self.pid)?;
@@ -180,7 +180,7 @@ impl Server {
 
     pub async fn end(&self, span: Span) -> Result<Cost> {
         let (from, to) = (span.0, self.spent().await?);
-        // A process that has come meanwhile has spent nothing before.
+        // A process that started in the meantime has spent nothing before.
         let database = to.database.iter().map(|(pid, spent)| {
             let before = from.database.get(pid).copied().unwrap_or_default();
             spent.saturating_sub(before)
@@ -213,7 +213,7 @@ impl Server {
         Ok(Spent { app, database, load, at: Instant::now() })
     }
 
-    /// At once: nothing of it is needed any more.
+    /// Kills the server: none of its data is needed any more.
     pub async fn stop(mut self) -> Result<()> {
         self.child.kill().await?;
         if let Some(postgres) = self.postgres.take() {
@@ -230,7 +230,7 @@ fn parlor(program: &Path, url: &str) -> Command {
         .env("PARLOR__SERVER__LISTEN", "127.0.0.1:0")
         .env("PARLOR__DATABASE__URL", url)
         .env("PARLOR__AUTH__JWT_SECRET", SECRET)
-        // The peer has no such limits. They stay on, and are out of the way.
+        // The peer has no such limits. They stay on, but are too high to matter.
         .env("PARLOR__LIMITS__EVENTS_PER_SECOND", "1000000")
         .env("PARLOR__LIMITS__EVENTS_BURST", "1000000")
         .env("PARLOR__LIMITS__REQUESTS_PER_SECOND", "1000000")
@@ -241,7 +241,7 @@ fn parlor(program: &Path, url: &str) -> Command {
     command
 }
 
-/// The address that a server writes when it is ready.
+/// The address that a server prints when it is ready.
 async fn listening(log: &Path) -> Result<SocketAddr> {
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -254,7 +254,7 @@ async fn listening(log: &Path) -> Result<SocketAddr> {
     bail!("it wrote: {}", std::fs::read_to_string(log)?)
 }
 
-/// A database of that contender's own, empty; the one of the run before is dropped.
+/// An empty database for this contender. Drops the one of the previous run.
 async fn fresh_database(server: &str, contender: Contender) -> Result<String> {
     let name = format!("parlor_bench_{contender}_{}", std::process::id()).to_lowercase();
     let root = Orm::connect(server).await.context("the PostgreSQL server does not answer")?;
@@ -262,11 +262,11 @@ async fn fresh_database(server: &str, contender: Contender) -> Result<String> {
     root.execute_unprepared(&format!("CREATE DATABASE {name}")).await?;
     root.close().await?;
     let (host, _) = server.rsplit_once('/').context("a PostgreSQL URL ends in a database's name")?;
-    // Left to themselves Parlor would encrypt where the server can, and the peer would not.
+    // By default Parlor would encrypt if the server can, and the peer would not.
     Ok(format!("{host}/{name}?sslmode=disable"))
 }
 
-/// Drops what [`fresh_database`] has made.
+/// Drops the databases that [`fresh_database`] has created.
 pub async fn drop_databases(server: &str) -> Result<()> {
     let root = Orm::connect(server).await?;
     for contender in [Contender::Parlor, Contender::Node] {
@@ -276,7 +276,7 @@ pub async fn drop_databases(server: &str) -> Result<()> {
     Ok(root.close().await?)
 }
 
-/// The processes that PostgreSQL runs for this database, the asking one left out.
+/// PostgreSQL's processes for this database, without the one that answers this query.
 async fn backends(postgres: &DatabaseConnection) -> Result<Vec<u32>> {
     let asked =
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()

@@ -1,4 +1,4 @@
-//! What a workload works with: a server that is running, the people of its scene, and how they do what clients do.
+//! What a workload uses: a running server, the users of its scene, and what clients do.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
@@ -15,18 +15,18 @@ use crate::{
     token,
 };
 
-/// Connections that are opened at the same time.
+/// Maximum number of connections that are being opened at the same time.
 const OPENING: usize = 32;
-/// What messages are filled up with, to be about as long as what people write.
+/// Padding, so that messages are about as long as what people write.
 pub const FILLER: &str = " is when this was sent, and the rest is about as long as what people write";
 
-/// What was measured, by name.
+/// Measured figures by name.
 pub type Figures = BTreeMap<&'static str, f64>;
 
-/// How much of everything.
+/// The size of the workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// To see that it works.
+    /// Only checks that the workloads run.
     Tiny,
     Quick,
     Full,
@@ -49,23 +49,23 @@ pub struct Stage {
     pub scale: Scale,
 }
 
-/// To whom a message goes.
+/// The receiver of a message.
 #[derive(Clone)]
 pub struct Address {
     event: &'static str,
     receiver: Arc<str>,
 }
 
-/// Clients that are connected, and what they have been sent.
+/// Connected clients, and what they have received.
 pub struct Crowd {
     pub clients: Vec<Client>,
     pub tally: Arc<Tally>,
-    /// Whether senders are told when everyone has a message.
+    /// Whether senders are notified when everyone has a message.
     pub told: bool,
 }
 
 impl Stage {
-    /// Lets some of the scene's users connect, who belong to one room each.
+    /// Connects some of the scene's users, who belong to one room each.
     pub async fn connect(&self, users: Range<usize>, options: Options) -> Result<Crowd> {
         let mut options = options;
         if self.server.contender == Contender::Floor {
@@ -77,7 +77,7 @@ impl Stage {
         Ok(Crowd { clients, tally, told })
     }
 
-    /// Some users with their tokens, so that nothing has to be signed while connecting is measured.
+    /// Some users with their tokens, so that no token has to be signed while connecting is measured.
     pub fn identities(&self, users: Range<usize>) -> Result<Vec<Identity>> {
         let mut rooms = vec![None; self.scene.users.len()];
         for room in &self.scene.rooms {
@@ -117,7 +117,7 @@ impl Stage {
         Address { event: "privateMessage", receiver: self.scene.users[at].username.as_str().into() }
     }
 
-    /// Waits until the setup has been digested, and begins to measure.
+    /// Waits until the server has processed the setup, and starts to measure.
     pub async fn begin(&self) -> Result<Span> {
         self.server.settles().await?;
         self.server.begin().await
@@ -129,7 +129,7 @@ impl Stage {
 }
 
 impl Crowd {
-    /// Announces messages that will reach so many each.
+    /// Announces messages, and how many clients each will reach.
     pub fn expect(&self, messages: u64, listeners: u64) {
         self.tally.deliveries.expect(messages * listeners);
         if self.told {
@@ -137,7 +137,8 @@ impl Crowd {
         }
     }
 
-    /// Hangs up all; everyone must have got everything up to the same seq. From sending to delivery.
+    /// Closes all connections, and returns the times from sending to delivery. Fails unless each client has
+    /// received everything up to its last seq.
     pub async fn finish(self, last: impl Fn(usize) -> i64) -> Result<Latencies> {
         self.tally.check()?;
         let stories: Vec<Story> =
@@ -151,7 +152,7 @@ impl Crowd {
     }
 }
 
-/// Sends messages with so many unanswered at a time; how long each answer took.
+/// Sends messages with `in_flight` unanswered ones at a time. Returns how long each answer took.
 pub async fn pump(client: &Client, to: &Address, messages: u64, in_flight: usize) -> Result<Latencies> {
     let mut took = Latencies::default();
     let mut flying = FuturesUnordered::new();
@@ -171,7 +172,8 @@ async fn next(flying: &mut FuturesUnordered<impl Future<Output = Result<Duration
     flying.next().await.context("nothing is under way")?
 }
 
-/// Sends messages at a fixed rate, by these clients in turn, whether answers come or not; how long each answer took.
+/// Sends messages at a fixed rate, from these clients in turn, even if answers are late. Returns how long
+/// each answer took.
 pub async fn offer(
     clients: &[Client],
     to: &Address,
@@ -182,7 +184,7 @@ pub async fn offer(
     let mut acks = Latencies::default();
     let mut flying = FuturesUnordered::new();
     let mut ticks = interval_at(Instant::now(), Duration::from_micros(1_000_000 / per_second));
-    // A tick that comes late does not take a message off the offer.
+    // A late tick does not reduce the number of messages.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut senders = clients.iter().cycle();
     let mut sent = 0;
@@ -199,7 +201,7 @@ pub async fn offer(
     Ok(acks)
 }
 
-/// Sends one message now; resolves to how long its acknowledgement took.
+/// Sends one message now. Resolves to the time until its acknowledgement.
 pub fn send(client: &Client, to: &Address, filler: &str) -> impl Future<Output = Result<Duration>> + use<> {
     let Address { event, receiver } = to;
     let payload = format!(r#"{{"receiver":"{receiver}","content":"{}{filler}"}}"#, latency::now());
@@ -207,7 +209,7 @@ pub fn send(client: &Client, to: &Address, filler: &str) -> impl Future<Output =
     async move { Ok(answer.await.context("a message was not answered")?.took) }
 }
 
-/// The percentiles that are reported of both ways of a message.
+/// Reports the percentiles of acknowledgements and of deliveries.
 pub fn latencies(figures: &mut Figures, mut acks: Latencies, mut deliveries: Latencies) {
     figures.insert("ack p50", acks.percentile(0.5));
     figures.insert("ack p99", acks.percentile(0.99));
@@ -215,7 +217,7 @@ pub fn latencies(figures: &mut Figures, mut acks: Latencies, mut deliveries: Lat
     figures.insert("delivery p99", deliveries.percentile(0.99));
 }
 
-/// What every workload reports of its cost besides its own figures.
+/// The cost figures that every workload reports besides its own figures.
 pub fn shares(figures: &mut Figures, cost: &Cost, deliveries: u64) {
     figures.insert("wall rate", deliveries as f64 / cost.wall.as_secs_f64());
     figures

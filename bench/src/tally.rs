@@ -1,4 +1,4 @@
-//! What all clients of a workload have been sent so far, and what was wrong with it.
+//! Counts what all clients of a workload have received, and records the first failure.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,19 +9,19 @@ use anyhow::{Context, Result, anyhow, ensure};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// How long a workload may make no progress.
+/// Maximum time for a workload without progress.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// See the module.
 #[derive(Default)]
 pub struct Tally {
     pub deliveries: Count,
-    /// Messages that their senders were told to have reached everyone.
+    /// Messages whose senders were notified of the delivery to everyone.
     pub statuses: Count,
     wrong: Mutex<Option<String>>,
 }
 
-/// Counts up to what was announced.
+/// Counts up to an announced number.
 #[derive(Default)]
 pub struct Count {
     so_far: AtomicU64,
@@ -30,7 +30,7 @@ pub struct Count {
 }
 
 impl Count {
-    /// So many more are to come. Say it before they can.
+    /// Announces `more` events. Call it before they can arrive.
     pub fn expect(&self, more: u64) {
         self.expected.fetch_add(more, Ordering::SeqCst);
     }
@@ -52,13 +52,13 @@ impl Count {
 }
 
 impl Tally {
-    /// Waits until everything that is to come has come, and nothing more.
+    /// Waits until exactly the announced events have arrived.
     pub async fn complete(&self) -> Result<()> {
         self.reach(&self.deliveries).await.context("deliveries")?;
         self.reach(&self.statuses).await.context("delivery statuses")
     }
 
-    /// Waits until all deliveries that are to come have come.
+    /// Waits until all announced deliveries have arrived.
     pub async fn delivered(&self) -> Result<()> {
         self.reach(&self.deliveries).await.context("deliveries")
     }
@@ -80,7 +80,8 @@ impl Tally {
     /// Fails the workload.
     pub fn fail(&self, why: String) {
         self.wrong.lock().get_or_insert_with(|| {
-            // Who waits for an answer of that client ends with a less telling error.
+            // Printed here, because a task that waits for an answer of that client fails with a less useful
+            // error.
             eprintln!("{why}");
             why
         });
@@ -88,7 +89,7 @@ impl Tally {
         self.statuses.reached.notify_one();
     }
 
-    /// What went wrong first, if anything did.
+    /// Returns the first failure, if there is one.
     pub fn check(&self) -> Result<()> {
         self.wrong.lock().as_ref().map_or(Ok(()), |why| Err(anyhow!("{why}")))
     }

@@ -1,4 +1,4 @@
-//! Access tokens as Parlor makes them; the peer knows the same secret.
+//! Access tokens in Parlor's form. The peer has the same secret.
 
 use anyhow::Result;
 use chrono::{TimeDelta, Utc};

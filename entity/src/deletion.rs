@@ -1,5 +1,5 @@
-//! An account whose deletion has begun: it may still be in rooms. The row goes when it has left all of them, so the
-//! rows that are there say what is to be finished, also after a crash.
+//! An account whose deletion has begun, and which may still be in rooms. The row is deleted when the account
+//! has left all rooms. So the existing rows list the unfinished work, even after a crash.
 
 use sea_orm::entity::prelude::*;
 

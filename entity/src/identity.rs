@@ -1,4 +1,4 @@
-//! An external login: an issuer's subject, bound to one user for ever.
+//! An external login: an issuer's subject, bound to one user permanently.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,5 +1,5 @@
-//! Ids as types, usable as columns: a room's id cannot be passed where a user's is meant, and a
-//! `Seq` cannot be mistaken for a count.
+//! Typed ids that are usable as columns: a room's id cannot be passed as a user's, and a `Seq` cannot be
+//! mistaken for a count.
 
 use std::{fmt, str::FromStr};
 
@@ -17,7 +17,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id; version 7, so ids made later sort later.
+            /// A new id. It is a UUID of version 7, so later ids sort later.
             #[expect(clippy::new_without_default, reason = "a default id would be a new one every time")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -46,23 +46,23 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// A user, inside; on the wire users are addressed by username.
+    /// The internal id of a user. The protocol addresses users by username.
     UserId
 );
 uuid_id!(
-    /// A room; a group's `groupId` on the wire.
+    /// The id of a room; a group's `groupId` in the protocol.
     RoomId
 );
 uuid_id!(
-    /// A stored message.
+    /// The id of a stored message.
     MessageId
 );
 uuid_id!(
-    /// A sign-in that can be revoked.
+    /// The id of a session (a login that can be revoked).
     SessionId
 );
 
-/// A message's place in its room: 1, 2, 3, … without holes. Zero stands before the first.
+/// The position of a message in its room: 1, 2, 3, … without gaps. Zero is before the first message.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, DeriveValueType,
 )]
@@ -73,7 +73,7 @@ impl Seq {
     /// Before the first message.
     pub const ZERO: Self = Self(0);
 
-    /// The place after this one.
+    /// The next position.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

@@ -29,14 +29,14 @@ pub struct Model {
     pub user_id: UserId,
     pub role: Role,
     pub joined_at: DateTimeUtc,
-    /// Everything up to here has reached the user. Never moves back.
+    /// Everything up to this seq has reached the user. Never decreases.
     pub delivered_seq: Seq,
-    /// Everything up to here has been read. Never moves back.
+    /// The user has read everything up to this seq. Never decreases.
     pub read_seq: Seq,
-    /// This user has been told of the delivery of its own messages up to here.
+    /// The user was notified of the delivery of their own messages up to this seq.
     pub told_seq: Seq,
-    /// The user's socket had joined this room when it was last heard of, on a wire where a socket hears
-    /// only the rooms that it joins.
+    /// Whether the user's socket had joined this room when it was last connected. Used by the dialects in
+    /// which a socket receives only the rooms that it joins.
     pub listening: bool,
     #[sea_orm(belongs_to, from = "room_id", to = "id")]
     pub room: BelongsTo<super::room::Entity>,
@@ -46,17 +46,18 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Everyone in these rooms.
+/// All members of these rooms.
 pub fn of_rooms(rooms: impl IntoIterator<Item = RoomId>) -> Select<Entity> {
     Entity::find().filter(COLUMN.room_id.is_in(rooms))
 }
 
-/// Every membership of one user.
+/// All memberships of one user.
 pub fn of_user(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user))
 }
 
-/// A condition of any query: this user is in this room. It costs one row of the primary key, whatever the query reads.
+/// A condition for any query: this user is in this room. It costs one lookup by the primary key, whatever the
+/// query reads.
 pub fn is_member(room: RoomId, user: UserId) -> SimpleExpr {
     let row = Entity::find_by_id((room, user)).select_only().column(Column::UserId);
     Expr::exists(row.into_query())

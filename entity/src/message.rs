@@ -1,4 +1,4 @@
-//! What a member sent to a room.
+//! A message in a room.
 
 use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*};
 
@@ -9,7 +9,7 @@ use crate::ids::{MessageId, RoomId, Seq, UserId};
 pub enum Kind {
     #[sea_orm(string_value = "text")]
     Text,
-    /// Sealed by the client; the content is never looked into.
+    /// Encrypted by the client. The server never reads the content.
     #[sea_orm(string_value = "encrypted")]
     Encrypted,
     /// Written by the server.
@@ -29,10 +29,10 @@ pub struct Model {
     pub id: MessageId,
     pub sender_id: UserId,
     pub kind: Kind,
-    /// The content as the JSON text the client sent: whatever JSON can say comes back unchanged,
-    /// U+0000 included, which PostgreSQL's `text` would refuse in the clear.
+    /// The content as the JSON text that the client sent, so that every JSON value is returned unchanged.
+    /// This includes U+0000, which PostgreSQL's `text` would refuse unescaped.
     pub content: String,
-    /// Unique per room and sender: a repeat finds this row instead of making another.
+    /// Unique per room and sender: a repeated send finds this row instead of creating another.
     pub client_message_id: Option<String>,
     pub reply_to: Option<MessageId>,
     pub created_at: DateTimeUtc,
@@ -42,7 +42,7 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The messages that follow `seq`, oldest first.
+/// The messages after `seq`, oldest first.
 pub fn after(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
     Entity::find()
         .filter(COLUMN.room_id.eq(room))

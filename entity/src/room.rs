@@ -7,13 +7,13 @@ use crate::ids::{RoomId, Seq, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(8))")]
 pub enum Kind {
-    /// Two users, or one with itself.
+    /// Two users, or one user with themselves.
     #[sea_orm(string_value = "direct")]
     Direct,
-    /// Named, perhaps behind a password.
+    /// A room with a name, possibly with a password.
     #[sea_orm(string_value = "group")]
     Group,
-    /// Everyone.
+    /// The room of all users.
     #[sea_orm(string_value = "lobby")]
     Lobby,
 }
@@ -27,22 +27,23 @@ pub struct Model {
     pub kind: Kind,
     /// A group's name.
     pub name: Option<String>,
-    /// The name while the group lives, unique; none once it is deleted, which frees the name.
+    /// The name while the group exists; it is unique. None once the group is deleted, so that the name is
+    /// free again.
     #[sea_orm(unique)]
     pub name_key: Option<String>,
-    /// A PHC string: who joins must know the password.
+    /// A PHC string. A user needs this password to join.
     pub password_hash: Option<String>,
-    /// Whoever made the group, or whom it passed to.
+    /// The user who created the group, or to whom the ownership passed.
     pub owner_id: Option<UserId>,
-    /// A direct room's pair, smaller id first; unique together.
+    /// The two users of a direct room, the smaller id first. The pair is unique.
     pub pair_low: Option<UserId>,
     pub pair_high: Option<UserId>,
     /// The seq of the newest message.
     pub last_seq: Seq,
-    /// Counts every change of who is in the room.
+    /// Counts the changes of the membership.
     pub roster_version: i64,
     pub created_at: DateTimeUtc,
-    /// When the newest message was stored; orders a user's conversations.
+    /// When the newest message was stored. A user's conversations are sorted by it.
     pub active_at: DateTimeUtc,
     pub deleted_at: Option<DateTimeUtc>,
     #[sea_orm(has_many)]
@@ -51,17 +52,17 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Rooms that exist: not deleted.
+/// Rooms that are not deleted.
 pub fn live() -> Select<Entity> {
     Entity::find().filter(COLUMN.deleted_at.is_null())
 }
 
-/// The direct room of two users, in the order its unique index wants.
+/// The two users of a direct room, in the order that its unique index requires.
 pub fn pair(a: UserId, b: UserId) -> (UserId, UserId) {
     if a <= b { (a, b) } else { (b, a) }
 }
 
-/// The direct room of these two.
+/// The direct room of these two users.
 pub fn between(a: UserId, b: UserId) -> Select<Entity> {
     let (low, high) = pair(a, b);
     live().filter(COLUMN.pair_low.eq(low)).filter(COLUMN.pair_high.eq(high))

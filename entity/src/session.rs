@@ -1,4 +1,4 @@
-//! A sign-in: every token belongs to one, and dies with it.
+//! A login. Every token belongs to a session, and is invalid once the session has ended.
 
 use sea_orm::{UpdateMany, entity::prelude::*, sea_query::Expr};
 
@@ -12,7 +12,7 @@ pub struct Model {
     pub id: SessionId,
     pub user_id: UserId,
     pub created_at: DateTimeUtc,
-    /// The latest expiry of any token of it; past it the row can go.
+    /// The latest expiry of any of its tokens. After it the row can be deleted.
     pub expires_at: DateTimeUtc,
     pub revoked_at: Option<DateTimeUtc>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
@@ -21,12 +21,12 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// A user's sessions that have not been ended.
+/// The sessions of a user that have not been ended.
 pub fn open_of(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user)).filter(COLUMN.revoked_at.is_null())
 }
 
-/// Ends a user's sessions that have not been ended, but for `spare`.
+/// Ends the sessions of a user that have not been ended, except `spare`.
 pub fn revoke_all(user: UserId, spare: Option<SessionId>, now: DateTimeUtc) -> UpdateMany<Entity> {
     let all = Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::value(now))

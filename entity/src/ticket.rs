@@ -8,12 +8,12 @@ use crate::ids::{SessionId, UserId};
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tickets")]
 pub struct Model {
-    /// SHA-256 of the ticket, so that the table opens no connection for who reads it.
+    /// SHA-256 of the ticket, so that reading the table does not permit anybody to connect.
     #[sea_orm(primary_key, auto_increment = false)]
     pub digest: Vec<u8>,
     pub user_id: UserId,
     pub session_id: SessionId,
-    /// When the token that bought it ends: the socket lives no longer.
+    /// When the token that bought the ticket expires. The connection ends at that time.
     pub token_expires_at: DateTimeUtc,
     pub expires_at: DateTimeUtc,
     pub used_at: Option<DateTimeUtc>,

@@ -10,19 +10,19 @@ use crate::ids::UserId;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: UserId,
-    /// As chosen at sign-up; never changes.
+    /// The name chosen at sign-up. Never changes.
     pub username: String,
-    /// The username folded to lower case: unique, so nobody can pose as `Ada` beside `ada`. A
-    /// deleted account keeps it, so the name is not handed to somebody else.
+    /// The username in lower case. It is unique, so nobody can pose as `Ada` beside `ada`. A deleted account
+    /// keeps it, so that nobody else gets the name.
     #[sea_orm(unique)]
     pub username_key: String,
-    /// A PHC string, or none where the user signs in elsewhere.
+    /// A PHC string; none if the user logs in with another issuer.
     pub password_hash: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
     pub email: Option<String>,
     pub phone: Option<String>,
-    /// A JSON object, as text, as the user gave it.
+    /// A JSON object as text, as the user sent it.
     pub profile: Option<String>,
     pub is_admin: bool,
     pub created_at: DateTimeUtc,
@@ -36,17 +36,17 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The form a username is looked up by.
+/// The form by which a username is looked up.
 pub fn username_key(username: &str) -> String {
     username.to_lowercase()
 }
 
-/// Accounts that exist: not deleted.
+/// Accounts that are not deleted.
 pub fn live() -> Select<Entity> {
     Entity::find().filter(COLUMN.deleted_at.is_null())
 }
 
-/// The live account of that name.
+/// The account with this name, if it is not deleted.
 pub fn named(username: &str) -> Select<Entity> {
     live().filter(COLUMN.username_key.eq(username_key(username)))
 }

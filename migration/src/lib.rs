@@ -1,5 +1,5 @@
-//! The ordered list of schema changes. A migration names its columns itself and knows no entity:
-//! it must still mean the same thing in two years.
+//! The ordered list of schema changes. A migration names its columns itself and uses no entity, because it
+//! must have the same effect in two years.
 
 use sea_orm_migration::prelude::*;
 

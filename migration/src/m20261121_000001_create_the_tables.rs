@@ -140,7 +140,7 @@ fn tickets() -> TableCreateStatement {
         .to_owned()
 }
 
-/// One for every query that the code makes and no primary key serves.
+/// One index for each query in the code that no primary key serves.
 fn indices() -> Vec<IndexCreateStatement> {
     vec![
         // The direct room of two users.
@@ -153,7 +153,7 @@ fn indices() -> Vec<IndexCreateStatement> {
             .to_owned(),
         // The rooms of a user.
         Index::create().name("members_user").table("members").col("user_id").to_owned(),
-        // A repeated send; and what one member sent, for telling of deliveries.
+        // Repeated sends, and the messages of one member, for notifying of deliveries.
         Index::create()
             .name("messages_client_id")
             .table("messages")
@@ -169,7 +169,7 @@ fn indices() -> Vec<IndexCreateStatement> {
             .col("sender_id")
             .col("seq")
             .to_owned(),
-        // The sessions of a user; those that can be swept.
+        // The sessions of a user, and the sessions that can be deleted.
         Index::create().name("sessions_user").table("sessions").col("user_id").to_owned(),
         Index::create().name("sessions_expiry").table("sessions").col("expires_at").to_owned(),
         Index::create().name("tickets_expiry").table("tickets").col("expires_at").to_owned(),

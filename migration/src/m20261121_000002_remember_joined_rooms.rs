@@ -1,4 +1,4 @@
-//! Which rooms a user's socket had joined, on wires where a socket hears only those.
+//! Which rooms a user's socket had joined, for the dialects in which a socket receives only those.
 
 use sea_orm_migration::{prelude::*, schema::*};
 

@@ -1,5 +1,5 @@
-//! What one member sent was found by an index of its own, for telling of deliveries. They are looked for page by
-//! page now; the index cost every message that was stored.
+//! Drops the index on the sender. It served to find one member's messages when notifying of deliveries. Now
+//! they are looked up page by page, and the index made storing every message slower.
 
 use sea_orm_migration::prelude::*;
 

@@ -16,7 +16,8 @@ impl MigrationTrait for Migration {
             .foreign_key(&mut of_user)
             .to_owned();
         manager.create_table(table).await?;
-        // An earlier version deleted accounts without this, and a crash may have left some of them in rooms.
+        // An earlier version deleted accounts without this table, and a crash may have left some of them in
+        // rooms.
         manager
             .get_connection()
             .execute_unprepared(

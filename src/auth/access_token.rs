@@ -1,8 +1,9 @@
-//! Our access tokens: JWTs, signed and verified as RFC 8725 and RFC 9068 want it. Whether the session of
-//! a token still lives is left to the caller.
+//! Parlor's own access tokens: JWTs, signed and verified according to RFC 8725 and RFC 9068. The caller
+//! checks whether the token's session still exists.
 //!
-//! One algorithm, whatever a header says; a type of their own, so that no other JWT made with the same
-//! key passes; keys chosen by `kid` and nothing else; times judged by our [`crate::clock::Clock`].
+//! There is one algorithm, whatever a header says. The tokens have their own `typ`, so that no other JWT made
+//! with the same key is accepted. Only `kid` chooses the key. Times are compared with our
+//! [`crate::clock::Clock`].
 
 use std::{fmt, time::Duration};
 
@@ -18,16 +19,17 @@ use crate::error::{Error, Result};
 
 const ALGORITHM: Algorithm = Algorithm::HS256;
 const TYPE: &str = "at+jwt";
-/// The longest text that is looked at; ours have some 500 bytes, those of other issuers some 2,000.
+/// Maximum length of a token, in bytes; a longer one is refused unread. Our tokens have about 500 bytes,
+/// those of other issuers about 2,000.
 pub(super) const LONGEST: usize = 8 * 1024;
 
-/// The keys that tokens are signed and verified with.
+/// The keys that sign and verify tokens.
 #[derive(Clone)]
 pub struct Keys {
     issuer: String,
     signing: EncodingKey,
     current: Key,
-    /// The key before, accepted until its end.
+    /// The previous key, accepted until this time.
     previous: Option<(Key, DateTime<Utc>)>,
     leeway: TimeDelta,
     validation: Validation,
@@ -35,12 +37,12 @@ pub struct Keys {
 
 #[derive(Clone)]
 struct Key {
-    /// Tells the keys apart, and tells nothing of the key.
+    /// Identifies the key without revealing it.
     kid: String,
     verifying: DecodingKey,
 }
 
-/// Without the keys.
+/// Does not show the keys.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
@@ -55,7 +57,7 @@ impl fmt::Debug for Keys {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
     iss: String,
-    /// The username, for whoever looks into a token; we go by `uid`.
+    /// The username, for people who inspect a token. The server uses `uid`.
     sub: String,
     pub(super) uid: UserId,
     pub(super) sid: SessionId,
@@ -90,18 +92,18 @@ impl Claims {
     }
 }
 
-/// What a token turned out to be. Why one is invalid is nobody's business.
+/// The result of verifying a token. Clients do not learn why a token is invalid.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Valid(Claims),
-    /// Ours, but past its end, which was then.
+    /// Our token, expired at this time.
     Expired(DateTime<Utc>),
     Invalid,
 }
 
 impl Keys {
-    /// `previous` is the key before the last change and when it stops being accepted. Secrets need 32
-    /// random bytes; that the configuration checks.
+    /// `previous` is the key before the last change, and the time until which it is accepted. Secrets need 32
+    /// random bytes, which the configuration checks.
     pub fn new(
         issuer: String,
         current: SecretString,
@@ -111,7 +113,7 @@ impl Keys {
         let mut validation = Validation::new(ALGORITHM);
         validation.set_issuer(&[&issuer]);
         validation.set_required_spec_claims(&["iss", "sub", "exp", "nbf"]);
-        // The library would ask the machine's clock: `verify` asks ours.
+        // The library would use the machine's clock. `verify` uses ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self {
@@ -148,7 +150,7 @@ impl Keys {
         Verdict::Valid(claims)
     }
 
-    /// The claims, if one of our keys signed them; times are not looked at.
+    /// The claims, if one of our keys signed them. Does not check the times.
     pub(super) fn verify_signed(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;
@@ -157,7 +159,7 @@ impl Keys {
         let ours = header.alg == ALGORITHM
             && header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE))
             && !brings_its_own_key(&header)
-            // Extensions that must be understood: we know none.
+            // Extensions that a verifier must understand. We support none.
             && header.crit.is_none();
         if !ours {
             return None;
@@ -185,7 +187,7 @@ impl Key {
     }
 }
 
-/// Nothing here would follow it; a token that says so is still none of ours.
+/// No code here follows such a header. Still, a token that has one is not ours.
 pub(super) fn brings_its_own_key(header: &Header) -> bool {
     header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some()
 }
@@ -239,7 +241,7 @@ mod tests {
         token.split('.').nth(1).unwrap().to_owned()
     }
 
-    /// A token of any header, signed as `algorithm` wants it.
+    /// A token with any header, signed with `algorithm`.
     fn forge_as(algorithm: Algorithm, header: &Value, claims: &Value, secret: &str) -> String {
         let message = format!("{}.{}", base64url(header), base64url(claims));
         let secret = EncodingKey::from_secret(secret.as_bytes());
@@ -285,11 +287,11 @@ mod tests {
             invalid(&unsigned);
             invalid(&forge(&header, &claims()));
         }
-        // The right secret under another hash: a key has one algorithm.
+        // The right secret with another hash: a key has exactly one algorithm.
         for (name, algorithm) in [("HS384", Algorithm::HS384), ("HS512", Algorithm::HS512)] {
             invalid(&forge_as(algorithm, &with(header(), "alg", name.into()), &claims(), CURRENT));
         }
-        // A header that asks for a public key's algorithm, over an HMAC; and an HMAC with a public key.
+        // A header with the algorithm of a public key over an HMAC, and an HMAC made with a public key.
         for name in ["RS256", "ES256", "PS256", "EdDSA"] {
             invalid(&forge(&with(header(), "alg", name.into()), &claims()));
         }
@@ -318,7 +320,7 @@ mod tests {
     #[test]
     fn only_our_key_signs() {
         invalid(&issue(&keys_of(PREVIOUS, None)));
-        // Another secret under our kid, our secret under another, and under none.
+        // Another secret under our kid; our secret under another kid, and under none.
         invalid(&forge_as(ALGORITHM, &header(), &claims(), PREVIOUS));
         invalid(&forge(&with(header(), "kid", "00000000".into()), &claims()));
         invalid(&forge(&with(header(), "kid", Value::Null), &claims()));
@@ -400,10 +402,10 @@ mod tests {
         invalid(&format!(" {good}"));
         invalid(&good[..good.len() - 1]);
         invalid(&format!("{good}.{good}"));
-        // Well signed, and too long all the same.
+        // Correctly signed, but too long.
         let long = forge(&header(), &with(claims(), "sub", "a".repeat(1 << 20).into()));
         invalid(&long);
-        // Every character counts: none can be changed unnoticed.
+        // Changing any character makes the token invalid.
         for at in (0..good.len()).step_by(7) {
             let mut changed = good.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

@@ -1,6 +1,6 @@
-//! Asks an issuer for its keys. When to ask is left to `jwks`, what they are good for to `key_set`.
+//! Fetches an issuer's keys. `jwks` decides when, and `key_set` interprets them.
 //!
-//! What an issuer answers is not trusted before its certificate is, nor believed to be short or quick.
+//! An issuer's answer is trusted only over TLS with a valid certificate, and its size and time are limited.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,14 +13,14 @@ use rustls::{
 };
 use serde::Deserialize;
 
-use super::{issuer::same_issuer, key_set::KeySet};
+use super::key_set::KeySet;
 
-/// How long both requests may take together. Somebody waits for it at a login.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest answer that is read. Key sets with certificate chains have some 20 KB.
+/// Maximum time for both requests together. A login waits for it.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum size of an answer, in bytes. Key sets with certificate chains have about 20 KB.
 const LONGEST: usize = 256 * 1024;
 
-/// Where an issuer's keys are, and how to get there.
+/// Where an issuer's keys are, and the client that fetches them.
 pub(super) struct Source {
     client: Client,
     issuer: String,
@@ -29,10 +29,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// `ca` is PEM, of authorities that are trusted besides the public ones.
+    /// `ca` holds PEM certificates of authorities that are trusted besides the public ones.
     ///
     /// # Errors
-    /// When an address or the PEM cannot be read.
+    /// An address or the PEM is invalid.
     pub fn new(
         issuer: &str,
         jwks_uri: Option<&str>,
@@ -41,17 +41,17 @@ impl Source {
     ) -> anyhow::Result<Self> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls(ca)?)
-            // A redirect would lead where the configuration did not say, and away from HTTPS.
+            // A redirect could lead to an address that is not configured, or away from HTTPS.
             .redirect(Policy::none())
             .https_only(!allow_http)
-            .timeout(PATIENCE)
+            .timeout(FETCH_TIMEOUT)
             .build()?;
         let keys = jwks_uri.map(|uri| Url::parse(uri).with_context(|| uri.to_owned())).transpose()?;
         Ok(Self { client, issuer: issuer.to_owned(), keys, allow_http })
     }
 
     /// # Errors
-    /// When the issuer cannot be reached, takes too long, or answers something else than keys.
+    /// The issuer is unreachable, takes too long, or answers with something other than keys.
     pub async fn fetch(&self) -> anyhow::Result<KeySet> {
         let fetch = async {
             let keys = match &self.keys {
@@ -61,7 +61,7 @@ impl Source {
             let body = self.get(&keys).await?;
             KeySet::parse(&body).with_context(|| keys.to_string())
         };
-        tokio::time::timeout(PATIENCE, fetch).await.context("it took too long")?
+        tokio::time::timeout(FETCH_TIMEOUT, fetch).await.context("it took too long")?
     }
 
     async fn discover(&self) -> anyhow::Result<Url> {
@@ -74,7 +74,8 @@ impl Source {
         let body = self.get(&Url::parse(&url)?).await?;
         let found: Configuration =
             serde_json::from_slice(&body).with_context(|| format!("{url} is no OpenID configuration"))?;
-        // Else whoever serves one issuer's page could speak for another (OpenID Connect Discovery, 4.3).
+        // Otherwise the server of one issuer's page could pose as another issuer (OpenID Connect Discovery,
+        // 4.3).
         ensure!(same_issuer(&found.issuer, &self.issuer), "{url} is of the issuer {:?}", found.issuer);
         Url::parse(&found.jwks_uri).context(found.jwks_uri)
     }
@@ -107,4 +108,13 @@ fn tls(ca: Option<&[u8]>) -> anyhow::Result<ClientConfig> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth())
+}
+
+/// Compares issuers without one trailing slash: some issuers have it in their tokens and not on their page.
+pub(super) fn same_issuer(one: &str, other: &str) -> bool {
+    bare(one) == bare(other)
+}
+
+pub(super) fn bare(url: &str) -> &str {
+    url.strip_suffix('/').unwrap_or(url)
 }

@@ -1,5 +1,5 @@
-//! Looking into a token for the operator, who may know why it is refused; a client may not. It lets
-//! nobody in: whether a token is valid now is [`Auth::authenticate`]'s to say.
+//! Inspects a token for the operator, who may learn why it is refused; a client may not. It authenticates
+//! nobody: only [`Auth::authenticate`] decides whether a token is valid now.
 
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Auth;
 use crate::error::Result;
 
-/// What a token says of itself, whoever made it.
+/// The content of a token, whoever made it.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     pub header: Value,
@@ -15,19 +15,19 @@ pub struct Inspection {
     pub signature: Signature,
 }
 
-/// What our keys make of a token.
+/// The result of checking a token against our keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// One of our keys signed exactly this, and it is an access token of our issuer.
+    /// One of our keys signed it, and it is an access token of our issuer.
     Good,
-    /// It names one of our keys, and is not what that key signed, or no access token.
+    /// It names one of our keys, but that key did not sign it, or it is not an access token.
     Bad,
     /// It names none of our keys.
     UnknownKey,
 }
 
 impl Auth {
-    /// None for what is not a JWT at all.
+    /// None if the text is not a JWT.
     pub fn inspect(&self, token: &str) -> Option<Inspection> {
         let mut parts = token.split('.');
         let (header, claims) = (parts.next()?, parts.next()?);
@@ -43,16 +43,16 @@ impl Auth {
         Some(Inspection { header, claims, signature })
     }
 
-    /// Whether the configured issuer that a token names signed it for us, and it is good now; none where it
-    /// names none. No user is made by it, and no session opened or looked at.
+    /// Whether the token is valid now and signed for us by the configured issuer that it names. None if it
+    /// names no configured issuer. Creates no user, and neither opens nor reads a session.
     pub async fn inspect_theirs(&self, token: &str) -> Option<Result<()>> {
         let issuer = self.0.issuers.named_by(token)?;
         Some(issuer.verify(token, self.0.clock.now()).await.map(drop))
     }
 }
 
-/// A part of a token as JSON. The library decodes the middle part without looking at the others, and
-/// headers are written like claims; its own function for headers refuses an algorithm it does not know.
+/// Decodes one part of a token as JSON. The library's claims decoder does not look at the other parts, so it
+/// works for headers, too. Its header decoder refuses algorithms that it does not know.
 fn decoded(part: &str) -> Option<Value> {
     insecure_decode_claims::<Value>(format!(".{part}.")).ok().filter(Value::is_object)
 }

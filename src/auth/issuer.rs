@@ -1,8 +1,8 @@
 //! Tokens of other issuers: which issuer a token names, whether that issuer signed it for us, and what it
-//! says of its user. The keys are left to `jwks`, making the user to `first_sight`.
+//! says about its user. `jwks` has the keys, and `provision` creates the user.
 //!
-//! As for our own tokens (RFC 8725): algorithms come from the configuration, keys from the configured
-//! place, times are judged by our clock; the header chooses among the keys and nothing else.
+//! The same rules hold as for our own tokens (RFC 8725). Algorithms come from the configuration, keys from
+//! the configured address, and times are compared with our clock. The header only chooses among the keys.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,60 +14,71 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Builder;
 
-use super::{access_token, fetch::Source, jwks::Jwks};
+use super::{
+    access_token,
+    fetch::{Source, bare},
+    jwks::Jwks,
+};
 use crate::{
-    chat::caller::Introduction,
     clock::Clock,
-    error::{Error, Result, Why},
+    error::{AuthError, Error, Result},
     shutdown::Shutdown,
 };
 
-/// The longest `sub` (OpenID Connect Core, 2).
+/// Maximum length of `sub` (OpenID Connect Core, 2).
 const LONGEST_SUBJECT: usize = 255;
-/// What fits a UUID's timestamp, in seconds: until the year 10,000 and beyond.
+/// The latest time that fits into a UUID's timestamp, in seconds; it is after the year 10,000.
 const LATEST: i64 = (1 << 48) / 1_000 - 1;
-/// The last second of the year 9999: times beyond it have no RFC 3339 form.
+/// The last second of the year 9999. Later times have no RFC 3339 form.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// One issuer as it is configured.
+/// The configuration of one issuer.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
-    /// Its URL, with one slash at the end or without.
+    /// Its URL, with or without one trailing slash.
     pub issuer: String,
-    /// What the `aud` claim has to name.
+    /// The value that the `aud` claim must contain.
     pub audience: String,
-    /// Where its keys are; discovered if not given.
+    /// The address of its keys; discovered if not given.
     pub jwks_uri: Option<String>,
-    /// Certificates of authorities that are trusted besides the public ones, PEM.
+    /// PEM certificates of authorities that are trusted besides the public ones.
     pub ca: Option<Vec<u8>>,
-    /// What its tokens may be signed with: some of RS256, ES256 and EdDSA.
+    /// The accepted signature algorithms: some of RS256, ES256 and EdDSA.
     pub algorithms: Vec<Algorithm>,
-    /// The claims that a new user's name, first name and e-mail address are taken from.
+    /// The claims with a new user's username, first name and email address.
     pub username_claim: String,
     pub name_claim: String,
     pub email_claim: String,
-    /// Whether keys may be asked for without TLS.
+    /// Whether keys may be fetched without TLS.
     pub allow_http: bool,
 }
 
-/// Every issuer whose tokens are believed besides our own.
+/// All issuers whose tokens are accepted besides our own.
 #[derive(Default)]
 pub struct Issuers(Vec<Issuer>);
 
 pub(super) struct Issuer {
-    /// Its URL without the slash at the end: what its users are kept under.
+    /// Its URL without the trailing slash, under which its users are stored.
     name: String,
     settings: IssuerSettings,
     keys: Arc<Jwks>,
     leeway: TimeDelta,
 }
 
-/// What an issuer says in a token that is good.
+/// What an issuer says about a user. None of it is validated.
+#[derive(Clone, Debug)]
+pub(super) struct Introduction {
+    pub username: String,
+    pub first_name: Option<String>,
+    pub email: Option<String>,
+}
+
+/// What an issuer states in a valid token.
 #[derive(Debug)]
 pub(super) struct Vouched {
     pub issuer: String,
     pub subject: String,
-    /// The session that the token belongs to: the same on every node.
+    /// The session of the token; it is the same on every node.
     pub session: SessionId,
     pub expires_at: DateTime<Utc>,
     pub introduction: Introduction,
@@ -79,20 +90,11 @@ impl fmt::Debug for Issuers {
     }
 }
 
-/// One slash at the end makes no other issuer: some write it into their tokens and not on their page.
-pub(super) fn same_issuer(one: &str, other: &str) -> bool {
-    bare(one) == bare(other)
-}
-
-fn bare(url: &str) -> &str {
-    url.strip_suffix('/').unwrap_or(url)
-}
-
 impl Issuers {
-    /// Asks nobody for anything yet.
+    /// Fetches nothing yet.
     ///
     /// # Errors
-    /// When an address or a certificate cannot be read.
+    /// An address or a certificate is invalid.
     pub fn new(
         settings: Vec<IssuerSettings>,
         leeway: Duration,
@@ -110,33 +112,34 @@ impl Issuers {
         Ok(Self(issuers.collect::<anyhow::Result<_>>()?))
     }
 
-    /// Whose token this says it is, before anything of it is believed; none where it names nobody here.
+    /// The configured issuer that a token names, before anything of the token is verified. None if it names
+    /// none.
     pub(super) fn named_by(&self, token: &str) -> Option<&Issuer> {
         #[derive(Deserialize)]
-        struct Claims {
+        struct IssuerClaim {
             iss: String,
         }
         if self.0.is_empty() || token.len() > access_token::LONGEST {
             return None;
         }
-        let Claims { iss } = insecure_decode_claims(token).ok()?;
+        let IssuerClaim { iss } = insecure_decode_claims(token).ok()?;
         self.0.iter().find(|issuer| issuer.name == bare(&iss))
     }
 
-    /// Asks every issuer for its keys, all at once; those that do not answer keep the keys they had.
+    /// Fetches the keys of all issuers at the same time. If an issuer does not answer, its old keys stay.
     pub(super) async fn refresh(&self) {
         futures_util::future::join_all(self.0.iter().map(|issuer| issuer.keys.refresh())).await;
     }
 }
 
 impl Issuer {
-    /// What the issuer vouches for with this token.
+    /// Verifies the token, and returns what the issuer states in it.
     ///
     /// # Errors
-    /// `token_invalid`, `token_expired`; `unavailable` where the token's key is not known and the issuer
-    /// cannot be asked for it.
+    /// `token_invalid` or `token_expired`. `unavailable` if the token's key is unknown and the issuer cannot
+    /// be asked for it.
     pub async fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Vouched> {
-        let invalid = || Error::Unauthenticated(Why::TokenInvalid);
+        let invalid = || Error::Unauthenticated(AuthError::TokenInvalid);
         let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
         if !self.settings.algorithms.contains(&header.alg) || !is_plain(&header) {
             return Err(invalid());
@@ -153,19 +156,19 @@ impl Issuer {
         validation.set_issuer(&[self.name.clone(), format!("{}/", self.name)]);
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // The library would ask the machine's clock: `within_its_time` asks ours.
+        // The library would use the machine's clock. `within_its_time` uses ours.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation
     }
 
-    /// Until when the token is good, if it is now.
+    /// When the token expires, if it is valid now.
     fn within_its_time(&self, claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
-        let invalid = Error::Unauthenticated(Why::TokenInvalid);
+        let invalid = Error::Unauthenticated(AuthError::TokenInvalid);
         let time = |claim: &str| match claims.get(claim) {
             None => Ok(None),
-            // A time that is none is a lie, or a misunderstanding.
-            Some(value) => seconds(value).map(Some).ok_or(Error::Unauthenticated(Why::TokenInvalid)),
+            // A time claim that is not a time makes the token invalid.
+            Some(value) => seconds(value).map(Some).ok_or(Error::Unauthenticated(AuthError::TokenInvalid)),
         };
         for start in [time("nbf")?, time("iat")?].into_iter().flatten() {
             let Some(start) = DateTime::from_timestamp(start, 0) else { return Err(invalid) };
@@ -189,8 +192,8 @@ impl Issuer {
     ) -> Option<Vouched> {
         let text = |claim: &str| claims.get(claim).and_then(Value::as_str).filter(|text| !text.is_empty());
         let subject = text("sub").filter(|subject| is_storable(subject))?;
-        // Not the signature: of an ECDSA signature there is always a second form, which would be another
-        // session, and a token that outlives its logout.
+        // Excludes the signature. An ECDSA signature has a second valid form, which would give another
+        // session, and that session would survive a logout.
         let (signed, _) = token.rsplit_once('.')?;
         let issued = claims.get("iat").and_then(seconds).unwrap_or(0);
         let names = &self.settings;
@@ -208,7 +211,7 @@ impl Issuer {
     }
 }
 
-/// Whether a header asks for nothing but an algorithm and a key of the issuer's.
+/// Whether a header names only an algorithm and a key of the issuer.
 fn is_plain(header: &Header) -> bool {
     let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
     let typ = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
@@ -217,19 +220,19 @@ fn is_plain(header: &Header) -> bool {
         && header.crit.is_none()
 }
 
-/// A time of a token (RFC 7519, 2: seconds, perhaps with a fraction), in whole seconds.
+/// A token's time (RFC 7519, 2: seconds, possibly with a fraction) in whole seconds.
 fn seconds(value: &Value) -> Option<i64> {
-    // A float beyond what an i64 holds becomes its end, which is no time and refused as one.
+    // A float outside the range of i64 becomes its limit, which is refused later as an invalid time.
     value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64))
 }
 
-/// PostgreSQL cannot store U+0000, and no subject has need of the others.
+/// PostgreSQL cannot store U+0000, and no subject needs other control characters.
 fn is_storable(subject: &str) -> bool {
     subject.chars().count() <= LONGEST_SUBJECT && !subject.chars().any(char::is_control)
 }
 
-/// Every node makes the same of the same token: version 7, by when the token was issued, and a digest
-/// where others are random.
+/// Every node derives the same id from the same token: a UUID of version 7, with the time when the token was
+/// issued, and with a digest in place of the random bits.
 fn session_of(issuer: &str, signed: &str, issued: i64) -> SessionId {
     let mut digest = Sha256::new();
     digest.update(issuer);
@@ -326,7 +329,7 @@ mod tests {
             let end = DateTime::from_timestamp(at(end), 0).unwrap();
             assert_eq!(
                 why.to_string(),
-                format!("the token expired at {}", end.format("%Y-%m-%dT%H:%M:%S.000Z"))
+                format!("The token expired at {}", end.format("%Y-%m-%dT%H:%M:%S.000Z"))
             );
         }
         for bad in [
@@ -339,7 +342,10 @@ mod tests {
             json!({}),
         ] {
             let judged = judged(bad.clone());
-            assert!(matches!(judged, Err(Error::Unauthenticated(Why::TokenInvalid))), "{bad}: {judged:?}");
+            assert!(
+                matches!(judged, Err(Error::Unauthenticated(AuthError::TokenInvalid))),
+                "{bad}: {judged:?}"
+            );
         }
         assert_eq!(judged(json!({ "exp": i64::MAX })).unwrap().timestamp(), LAST_SECOND);
     }

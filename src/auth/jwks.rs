@@ -1,8 +1,9 @@
-//! The keys of one issuer, kept until they are replaced: fetched when a token names one that is not
-//! among them, at a bounded rate, and by whoever calls [`Jwks::refresh`].
+//! Caches the keys of one issuer. They are fetched when a token names an unknown key, at a limited rate, and
+//! when [`Jwks::refresh`] is called.
 //!
-//! One fetch at a time, as a task of its own, so that it ends whoever stops waiting for it. Verifying with
-//! a key that is here never waits: an issuer that is down breaks nothing that it signed before.
+//! One fetch runs at a time, in a task of its own, so that it completes even if its caller is cancelled.
+//! Verifying with a cached key never waits: while an issuer is down, tokens signed with known keys stay
+//! valid.
 
 use std::sync::Arc;
 
@@ -14,12 +15,12 @@ use tokio::sync::watch;
 use super::{fetch::Source, key_set::KeySet};
 use crate::{
     clock::Clock,
-    error::{Busy, Error, Result},
+    error::{Error, Result, Unavailable},
     shutdown::Shutdown,
 };
 
-/// How long after a fetch an unknown key starts none. Anybody can write a token that names one, so this
-/// is all that protects the issuer; a rotated key is found this late at worst.
+/// Minimum time between a fetch and the next one for an unknown key. Anybody can write a token with an
+/// unknown key, so only this protects the issuer from requests. A rotated key is found at most this late.
 const PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 pub(super) struct Jwks {
@@ -27,17 +28,17 @@ pub(super) struct Jwks {
     source: Source,
     clock: Clock,
     shutdown: Shutdown,
-    state: Mutex<State>,
+    state: Mutex<CachedKeys>,
 }
 
 #[derive(Default)]
-struct State {
+struct CachedKeys {
     keys: Option<Arc<KeySet>>,
-    /// Ends when the fetch does, however.
+    /// Its sender is dropped when the fetch ends, with success or not.
     under_way: Option<watch::Receiver<()>>,
-    /// When the last fetch began.
+    /// When the last fetch started.
     last: Option<DateTime<Utc>>,
-    /// Whether the last fetch that came to an end got the keys.
+    /// Whether the last completed fetch returned the keys.
     answers: bool,
 }
 
@@ -49,7 +50,7 @@ impl Jwks {
     /// The key that a token names, if the issuer has it.
     ///
     /// # Errors
-    /// `unavailable` where it is not known, and the issuer did not answer when it was asked last.
+    /// `unavailable` if the key is unknown and the issuer did not answer the last fetch.
     pub async fn key(
         self: &Arc<Self>,
         kid: Option<&str>,
@@ -64,11 +65,11 @@ impl Jwks {
         match self.known(kid, algorithm) {
             Some(key) => Ok(Some(key)),
             None if self.state.lock().answers => Ok(None),
-            None => Err(Error::Unavailable(Busy::Issuer)),
+            None => Err(Error::Unavailable(Unavailable::Issuer)),
         }
     }
 
-    /// Fetches the keys, whenever that was done last, so that one which was withdrawn stops counting.
+    /// Fetches the keys regardless of when that was done last, so that withdrawn keys become invalid.
     pub async fn refresh(self: &Arc<Self>) {
         if let Some(fetch) = self.fetch(true) {
             ended(fetch).await;
@@ -80,14 +81,14 @@ impl Jwks {
         keys.choose(kid, algorithm).cloned()
     }
 
-    /// A fetch to wait for: the one under way, or a new one, if it is not too soon for that.
+    /// Returns a fetch to wait for: the running one, or a new one. None if it is too soon for a new one.
     fn fetch(self: &Arc<Self>, at_once: bool) -> Option<watch::Receiver<()>> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         if let Some(under_way) = state.under_way.clone().filter(|fetch| fetch.has_changed().is_ok()) {
             return Some(under_way);
         }
-        // A clock that was set back must not put it off for longer.
+        // A clock that was set back must not delay the fetch for longer.
         let too_soon = state.last.is_some_and(|began| (now - began).abs() < PAUSE);
         if (too_soon && !at_once) || self.shutdown.has_begun() {
             return None;
@@ -128,7 +129,7 @@ impl Jwks {
     }
 }
 
-/// Nothing is ever sent: the end of the sender is the end of the fetch.
+/// Waits for the end of a fetch. Nothing is ever sent: the sender is dropped when the fetch ends.
 async fn ended(mut fetch: watch::Receiver<()>) {
     while fetch.changed().await.is_ok() {}
 }

@@ -1,5 +1,5 @@
-//! An issuer's public keys as it publishes them (RFC 7517), and which one a token names. Getting them is
-//! left to `fetch`, keeping them to `jwks`.
+//! An issuer's public keys in their published form (RFC 7517), and the choice of the key that a token names.
+//! `fetch` fetches them, and `jwks` caches them.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The most keys that are looked at; who publishes more is not rotating but mistaken.
+/// Maximum number of keys that are read. A set with more keys is a mistake, not a rotation.
 const MOST: usize = 100;
-/// The shortest RSA key that RS256 may be used with (RFC 7518, 3.3), in base64url characters.
+/// The minimum length of an RSA modulus for RS256 (RFC 7518, 3.3), in base64url characters.
 const SHORTEST_MODULUS: usize = characters(2048 / 8);
 /// A coordinate on P-256 and a point on Ed25519, in base64url characters.
 const COORDINATE: usize = characters(32);
@@ -24,7 +24,7 @@ const fn characters(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }
 
-/// The keys that can verify a signature, each with the one algorithm that its kind allows.
+/// The keys that can verify signatures, each with the one algorithm that its type permits.
 pub(super) struct KeySet(Vec<Key>);
 
 struct Key {
@@ -33,7 +33,7 @@ struct Key {
     verifying: DecodingKey,
 }
 
-/// By their names.
+/// Shows the names of the keys.
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|key| (&key.kid, key.algorithm))).finish()
@@ -41,17 +41,17 @@ impl fmt::Debug for KeySet {
 }
 
 impl KeySet {
-    /// Keys that are for something else, or of a kind we do not know, are passed over: a new kind of key
-    /// beside the old ones must not keep those from being found.
+    /// Skips keys for other uses and keys of unknown types: a key of a new type must not hide the others.
     ///
     /// # Errors
-    /// When it is no key set at all.
+    /// The JSON is not a key set.
     pub fn parse(json: &[u8]) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
-        struct Published {
+        struct PublishedKeys {
             keys: Vec<Value>,
         }
-        let published: Published = serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
+        let published: PublishedKeys =
+            serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
         let keys = published.keys.into_iter().take(MOST);
         Ok(Self(keys.filter_map(|key| Key::usable(&serde_json::from_value(key).ok()?)).collect()))
     }
@@ -60,7 +60,7 @@ impl KeySet {
         self.0.is_empty()
     }
 
-    /// The key of that name which fits the algorithm. A token that names none means the only one.
+    /// The key with this name and algorithm. A token without a `kid` means the only key.
     pub fn choose(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);
         let chosen = match kid {
@@ -73,7 +73,7 @@ impl KeySet {
 
 impl Key {
     fn usable(jwk: &Jwk) -> Option<Self> {
-        // The kind of key says what it can be used for, whatever a token's header asks for.
+        // The type of the key decides what it can be used for, not the header of a token.
         let (algorithm, named) = match &jwk.algorithm {
             AlgorithmParameters::RSA(key) if key.n.len() >= SHORTEST_MODULUS => {
                 (Algorithm::RS256, KeyAlgorithm::RS256)
@@ -85,7 +85,7 @@ impl Key {
             {
                 (Algorithm::ES256, KeyAlgorithm::ES256)
             }
-            // The library takes a shorter point apart without looking how long it is.
+            // The library splits the point without checking its length.
             AlgorithmParameters::OctetKeyPair(key)
                 if key.curve == EllipticCurve::Ed25519 && key.x.len() == COORDINATE =>
             {
@@ -101,7 +101,7 @@ impl Key {
     }
 }
 
-/// Whether its publisher means it for signatures of this algorithm; what is not said is not forbidden.
+/// Whether its publisher permits verifying signatures of this algorithm. What is not stated is permitted.
 fn is_for_verifying(key: &CommonParameters, algorithm: KeyAlgorithm) -> bool {
     key.key_algorithm.is_none_or(|named| named == algorithm)
         && key.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn rsa() -> Value {
-        // The last character has bits to spare, which have to be zero.
+        // The last character has unused bits, which must be zero.
         let n = format!("{}A", "u".repeat(SHORTEST_MODULUS - 1));
         json!({ "kty": "RSA", "kid": "r", "n": n, "e": "AQAB" })
     }
@@ -232,7 +232,7 @@ mod tests {
             let key = json!({ "kty": kind, "crv": curve, "x": x, "y": y, "n": format!("{x}{y}").repeat(8), "e": x, "k": y });
             for key in [key.clone(), { let mut key = key; key["x"] = json!(y); key }] {
                 let set = KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
-                // What it holds can be used without harm, too.
+                // Using the parsed keys must not panic either.
                 for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
                     if let Some(key) = set.choose(None, algorithm) {
                         let signature = "A".repeat(86);

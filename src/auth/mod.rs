@@ -1,18 +1,19 @@
-//! Who somebody is: credentials in, a [`Caller`] out. A login opens a session in the database, every
-//! access token belongs to one, and ending the session ends its tokens at once. So it is with tokens of
-//! other issuers, whose session is opened when they are first shown, and with tickets, which belong to
-//! the session of the token that bought them. What a caller may do is left to `chat`, where a credential
-//! stands in a request to the gateways.
+//! Authentication: turns credentials into a [`Caller`]. A login opens a session in the database. Every access
+//! token belongs to a session, and ending the session ends its tokens at once. Tokens of other issuers also
+//! belong to a session, which is opened when the token is first used. Tickets belong to the session of the
+//! token that bought them. `chat` decides what a caller may do. The gateways read the credential from a
+//! request.
 
 mod access_token;
 mod fetch;
-mod first_sight;
 mod inspect;
 mod issuer;
 mod jwks;
 mod key_set;
 mod open;
+mod provision;
 mod session;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -35,10 +36,10 @@ use self::{
     issuer::Issuer,
 };
 use crate::{
-    chat::caller::{Caller, Ended, Newcomers, SessionWatch},
     clock::Clock,
     db::Db,
-    error::{Denial, Error, Result, Why},
+    error::{AuthError, Error, Forbidden, Result},
+    identity::{Caller, Ended, SessionWatch},
     limits::Failures,
     password::{Passwords, needs_rehash},
     shutdown::Shutdown,
@@ -56,57 +57,49 @@ struct Inner {
     keys: Keys,
     issuers: Issuers,
     settings: AuthSettings,
-    core: Core,
+    watch: Arc<dyn SessionWatch>,
     live_users: session::LiveUsers,
 }
 
-/// How passwords are looked at, and how often.
+/// How passwords are verified, and how often.
 pub struct PasswordCheck {
     pub passwords: Passwords,
     pub failures: Failures,
 }
 
-/// Whose tokens are believed.
+/// The keys and issuers whose tokens are accepted.
 #[derive(Debug)]
 pub struct Signers {
     pub keys: Keys,
     pub issuers: Issuers,
 }
 
-/// What `auth` asks of the core and tells it.
-#[derive(Clone)]
-pub struct Core {
-    /// Hears of every session that ends before its time.
-    pub watch: Arc<dyn SessionWatch>,
-    pub newcomers: Arc<dyn Newcomers>,
-}
-
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
-    /// How long an access token is valid; its life is counted in whole seconds.
+    /// How long an access token is valid, in whole seconds.
     pub token_ttl: Duration,
 }
 
-/// What a client may show to say who it is.
+/// What a client presents to authenticate.
 #[derive(Clone, Debug)]
 pub enum Credential {
-    /// An access token: ours, or that of an issuer we believe.
+    /// An access token: ours, or one of a configured issuer.
     Token(SecretString),
-    /// Bought with a token, for one connection.
+    /// A ticket, bought with a token, for one connection.
     Ticket(SecretString),
 }
 
-/// A session and a token of it.
+/// A session and one of its tokens.
 #[derive(Clone)]
 pub struct SignIn {
     pub token: SecretString,
-    /// When the token ends: its `exp`, to the second.
+    /// When the token expires: its `exp`, in whole seconds.
     pub expires_at: DateTime<Utc>,
     pub user: user::Model,
     pub session: SessionId,
 }
 
-/// Without the token, and without the row, which holds a password hash.
+/// Shows neither the token nor the row, which contains a password hash.
 impl fmt::Debug for SignIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignIn")
@@ -125,31 +118,32 @@ impl Auth {
         check: PasswordCheck,
         signers: Signers,
         settings: AuthSettings,
-        core: Core,
+        watch: Arc<dyn SessionWatch>,
     ) -> Self {
         let PasswordCheck { passwords, failures } = check;
         let Signers { keys, issuers } = signers;
         let live_users = session::live_users(&db, shutdown);
-        Self(Arc::new(Inner { db, clock, passwords, failures, keys, issuers, settings, core, live_users }))
+        Self(Arc::new(Inner { db, clock, passwords, failures, keys, issuers, settings, watch, live_users }))
     }
 
-    /// A new session for whoever knows the password. A wrong password, an unknown user and a deleted
-    /// one are refused alike, after the same time; too many of them from one address, without a look.
+    /// Opens a session, given the password. A wrong password, an unknown user and a deleted user get the same
+    /// refusal after the same time. After too many failures from one address, the password is not checked at
+    /// all.
     pub async fn login(&self, address: IpAddr, username: &str, password: SecretString) -> Result<SignIn> {
         let user = self.check_password(address, username, password).await?;
-        self.sign_in(&user.ok_or(Error::Unauthenticated(Why::WrongLogin))?).await
+        self.sign_in(&user.ok_or(Error::Unauthenticated(AuthError::WrongLogin))?).await
     }
 
-    /// Whether the caller knows their own password. A wrong one counts like a wrong login.
+    /// Whether this is the caller's own password. A wrong one counts like a failed login.
     ///
     /// # Errors
-    /// `rate_limited` after too many wrong ones.
+    /// `rate_limited` after too many wrong passwords.
     pub async fn confirm_password(&self, caller: &Caller, password: SecretString) -> Result<bool> {
         let user = self.check_password(caller.address, &caller.username, password).await?;
         Ok(user.is_some_and(|user| user.id == caller.user))
     }
 
-    /// The user of that name and password. Only a wrong one counts as a failure of that address.
+    /// The user with this name and password. Only a wrong password counts as a failure of the address.
     async fn check_password(
         &self,
         address: IpAddr,
@@ -167,62 +161,63 @@ impl Auth {
         user
     }
 
-    /// A new session without a password. Refused as `WrongLogin` when the account was deleted, or its
-    /// password changed, since `user` was read: whoever ends a user's sessions ends this one too.
+    /// Opens a session without a password. Refused as `WrongLogin` if the account was deleted or its password
+    /// changed since `user` was read, because such a change ends all sessions of the user.
     pub async fn sign_in(&self, user: &user::Model) -> Result<SignIn> {
         let (now, expires_at) = self.new_life();
         match session::open(&self.0.db, user, now, expires_at).await? {
             Some((session, user)) => self.issue(session, user, now, expires_at),
-            None => Err(Error::Unauthenticated(Why::WrongLogin)),
+            None => Err(Error::Unauthenticated(AuthError::WrongLogin)),
         }
     }
 
-    /// A new token in the caller's session, so that one logout ends the old token and the new one.
+    /// Issues a new token in the caller's session, so that one logout ends the old token and the new one.
     ///
     /// # Errors
-    /// `forbidden` to who came with an issuer's token: how long that login lasts is the issuer's to say.
+    /// `forbidden` if the caller used an issuer's token: the issuer decides how long that login lasts.
     pub async fn refresh(&self, caller: &Caller) -> Result<SignIn> {
         if caller.by_issuer {
-            return Err(Error::Forbidden(Denial::NotOurLogin));
+            return Err(Error::Forbidden(Forbidden::NotOurLogin));
         }
         let (now, expires_at) = self.new_life();
         let (row, user) = self.live_session(caller.session, caller.user).await?;
-        // Never earlier than it was: an older token may end later, if the setting was shortened.
+        // Never earlier than before: an older token may expire later if the setting was shortened.
         let until = row.expires_at.max(expires_at);
         if !session::prolong(&self.0.db, row.id, until).await? {
-            return Err(Error::Unauthenticated(Why::TokenRevoked));
+            return Err(Error::Unauthenticated(AuthError::TokenRevoked));
         }
         self.issue(row.id, user, now, expires_at)
     }
 
     /// Ends the caller's session.
     pub async fn logout(&self, caller: &Caller) -> Result<()> {
-        self.revoke(caller.session, "you logged out").await
+        self.revoke(caller.session, "You logged out").await
     }
 
-    /// Ends a session: its tokens are refused from here on, its connections told `reason`. Ending an
-    /// ended one is no error.
+    /// Ends a session: its tokens are refused from now on, and its connections are closed with `reason`.
+    /// Ending an ended session is not an error.
     pub async fn revoke(&self, session: SessionId, reason: &'static str) -> Result<()> {
         session::revoke(&self.0.db, session, self.0.clock.now()).await?;
-        self.0.core.watch.ended(Ended::Session(session), reason);
+        self.0.watch.ended(Ended::Session(session), reason);
         Ok(())
     }
 
-    /// Who shows this. A ticket is used up by it.
+    /// The caller with this credential. A ticket is consumed.
     pub async fn credential(&self, found: Credential, address: IpAddr) -> Result<Caller> {
         match found {
             Credential::Token(token) => self.authenticate(token.expose_secret(), address).await,
-            // Boxed, like the other way that few take: every connect would make room for it.
+            // Boxed, like the other rare branch. Otherwise the future of every connect would have room for
+            // it.
             Credential::Ticket(ticket) => Box::pin(self.use_ticket(ticket.expose_secret(), address)).await,
         }
     }
 
-    /// Whose access token this is, if its session lives. One query, unless it is an issuer's and was never
-    /// seen before: then its user is made, if need be, and its session opened.
+    /// The caller with this access token, if its session has not ended. Takes one query. A token of another
+    /// issuer that is new here takes more: its session is opened, and its user is created if necessary.
     ///
     /// # Errors
-    /// `token_invalid`, `token_expired`, `token_revoked`; `unavailable` where the issuer of the token has to
-    /// be asked for its keys and does not answer.
+    /// `token_invalid`, `token_expired`, `token_revoked`. `unavailable` if the issuer has to be asked for its
+    /// keys and does not answer.
     pub async fn authenticate(&self, token: &str, address: IpAddr) -> Result<Caller> {
         match self.0.issuers.named_by(token) {
             None => self.authenticate_ours(token, address).await,
@@ -234,36 +229,36 @@ impl Auth {
         let claims = match self.0.keys.verify(token, self.0.clock.now()) {
             Verdict::Valid(claims) => claims,
             Verdict::Expired(at) => return Err(Error::expired(at)),
-            Verdict::Invalid => return Err(Error::Unauthenticated(Why::TokenInvalid)),
+            Verdict::Invalid => return Err(Error::Unauthenticated(AuthError::TokenInvalid)),
         };
-        let expires_at = claims.expires_at().ok_or(Error::Unauthenticated(Why::TokenInvalid))?;
+        let expires_at = claims.expires_at().ok_or(Error::Unauthenticated(AuthError::TokenInvalid))?;
         let user = self.0.live_users.ask(claims.sid).await?.filter(|user| user.id == claims.uid);
-        let user = user.ok_or(Error::Unauthenticated(Why::TokenRevoked))?;
+        let user = user.ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
         Ok(Caller::signed_in(user, claims.sid, expires_at, address))
     }
 
     async fn authenticate_theirs(&self, issuer: &Issuer, token: &str, address: IpAddr) -> Result<Caller> {
-        let Inner { db, clock, core, .. } = &*self.0;
+        let Inner { db, clock, .. } = &*self.0;
         let vouched = issuer.verify(token, clock.now()).await?;
-        let found = match first_sight::seen(db, vouched.session).await? {
+        let found = match provision::seen(db, vouched.session).await? {
             Some(found) => Some(found),
             None => {
-                first_sight::welcome(db, &core.newcomers, &vouched, clock.now()).await?;
-                first_sight::seen(db, vouched.session).await?
+                provision::welcome(db, &vouched, clock.now()).await?;
+                provision::seen(db, vouched.session).await?
             }
         };
         let (row, user) = found
             .filter(|(row, user)| row.revoked_at.is_none() && user.deleted_at.is_none())
-            .ok_or(Error::Unauthenticated(Why::TokenRevoked))?;
+            .ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
         Ok(Caller { by_issuer: true, ..Caller::signed_in(user, row.id, vouched.expires_at, address) })
     }
 
-    /// Asks every issuer for its keys, so that those which it withdrew stop counting.
+    /// Fetches the keys of all issuers, so that withdrawn keys become invalid.
     pub async fn refresh_keys(&self) {
         self.0.issuers.refresh().await;
     }
 
-    /// Which of these sessions have ended, wherever that was done, or belong to a deleted user.
+    /// Those of the sessions that have ended, on this node or elsewhere, or that belong to a deleted user.
     pub async fn ended_among(&self, sessions: Vec<SessionId>) -> Result<Vec<SessionId>> {
         session::ended_among(&self.0.db, sessions).await
     }
@@ -273,7 +268,7 @@ impl Auth {
         session: SessionId,
         user: UserId,
     ) -> Result<(entity::session::Model, user::Model)> {
-        session::live(&self.0.db, session, user).await?.ok_or(Error::Unauthenticated(Why::TokenRevoked))
+        session::live(&self.0.db, session, user).await?.ok_or(Error::Unauthenticated(AuthError::TokenRevoked))
     }
 
     async fn known_by_password(&self, username: &str, password: SecretString) -> Result<Option<user::Model>> {
@@ -290,8 +285,8 @@ impl Auth {
         }
     }
 
-    /// Now that the password is known, replaces a hash of other parameters than today's. Failing to is
-    /// no reason to refuse the login.
+    /// Replaces a hash made with other parameters than today's, now that the password is known. A failure
+    /// does not refuse the login.
     async fn with_todays_hash(&self, mut user: user::Model, password: SecretString) -> user::Model {
         let Some(old) = user.password_hash.clone().filter(|hash| needs_rehash(hash)) else {
             return user;
@@ -314,14 +309,14 @@ impl Auth {
         let replaced = user::Entity::update_many()
             .col_expr(user::Column::PasswordHash, Expr::value(new.clone()))
             .filter(user::Column::Id.eq(user))
-            // Not over a password that was changed meanwhile.
+            // Does not overwrite a password that was changed in the meantime.
             .filter(user::Column::PasswordHash.eq(old))
             .exec(&*self.0.db.writer().await?)
             .await?;
         Ok((replaced.rows_affected == 1).then_some(new))
     }
 
-    /// Now, and when a token that is issued now ends. Whole seconds, as in a token.
+    /// The current time, and when a token issued now expires; both in whole seconds, as in a token.
     fn new_life(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let now = self.0.clock.now().trunc_subsecs(0);
         let ttl = i64::try_from(self.0.settings.token_ttl.as_secs()).unwrap_or(i64::MAX);
@@ -342,7 +337,7 @@ impl Auth {
     }
 }
 
-/// Whether to ask the database at all: PostgreSQL has an error, and not a no, for U+0000.
+/// Whether to ask the database at all: for U+0000, PostgreSQL returns an error instead of no row.
 fn could_be_a_username(text: &str) -> bool {
     text.len() <= 1024 && !text.chars().any(char::is_control)
 }

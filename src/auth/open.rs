@@ -1,4 +1,4 @@
-//! Logins without any proof, for wire forms that an operator has opened to whoever reaches the server.
+//! Logins without proof, for wire forms that an operator has opened to everyone who can reach the server.
 
 use std::net::IpAddr;
 
@@ -7,23 +7,23 @@ use entity::user;
 
 use super::{Auth, session};
 use crate::{
-    chat::caller::Caller,
-    error::{Error, Noun, Result},
+    error::{Entity, Error, Result},
+    identity::Caller,
 };
 
-/// How long such a login lasts; the connection it was made for ends with it.
+/// Maximum duration of such a login. It also ends with its connection.
 const LASTS: TimeDelta = TimeDelta::days(1);
 
 impl Auth {
-    /// A session of its own for one connection of this user. No token belongs to it.
+    /// Opens a session for one connection of this user. No token belongs to it.
     ///
     /// # Errors
-    /// `not_found` when the account was deleted, or its password changed, since `user` was read.
+    /// `not_found` if the account was deleted or its password changed since `user` was read.
     pub async fn open(&self, user: &user::Model, address: IpAddr) -> Result<Caller> {
         let now = self.0.clock.now().trunc_subsecs(0);
         let expires_at = now + LASTS;
         let opened = session::open(&self.0.db, user, now, expires_at).await?;
-        let (session, user) = opened.ok_or(Error::NotFound(Noun::User))?;
+        let (session, user) = opened.ok_or(Error::NotFound(Entity::User))?;
         Ok(Caller::signed_in(user, session, expires_at, address))
     }
 }

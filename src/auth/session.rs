@@ -1,5 +1,5 @@
-//! Sessions in the database: opened, prolonged, ended, and joined with their user. Telling connections
-//! that one ended is left to the caller.
+//! Sessions in the database: opening, extending, ending, and reading them with their user. The caller
+//! notifies the connections of an ended session.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,26 +10,26 @@ use sea_orm::{
     QuerySelect, RelationTrait, UpdateMany, sea_query::Expr,
 };
 
-use crate::{chat::caller::Account, db::Db, error::Result, shutdown::Shutdown, together::Together};
+use super::sql;
+use crate::{
+    db::{Db, coalesce::Coalescer},
+    error::Result,
+    identity::Account,
+    shutdown::Shutdown,
+};
 
-/// Those of the sessions that have not ended, of users who are not deleted.
-const LIVE: &str = "SELECT sessions.id, users.id, users.username, users.first_name, users.is_admin \
-    FROM sessions INNER JOIN users ON users.id = sessions.user_id \
-    WHERE sessions.revoked_at IS NULL AND users.deleted_at IS NULL AND sessions.id IN (rows)";
-
-/// Asks for the users of sessions that have not ended, as [`live`] does, for everyone who comes with a token
-/// at the same time.
-pub(super) type LiveUsers = Together<SessionId, Option<Account>>;
+/// Reads the users of live sessions, as [`live`] does, for all callers who present a token at the same time.
+pub(super) type LiveUsers = Coalescer<SessionId, Option<Account>>;
 
 pub(super) fn live_users(db: &Db, shutdown: &Shutdown) -> LiveUsers {
     let db = db.clone();
-    Together::new(shutdown.clone(), db.patience(), move |sessions: Vec<SessionId>| {
+    Coalescer::new(shutdown.clone(), db.patience(), move |sessions: Vec<SessionId>| {
         let db = db.clone();
         Box::pin(async move {
-            let asked = db.listing(LIVE, sessions.iter().map(|session| session.0));
+            let asked = db.values_list(sql::LIVE_USERS, sessions.iter().map(|session| session.0));
             let rows = db.reader().query_all_raw(asked).await?;
             let live: HashMap<SessionId, Account> = rows.iter().map(live_user).collect::<Result<_, _>>()?;
-            // One session may be asked for twice.
+            // The same session may be in the list twice.
             Ok(sessions.iter().map(|session| live.get(session).cloned()).collect())
         })
     })
@@ -42,11 +42,11 @@ fn live_user(row: &QueryResult) -> Result<(SessionId, Account), DbErr> {
     Ok((session, Account::new(user, username, first_name, is_admin)))
 }
 
-/// A new session, with the user as it is now; none if the account is gone or its password is not the
-/// one it was.
+/// Opens a session, and returns it with the current user. None if the account is gone or its password has
+/// changed.
 ///
-/// The user's row is locked meanwhile. A password change that comes first is seen here; one that comes
-/// later finds the session and ends it. Without that, a login with the old password could survive it.
+/// The user's row is locked meanwhile. An earlier password change is seen here; a later one finds the session
+/// and ends it. Without the lock, a login with the old password could survive the change.
 pub(super) async fn open(
     db: &Db,
     known: &user::Model,
@@ -69,7 +69,7 @@ pub(super) async fn open(
     Ok(Some((id, user)))
 }
 
-/// A session that has not ended, of a user that is not deleted.
+/// A session that has not ended, of a user who is not deleted.
 pub(super) async fn live(
     db: &Db,
     session: SessionId,
@@ -88,7 +88,7 @@ pub(super) async fn live(
 /// Those of the sessions that are not live.
 pub(super) async fn ended_among(db: &Db, sessions: Vec<SessionId>) -> Result<Vec<SessionId>> {
     let mut ended = Vec::new();
-    // Below the parameters that one statement may have.
+    // Below the maximum number of parameters of one statement.
     for asked in sessions.chunks(1_000) {
         let live: Vec<SessionId> = session::Entity::find()
             .filter(session::Column::Id.is_in(asked.iter().copied()))
@@ -106,7 +106,7 @@ pub(super) async fn ended_among(db: &Db, sessions: Vec<SessionId>) -> Result<Vec
     Ok(ended)
 }
 
-/// Whether the session had not ended and lasts until then now.
+/// Extends a session. Returns whether it had not ended.
 pub(super) async fn prolong(db: &Db, session: SessionId, until: DateTime<Utc>) -> Result<bool> {
     let prolonged = open_sessions()
         .col_expr(session::Column::ExpiresAt, Expr::value(until))
@@ -125,7 +125,7 @@ pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> R
     Ok(())
 }
 
-/// A change of sessions that have not ended.
+/// An update of sessions that have not ended.
 fn open_sessions() -> UpdateMany<session::Entity> {
     session::Entity::update_many().filter(session::Column::RevokedAt.is_null())
 }

@@ -1,4 +1,4 @@
-//! Logging in and out against a real database file.
+//! Login and logout with a real database file.
 
 use parking_lot::Mutex;
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
@@ -25,15 +25,6 @@ impl SessionWatch for Heard {
     }
 }
 
-/// No issuer has anybody to introduce.
-struct Nobody;
-
-impl Newcomers for Nobody {
-    fn account(&self, introduction: &crate::chat::caller::Introduction, _: u32) -> user::Model {
-        unreachable!("{introduction:?}")
-    }
-}
-
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -46,9 +37,9 @@ impl House {
         let settings = AuthSettings { token_ttl: Duration::from_secs(3600) };
         let heard = Arc::new(Heard::default());
         let signers = Signers { keys, issuers: Issuers::default() };
-        let core = Core { watch: heard.clone(), newcomers: Arc::new(Nobody) };
         let check = PasswordCheck { passwords: passwords.clone(), failures };
-        let auth = Auth::new(db.clone(), clock.clone(), &Shutdown::new(), check, signers, settings, core);
+        let auth =
+            Auth::new(db.clone(), clock.clone(), &Shutdown::new(), check, signers, settings, heard.clone());
         Self { auth, db, clock, passwords, heard, _folder: folder }
     }
 
@@ -90,7 +81,7 @@ fn here() -> IpAddr {
 }
 
 #[track_caller]
-fn unauthenticated<T: fmt::Debug>(result: Result<T>) -> Why {
+fn unauthenticated<T: fmt::Debug>(result: Result<T>) -> AuthError {
     match result {
         Err(Error::Unauthenticated(why)) => why,
         other => panic!("{other:?}"),
@@ -129,14 +120,14 @@ async fn wrong_unknown_passwordless_and_deleted_are_refused_alike() {
         ("a\0da", PASSWORD),
     ] {
         let why = unauthenticated(house.logs_in(username, password).await);
-        assert_eq!(why, Why::WrongLogin, "{username}");
+        assert_eq!(why, AuthError::WrongLogin, "{username}");
     }
     let signed_in = house.logs_in("ada", PASSWORD).await.unwrap();
     let now = house.clock.now();
     house.change(&ada, |ada| ada.deleted_at = Set(Some(now))).await;
-    assert_eq!(unauthenticated(house.logs_in("ada", PASSWORD).await), Why::WrongLogin);
-    assert_eq!(unauthenticated(house.auth.sign_in(&ada).await), Why::WrongLogin);
-    assert_eq!(unauthenticated(house.shows(&signed_in).await), Why::TokenRevoked);
+    assert_eq!(unauthenticated(house.logs_in("ada", PASSWORD).await), AuthError::WrongLogin);
+    assert_eq!(unauthenticated(house.auth.sign_in(&ada).await), AuthError::WrongLogin);
+    assert_eq!(unauthenticated(house.shows(&signed_in).await), AuthError::TokenRevoked);
 }
 
 #[tokio::test]
@@ -161,9 +152,10 @@ async fn five_wrong_passwords_close_the_door_for_a_while_even_at_the_same_time()
     house.user("ada").await;
     let guesses = (0..20).map(|_| house.logs_in("ADA", "wrong"));
     let results = futures_util::future::join_all(guesses).await;
-    let looked_at = |result: &&Result<SignIn>| matches!(result, Err(Error::Unauthenticated(Why::WrongLogin)));
+    let looked_at =
+        |result: &&Result<SignIn>| matches!(result, Err(Error::Unauthenticated(AuthError::WrongLogin)));
     assert_eq!(results.iter().filter(looked_at).count(), 5);
-    // The right one is not looked at either, and asking does not prolong the wait.
+    // The right password is not checked either, and trying does not extend the wait.
     let refused = house.logs_in("ada", PASSWORD).await.unwrap_err();
     assert!(matches!(refused, Error::RateLimited { retry_after } if retry_after <= Duration::from_secs(300)));
     house.auth.login("192.0.2.9".parse().unwrap(), "ada", PASSWORD.into()).await.unwrap();
@@ -200,14 +192,14 @@ async fn a_refreshed_token_stays_in_its_session_and_one_logout_ends_both() {
 
     assert!(house.heard().is_empty());
     house.auth.logout(&caller).await.unwrap();
-    assert_eq!(unauthenticated(house.shows(&first).await), Why::TokenRevoked);
-    assert_eq!(unauthenticated(house.shows(&second).await), Why::TokenRevoked);
-    assert_eq!(unauthenticated(house.auth.refresh(&caller).await), Why::TokenRevoked);
+    assert_eq!(unauthenticated(house.shows(&first).await), AuthError::TokenRevoked);
+    assert_eq!(unauthenticated(house.shows(&second).await), AuthError::TokenRevoked);
+    assert_eq!(unauthenticated(house.auth.refresh(&caller).await), AuthError::TokenRevoked);
     assert_eq!(house.auth.ended_among(vec![caller.session]).await.unwrap(), [caller.session]);
     house.shows(&other).await.unwrap();
     let heard = house.heard();
     assert!(
-        matches!(heard[..], [(Ended::Session(session), "you logged out")] if session == first.session),
+        matches!(heard[..], [(Ended::Session(session), "You logged out")] if session == first.session),
         "{heard:?}"
     );
     house.auth.logout(&caller).await.unwrap();
@@ -221,8 +213,8 @@ async fn a_token_ends_by_the_clock_and_says_when() {
     house.clock.advance(TimeDelta::seconds(3606));
     let why = unauthenticated(house.shows(&sign_in).await);
     let at = sign_in.expires_at.format("%Y-%m-%dT%H:%M:%S.000Z").to_string();
-    assert_eq!(why, Why::TokenExpired(at));
-    assert_eq!(unauthenticated(house.auth.authenticate("nonsense", here()).await), Why::TokenInvalid);
+    assert_eq!(why, AuthError::TokenExpired(at));
+    assert_eq!(unauthenticated(house.auth.authenticate("nonsense", here()).await), AuthError::TokenInvalid);
 }
 
 #[tokio::test]
@@ -242,12 +234,12 @@ async fn ending_all_spares_one_and_other_people() {
     };
     end_all(Some(spare.session)).await;
     for ended in &signed_in {
-        assert_eq!(unauthenticated(house.shows(ended).await), Why::TokenRevoked);
+        assert_eq!(unauthenticated(house.shows(ended).await), AuthError::TokenRevoked);
     }
     house.shows(&spare).await.unwrap();
     house.shows(&bobs).await.unwrap();
     end_all(None).await;
-    assert_eq!(unauthenticated(house.shows(&spare).await), Why::TokenRevoked);
+    assert_eq!(unauthenticated(house.shows(&spare).await), AuthError::TokenRevoked);
     house.shows(&bobs).await.unwrap();
 }
 
@@ -257,7 +249,7 @@ async fn a_session_is_not_opened_with_a_password_that_was_changed_meanwhile() {
     let as_checked = house.user("ada").await;
     let new = house.passwords.hash("another horse".into()).await.unwrap();
     house.change(&as_checked, |ada| ada.password_hash = Set(Some(new))).await;
-    assert_eq!(unauthenticated(house.auth.sign_in(&as_checked).await), Why::WrongLogin);
+    assert_eq!(unauthenticated(house.auth.sign_in(&as_checked).await), AuthError::WrongLogin);
     house.logs_in("ada", "another horse").await.unwrap();
 }
 
@@ -271,7 +263,7 @@ async fn a_token_whose_session_is_somebody_elses_is_refused() {
     for mixed in
         [house.auth.issue(adas.session, bob, now, end), house.auth.issue(SessionId::new(), ada, now, end)]
     {
-        assert_eq!(unauthenticated(house.shows(&mixed.unwrap()).await), Why::TokenRevoked);
+        assert_eq!(unauthenticated(house.shows(&mixed.unwrap()).await), AuthError::TokenRevoked);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tickets: bought with a token, good for one connection, for half a minute. The socket that a ticket
-//! opens lives by the token that bought it, and in that token's session.
+//! Tickets: bought with a token, valid for one connection and for 30 seconds. The connection belongs to the
+//! session of that token, and ends when the token expires.
 
 use std::{fmt, net::IpAddr};
 
@@ -13,17 +13,17 @@ use sha2::{Digest, Sha256};
 
 use super::Auth;
 use crate::{
-    chat::caller::Caller,
-    error::{Error, Result, Why},
+    error::{AuthError, Error, Result},
+    identity::Caller,
 };
 
 const LIFE: TimeDelta = TimeDelta::seconds(30);
-/// Tickets that one session may have bought within their life, used or not: as many as a user may have
-/// connections by default. It bounds the table, too.
+/// Maximum number of tickets that one session may have bought within 30 seconds, used or not: as many as a
+/// user may have connections by default. It also limits the size of the table.
 const AT_ONCE: u64 = 20;
 const BYTES: usize = 32;
 
-/// A ticket just bought. It is told once and never again: only its digest is stored.
+/// A new ticket. It is returned only once: the database stores only its digest.
 pub struct NewTicket {
     pub ticket: SecretString,
     pub expires_at: DateTime<Utc>,
@@ -36,11 +36,11 @@ impl fmt::Debug for NewTicket {
 }
 
 impl Auth {
-    /// A ticket for one connection of the caller's.
+    /// A ticket for one connection of the caller.
     ///
     /// # Errors
-    /// `rate_limited` where the session bought too many in the last half a minute; `token_revoked` where
-    /// it has ended.
+    /// `rate_limited` if the session bought too many tickets in the last 30 seconds; `token_revoked` if it
+    /// has ended.
     pub async fn buy_ticket(&self, caller: &Caller) -> Result<NewTicket> {
         let mut secret = [0; BYTES];
         getrandom::fill(&mut secret).map_err(Error::internal)?;
@@ -49,14 +49,14 @@ impl Auth {
         let expires_at = (now + LIFE).min(caller.expires_at);
 
         let transaction = self.0.db.begin().await?;
-        // Whoever else buys for this session waits here, so that the count is one.
+        // Locks the session, so that concurrent purchases are counted one after the other.
         let open = session::open_of(caller.user)
             .filter(session::Column::Id.eq(caller.session))
             .lock_exclusive()
             .one(&*transaction)
             .await?;
         if open.is_none() {
-            return Err(Error::Unauthenticated(Why::TokenRevoked));
+            return Err(Error::Unauthenticated(AuthError::TokenRevoked));
         }
         let bought = ticket::Entity::find()
             .filter(ticket::Column::SessionId.eq(caller.session))
@@ -79,10 +79,10 @@ impl Auth {
         Ok(NewTicket { ticket: secret, expires_at })
     }
 
-    /// Who bought this ticket. It is used up by the attempt, whatever comes of it; of any number of
-    /// attempts at the same time, one gets in.
+    /// The caller who bought this ticket. The attempt consumes the ticket, whether it succeeds or not. Of
+    /// several concurrent attempts, at most one succeeds.
     pub(super) async fn use_ticket(&self, ticket: &str, address: IpAddr) -> Result<Caller> {
-        let used = || Error::Unauthenticated(Why::TicketUsed);
+        let used = || Error::Unauthenticated(AuthError::TicketUsed);
         if ticket.len() != 2 * BYTES {
             return Err(used());
         }

@@ -1,4 +1,4 @@
-//! The conversation list: a user's rooms with what each looks like to that user, most recent first.
+//! The conversation list: a user's rooms as that user sees them, most recent first.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,59 +12,37 @@ use uuid::Uuid;
 
 use super::{
     Chat, Core,
-    caller::Caller,
-    nouns::{Conversation, ConversationKind, Group, Message, Page, Person, User},
+    model::{Conversation, ConversationKind, Group, Message, Page, User},
     profiles,
-    roster::Roster,
-    rosters::LISTED,
+    room::{Room, registry::LISTED},
+    sql,
 };
+use crate::identity::{Caller, Person};
 use crate::{
+    db::values_list::{self, Pad},
     error::{Error, Result},
-    listing::{self, Rest},
 };
 
-/// The most rooms in one part of the list: each may come with a message of `content_bytes`.
+/// The most rooms in one part of the list: each may have a message of `content_bytes`.
 const CONVERSATIONS: u64 = 250;
 
-/// Up to so many messages past the read receipt, each is looked at to find the user's own.
+/// If at most this many messages are after the read receipt, each is read to find the user's own.
 const LOOKED_AT: i64 = 1_000;
 
-/// Where more lie past the receipt, so many of the user's own in the room are looked at instead. The others of
-/// them are counted as unread.
-const OWN_LOOKED_AT: i64 = 10_000;
-
-/// Rooms in one query, of four parameters each.
+/// The most rooms in one query. Each has four parameters.
 const ROOMS_ASKED: usize = 250;
 
-/// The user's own messages within ranges of seqs. `NOT … <>` keeps the databases from looking them up by their
-/// sender, which would read all that the user ever wrote in the room.
-const OWN_NEAR: &str = "SELECT asked.column1, COUNT(*) FROM (rows) AS asked INNER JOIN messages \
-    ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
-    AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1";
-
-/// The same by the index that has the sender; the order by its last column is there to have it used.
-fn own_far() -> String {
-    format!(
-        "SELECT asked.column1, (SELECT COUNT(*) FROM (\
-            SELECT messages.seq FROM messages \
-            WHERE messages.room_id = asked.column1 AND messages.sender_id = asked.column2 \
-            ORDER BY messages.client_message_id LIMIT {OWN_LOOKED_AT}\
-        ) AS own WHERE own.seq > asked.column3 AND own.seq <= asked.column4) \
-        FROM (rows) AS asked WHERE asked.column1 IS NOT NULL"
-    )
-}
-
-/// Which part of the caller's rooms.
+/// The part of the caller's rooms.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListRooms {
     /// At most 250, which is also the default.
     pub limit: Option<u64>,
-    /// The last room of the part before.
+    /// The last room of the previous part.
     pub after: Option<RoomId>,
 }
 
 impl ListRooms {
-    /// The part behind the one whose [`Page::next`] this is, or the first part behind `after`.
+    /// The part after the one whose [`Page::next`] this is, or else the part after the room `after`.
     pub fn part(limit: u64, next: Option<String>, after: Option<RoomId>) -> Self {
         Self { limit: Some(limit), after: next.and_then(|room| room.parse().ok()).or(after) }
     }
@@ -74,7 +52,7 @@ impl Chat {
     /// The caller's rooms, most recent first, part by part.
     ///
     /// # Errors
-    /// `bad_request` where no room has the id `after`.
+    /// `bad_request` if no room has the id `after`.
     pub async fn conversations(&self, caller: &Caller, list: ListRooms) -> Result<Page<Conversation>> {
         let core = &self.core;
         let limit = list.limit.unwrap_or(CONVERSATIONS).clamp(1, CONVERSATIONS);
@@ -96,21 +74,21 @@ impl Chat {
         let rows: Vec<(member::Model, Option<room::Model>)> = query.all(core.db.reader()).await?;
         let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
         let Page { items: rooms, next } = Page::of(rooms, limit, |room| Some(room.id.to_string()));
-        let rosters = core.rooms_in_memory(rooms.iter().map(|room| room.id).collect()).await?;
-        let rosters: HashMap<RoomId, Arc<Roster>> =
-            rosters.into_iter().map(|roster| (roster.id, roster)).collect();
-        for roster in rosters.values().filter(|roster| !roster.has(caller.user)) {
-            // Another process has put the user into it.
-            core.reread(roster.id).await?;
+        let live_rooms = core.rooms_in_memory(rooms.iter().map(|room| room.id).collect()).await?;
+        let live_rooms: HashMap<RoomId, Arc<Room>> =
+            live_rooms.into_iter().map(|live| (live.id, live)).collect();
+        for live in live_rooms.values().filter(|live| !live.has(caller.user)) {
+            // Another process has added the user.
+            core.reread(live.id).await?;
         }
-        let mut last = core.last_messages(&rooms, &rosters).await?;
-        let unread = core.unread(caller.user, &rooms, &rosters).await?;
+        let mut last = core.last_messages(&rooms, &live_rooms).await?;
+        let unread = core.unread(caller.user, &rooms, &live_rooms).await?;
         let mut peers = core.peers(&rooms, caller.user).await?;
         let conversations = rooms.into_iter().filter_map(|room| {
-            let roster = rosters.get(&room.id)?;
-            let marks = roster.member(caller.user)?.marks;
+            let live = live_rooms.get(&room.id)?;
+            let marks = live.member(caller.user)?.marks;
             let kind = match room.kind {
-                room::Kind::Group => ConversationKind::Group(Box::new(group_of(&room, roster))),
+                room::Kind::Group => ConversationKind::Group(Box::new(group_of(&room, live))),
                 _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
             };
             Some(Conversation {
@@ -126,12 +104,12 @@ impl Chat {
     }
 }
 
-/// A group as its live room knows it, which asks the database for nothing more.
-fn group_of(room: &room::Model, roster: &Roster) -> Group {
-    let owner = room.owner_id.and_then(|owner| roster.member(owner)).map(|entry| entry.person);
+/// A group as its room in memory has it, without a further query.
+fn group_of(room: &room::Model, live: &Room) -> Group {
+    let owner = room.owner_id.and_then(|owner| live.member(owner)).map(|entry| entry.person);
     Group {
         owner: owner.unwrap_or_else(Person::nobody),
-        member_count: roster.member_count() as u64,
+        member_count: live.member_count() as u64,
         users: None,
         row: room.clone(),
     }
@@ -142,7 +120,7 @@ impl Core {
     async fn last_messages(
         &self,
         rooms: &[room::Model],
-        rosters: &HashMap<RoomId, Arc<Roster>>,
+        live_rooms: &HashMap<RoomId, Arc<Room>>,
     ) -> Result<HashMap<RoomId, Message>> {
         let newest: Vec<_> = rooms
             .iter()
@@ -155,16 +133,16 @@ impl Core {
         let mut last = HashMap::with_capacity(newest.len());
         for part in newest.chunks(LISTED) {
             for row in self.messages_at(part).await? {
-                let Some(roster) = rosters.get(&row.room_id) else { continue };
-                for message in self.nouns(roster, vec![row]).await? {
-                    last.insert(roster.id, Arc::unwrap_or_clone(message));
+                let Some(live) = live_rooms.get(&row.room_id) else { continue };
+                for message in self.to_messages(live, vec![row]).await? {
+                    last.insert(live.id, Arc::unwrap_or_clone(message));
                 }
             }
         }
         Ok(last)
     }
 
-    /// The messages at these places, a room and a seq each.
+    /// The messages at these places; each place is a room and a seq.
     async fn messages_at(&self, places: &[(Uuid, i64)]) -> Result<Vec<message::Model>> {
         let list = Alias::new("asked");
         let is = |column: message::Column, value: &'static str| {
@@ -184,20 +162,20 @@ impl Core {
         Ok(message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?)
     }
 
-    /// How many messages of others lie past a user's read receipt, for the rooms that have any.
+    /// The number of messages of others after a user's read receipt, for the rooms that have any.
     ///
-    /// Seqs have no gaps, so the messages past the receipt are counted without reading them. Only the user's
+    /// Seqs have no gaps, so the messages after the receipt are counted without reading them. Only the user's
     /// own among them have to be found.
     async fn unread(
         &self,
         user: UserId,
         rooms: &[room::Model],
-        rosters: &HashMap<RoomId, Arc<Roster>>,
+        live_rooms: &HashMap<RoomId, Arc<Room>>,
     ) -> Result<HashMap<RoomId, i64>> {
         let mut unread = HashMap::with_capacity(rooms.len());
         let (mut near, mut far): (Vec<[Value; 4]>, Vec<[Value; 4]>) = (Vec::new(), Vec::new());
         for room in rooms {
-            let Some(entry) = rosters.get(&room.id).and_then(|roster| roster.member(user)) else { continue };
+            let Some(entry) = live_rooms.get(&room.id).and_then(|live| live.member(user)) else { continue };
             let (read, last) = (entry.marks.read.0, room.last_seq.0);
             if read < last {
                 unread.insert(room.id, last - read);
@@ -206,10 +184,10 @@ impl Core {
             }
         }
         let db = self.db.reader();
-        for (text, asked) in [(OWN_NEAR.to_owned(), near), (own_far(), far)] {
+        for (text, asked) in [(sql::OWN_NEAR.to_owned(), near), (sql::own_far(), far)] {
             for part in asked.chunks(ROOMS_ASKED) {
                 let rows = part.iter().cloned();
-                let own = listing::statement(db.get_database_backend(), &text, rows, Rest::Null);
+                let own = values_list::statement(db.get_database_backend(), &text, rows, Pad::Null);
                 for row in db.query_all_raw(own).await? {
                     let (room, own): (RoomId, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                     unread.entry(room).and_modify(|count| *count -= own);
@@ -219,7 +197,7 @@ impl Core {
         Ok(unread)
     }
 
-    /// The other user of each direct room, deleted ones too.
+    /// The other user of each direct room, also deleted ones.
     async fn peers(&self, rooms: &[room::Model], user: UserId) -> Result<HashMap<RoomId, User>> {
         let other: HashMap<RoomId, UserId> = rooms
             .iter()
@@ -238,7 +216,7 @@ impl Core {
             let rows = profiles::small_only(rows).all(self.db.reader()).await?;
             users.extend(rows.into_iter().map(|row| (row.id, row)));
         }
-        let noun = |(room, id): (RoomId, UserId)| Some((room, self.user_noun(users.get(&id)?.clone())));
-        Ok(other.into_iter().filter_map(noun).collect())
+        let model = |(room, id): (RoomId, UserId)| Some((room, self.to_user(users.get(&id)?.clone())));
+        Ok(other.into_iter().filter_map(model).collect())
     }
 }

@@ -1,5 +1,5 @@
-//! Everything the core can say to a connection, and the envelope that lets a gateway render it
-//! once for all who get it.
+//! The events that the core sends to connections, and the envelope, which lets a gateway render an event once
+//! for all its receivers.
 
 use std::{
     any::Any,
@@ -10,18 +10,18 @@ use chrono::{DateTime, Utc};
 use entity::{RoomId, Seq};
 
 use super::{
-    connection::ConnectionId,
-    nouns::{Group, Message, Presence, Receiver},
+    connections::ConnectionId,
+    model::{Group, Message, Presence, Receiver},
 };
 
-/// What happened (protocol.md part 3, server to client).
+/// What happened (docs/events.md, server to client).
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A message of a room: `response`, or `lobby` for the lobby's.
     Message(Arc<Message>),
-    /// The last member got it; to the sender.
+    /// It was delivered to all members; to its sender.
     DeliveredToAll(Arc<Message>),
-    /// Somebody has read up to `seq`; to the other members.
+    /// A member has read up to `seq`; to the other members.
     Read {
         room: RoomId,
         receiver: Receiver,
@@ -29,9 +29,9 @@ pub enum Event {
         seq: Seq,
     },
     Presence(Presence),
-    /// To the members of a new group, or to whoever was added to one.
+    /// To the members of a new group, and to users who are added to a group.
     NewGroup(Group),
-    /// To everyone: the list of joinable groups changed. Carries what outsiders may see.
+    /// To everyone: the list of groups has changed. It has only what users outside may see.
     RoomsChanged {
         group: Group,
         change: Change,
@@ -66,38 +66,21 @@ pub enum Change {
     Deleted,
 }
 
-/// The wire forms that render events, each into its own slot of an [`Envelope`].
-#[derive(Clone, Copy, Debug)]
-pub enum Form {
-    /// The JSON of protocol.md part 3.
-    Native,
-    /// The same as a Socket.IO packet.
-    Packet,
-    /// The same as a whole frame of a plain WebSocket.
-    Frame,
-    /// The frames of the end-to-end encrypted app of part 4.4.
-    Encrypted,
-    /// The events of part 4.2.
-    Rooms,
-    /// The events of part 4.3.
-    Lobby,
-}
-
 /// The connection that an event came from.
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub connection: ConnectionId,
-    /// A message as its sender's wire had it, for listeners on the same wire. It goes to those who
-    /// listen at that moment and is stored nowhere.
+    /// The message as its sender wrote it on the wire, for subscribers on the same wire. It goes to those who
+    /// are subscribed at that moment, and is not stored.
     pub written: Option<Arc<str>>,
 }
 
 /// One event on its way to many connections.
 pub struct Envelope {
     pub event: Event,
-    /// For wires that tell the connection an event came from apart from the others.
+    /// For gateways that treat the connection that the event came from differently from the others.
     pub origin: Option<Origin>,
-    rendered: [OnceLock<Box<dyn Any + Send + Sync>>; 6],
+    renderings: OnceLock<Rendering>,
 }
 
 impl Envelope {
@@ -106,10 +89,10 @@ impl Envelope {
     }
 
     pub fn from(event: Event, origin: Option<Origin>) -> Self {
-        Self { event, origin, rendered: Default::default() }
+        Self { event, origin, renderings: OnceLock::new() }
     }
 
-    /// The message that it is about, where it is a room's message.
+    /// The message, if the event is a room's message.
     pub fn message(&self) -> Option<&Arc<Message>> {
         match &self.event {
             Event::Message(message) => Some(message),
@@ -121,9 +104,22 @@ impl Envelope {
         self.origin.as_ref().is_some_and(|origin| origin.connection == connection)
     }
 
-    /// The event in a wire form, rendered by the first who asks. All who ask for one form must ask
-    /// for the same type; a stranger's type gets nothing.
-    pub fn rendered<T: Any + Send + Sync>(&self, form: Form, render: impl FnOnce(&Event) -> T) -> Option<&T> {
-        self.rendered[form as usize].get_or_init(|| Box::new(render(&self.event))).downcast_ref()
+    /// The event as a gateway writes it. The first caller that asks for a type renders it; all others that
+    /// ask for the same type get that value. The type is the key, so each wire form has a type of its own.
+    pub fn rendered<T: Any + Send + Sync>(&self, render: impl Fn(&Event) -> T) -> &T {
+        let make = || Rendering { value: Box::new(render(&self.event)), next: OnceLock::new() };
+        let mut rendering = self.renderings.get_or_init(make);
+        loop {
+            match rendering.value.downcast_ref() {
+                Some(value) => return value,
+                None => rendering = rendering.next.get_or_init(|| Box::new(make())),
+            }
+        }
     }
+}
+
+/// One rendering of an event, and the further ones: one for each wire form that was asked for.
+struct Rendering {
+    value: Box<dyn Any + Send + Sync>,
+    next: OnceLock<Box<Rendering>>,
 }

@@ -1,15 +1,16 @@
-//! Which rooms a user's socket has joined, on a wire where a socket hears only the rooms that it joins
-//! and whose clients do not join again when they come back: they do not know that the server was
-//! restarted meanwhile.
+//! The rooms that a user's socket has joined, for dialects in which a socket receives only the rooms that it
+//! joins. Their clients do not join again after they reconnect, because they do not know that the server was
+//! restarted.
 
 use entity::{RoomId, member};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, UpdateMany, sea_query::Expr};
 
-use super::{Chat, caller::Caller};
+use super::Chat;
 use crate::error::Result;
+use crate::identity::Caller;
 
 impl Chat {
-    /// Takes note that the caller's socket has joined a room that the caller is in.
+    /// Notes that the caller's socket has joined a room that the caller is a member of.
     pub async fn note_joined(&self, caller: &Caller, room: RoomId) -> Result<()> {
         let one = of(caller).filter(member::COLUMN.room_id.eq(room));
         one.col_expr(member::Column::Listening, Expr::value(true))
@@ -18,7 +19,7 @@ impl Chat {
         Ok(())
     }
 
-    /// The rooms that were noted, as far as the caller is still in them.
+    /// The noted rooms that the caller is still a member of.
     pub async fn noted_as_joined(&self, caller: &Caller) -> Result<Vec<RoomId>> {
         let rooms = member::of_user(caller.user)
             .filter(member::COLUMN.listening.eq(true))

@@ -1,4 +1,4 @@
-//! Messages: send and read back.
+//! Messages: send, and read history.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,23 +13,24 @@ use sea_orm::{EntityTrait, QueryFilter};
 
 use super::{
     Chat, Core,
-    caller::Caller,
-    connection::Connection,
+    connections::connection::Connection,
     event::Origin,
-    nouns::{HistoryPage, Message, Person},
-    page,
-    roster::{Reply, Roster, message_noun},
-    rosters::people,
-    rows,
-    text::{Body, ClientMessageId, is_storable},
+    model::{HistoryPage, Message},
+    page_size,
+    room::{Reply, Room, registry::people, to_message},
+    sql::history,
     writer,
 };
-use crate::error::{Denial, Error, Noun, Result};
+use crate::error::{Entity, Error, Forbidden, Result};
+use crate::{
+    identity::{Caller, Person},
+    values::{Body, ClientMessageId, is_storable},
+};
 
 /// Where a message goes, or where history is read.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// The direct room with the user of that name.
+    /// The direct room with the user of this name.
     User(String),
     Room(RoomId),
     Lobby,
@@ -45,27 +46,28 @@ pub struct Draft {
     pub written: Option<Arc<str>>,
 }
 
-/// Which part of a room's history: what follows `after`, or what lies before `before`, or both, or
-/// the newest.
+/// The part of a room's history: the messages after `after`, or before `before`, or between both, or the
+/// newest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryQuery {
     pub before: Option<Seq>,
     pub after: Option<Seq>,
-    /// At most 200, which is also meant by more; 50 where nothing is said.
+    /// At most 200; a greater number means 200. The default is 50.
     pub limit: Option<u64>,
 }
 
-/// The most messages that are read in one go for front ends that do not page.
+/// The most messages that are read for front ends that do not page.
 const NEWEST_MOST: usize = 2_000;
-/// Bytes of content after which no further page of older messages is read for them. Gateways end an answer
-/// before it has as many bytes.
+/// Once this many bytes of content are read, no further page of older messages is read for them. Gateways end
+/// an answer before it has as many bytes.
 const NEWEST_ENOUGH: usize = 1_000_000;
 const HISTORY_MOST: u64 = 200;
 const HISTORY_USUAL: u64 = 50;
 
 impl Chat {
-    /// Sends a message. Returns once it is queued, so what one caller sends in sequence is stored
-    /// in sequence; `reply` is called once, when it is committed and published, or refused.
+    /// Sends a message. Returns when it is queued, so the messages that one caller sends in sequence are
+    /// stored in this sequence. `reply` is called once: when the message is committed and published, or
+    /// refused.
     pub async fn send(
         &self,
         caller: &Caller,
@@ -75,66 +77,67 @@ impl Chat {
         reply: Reply,
     ) {
         match self.core.place_to_write(caller, origin, &place).await {
-            Ok(roster) => self.core.queue(caller, origin, roster, draft, reply),
+            Ok(room) => self.core.queue(caller, origin, room, draft, reply),
             Err(err) => reply(Err(err)),
         }
     }
 
-    /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first, and
-    /// has at least one message where there are any.
+    /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first,
+    /// and has at least one message if there are any.
     ///
     /// # Errors
-    /// `not_a_member` or `not_found` to who is not in the room.
+    /// `not_a_member` or `not_found` for a caller who is not a member of the room.
     pub async fn history(&self, caller: &Caller, place: Place, query: HistoryQuery) -> Result<HistoryPage> {
         let core = &self.core;
-        let Some(roster) = core.find_place(caller, None, &place).await? else {
+        let Some(room) = core.find_place(caller, None, &place).await? else {
             return Ok(HistoryPage { messages: Vec::new(), has_more: false });
         };
         let limit = query.limit.unwrap_or(HISTORY_USUAL).clamp(1, HISTORY_MOST);
-        let mut range = rows::Range {
+        let mut range = history::Range {
             after: query.after.unwrap_or(Seq::ZERO),
             before: query.before.unwrap_or(Seq(i64::MAX)),
             oldest_first: query.after.is_some(),
-            limit: (limit + 1).min(page::FIRST_PART as u64),
+            limit: (limit + 1).min(page_size::FIRST_PART as u64),
         };
         // Never closed.
         let _turn = core.page_reads.acquire().await.map_err(Error::internal)?;
-        let is_lobby = roster.kind == room::Kind::Lobby;
+        let is_lobby = room.kind == room::Kind::Lobby;
         // Memory may not know yet that another process has removed the caller.
         let reader = (!is_lobby).then_some(caller.user);
-        let mut rows = rows::page(core.db.reader(), roster.id, range, reader).await?;
+        let mut rows = history::page(core.db.reader(), room.id, range, reader).await?;
         if rows.is_empty() && !is_lobby {
-            core.check_membership(caller, roster.id).await?;
+            core.check_membership(caller, room.id).await?;
         }
         // Whether rows may follow that were not asked for, since they would not fit.
         let mut is_cut_short = rows.len() as u64 == range.limit && range.limit <= limit;
-        let room = page::room_for(rows.iter().map(|row| &*row.content)) as u64;
+        let fitting = page_size::room_for(rows.iter().map(|row| &*row.content)) as u64;
         let wanted = limit + 1 - rows.len() as u64;
-        if let Some(last) = rows.last().filter(|_| rows.len() as u64 == range.limit && wanted > 0 && room > 0)
+        if let Some(last) =
+            rows.last().filter(|_| rows.len() as u64 == range.limit && wanted > 0 && fitting > 0)
         {
             if range.oldest_first {
                 range.after = last.seq;
             } else {
                 range.before = last.seq;
             }
-            range.limit = wanted.min(room + 1);
-            let rest = rows::page(core.db.reader(), roster.id, range, reader).await?;
+            range.limit = wanted.min(fitting + 1);
+            let rest = history::page(core.db.reader(), room.id, range, reader).await?;
             is_cut_short = rest.len() as u64 == range.limit && range.limit < wanted;
             rows.extend(rest);
         }
         let found = rows.len();
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        rows.truncate(page::fitting(rows.iter().map(|row| &*row.content)));
+        rows.truncate(page_size::fitting(rows.iter().map(|row| &*row.content)));
         let has_more = rows.len() < found || (found as u64 <= limit && is_cut_short);
         rows.sort_by_key(|row| row.seq);
-        let messages = core.nouns(&roster, rows).await?;
+        let messages = core.to_messages(&room, rows).await?;
         let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();
         Ok(HistoryPage { messages, has_more })
     }
 
-    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 of them, and fewer where
-    /// their contents have 1 MB together. At most a page (512 KB) exceeds that, so the gateway ends its answer at
-    /// its own bound. [`Chat::history`] returns older messages.
+    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 messages, or fewer if
+    /// their contents have more than 1 MB together. Their contents exceed 1 MB by at most one page (512 KB),
+    /// so the gateway ends its answer at its own limit. [`Chat::history`] returns older messages.
     pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
         let mut newest_first = Vec::new();
         let mut bytes = 0;
@@ -154,21 +157,21 @@ impl Chat {
 }
 
 impl Core {
-    /// Queues a draft of somebody who was found to be in the room.
+    /// Queues a draft. The caller was found to be a member of the room.
     fn queue(
         &self,
         caller: &Caller,
         origin: Option<&Arc<Connection>>,
-        roster: Arc<Roster>,
+        room: Arc<Room>,
         draft: Draft,
         reply: Reply,
     ) {
-        let Some(roster_version) = roster.version_with(caller.user) else {
-            return reply(Err(Error::Forbidden(Denial::NotAMember)));
+        let Some(roster_version) = room.version_with(caller.user) else {
+            return reply(Err(Error::Forbidden(Forbidden::NotAMember)));
         };
-        self.writer.queue(writer::Draft {
+        self.writer.queue(writer::QueuedDraft {
             roster_version,
-            roster,
+            room,
             sender: caller.user,
             person: caller.person(),
             body: draft.body,
@@ -179,48 +182,48 @@ impl Core {
         });
     }
 
-    /// The room that a message goes to; a direct one is made with its first message.
+    /// The room that a message goes to. A direct room is made with its first message.
     async fn place_to_write(
         self: &Arc<Self>,
         caller: &Caller,
         connection: Option<&Arc<Connection>>,
         place: &Place,
-    ) -> Result<Arc<Roster>> {
-        let roster = match self.find_place(caller, connection, place).await? {
-            Some(roster) => roster,
+    ) -> Result<Arc<Room>> {
+        let room = match self.find_place(caller, connection, place).await? {
+            Some(room) => room,
             None => match place {
                 Place::User(name) => {
                     let other = self.user_named(name).await?;
                     self.open_direct(caller, &other).await?
                 }
-                _ => return Err(Error::NotFound(Noun::Room)),
+                _ => return Err(Error::NotFound(Entity::Room)),
             },
         };
-        if roster.kind == room::Kind::Direct && matches!(place, Place::Room(_)) {
-            return Err(Error::NotFound(Noun::Group));
+        if room.kind == room::Kind::Direct && matches!(place, Place::Room(_)) {
+            return Err(Error::NotFound(Entity::Group));
         }
-        let deleted = |id: UserId| roster.role(id).is_none();
-        if roster.pair.as_ref().is_some_and(|pair| pair.iter().any(|peer| deleted(peer.id))) {
-            return Err(Error::NotFound(Noun::User));
+        let deleted = |id: UserId| room.role(id).is_none();
+        if room.pair.as_ref().is_some_and(|pair| pair.iter().any(|peer| deleted(peer.id))) {
+            return Err(Error::NotFound(Entity::User));
         }
-        Ok(roster)
+        Ok(room)
     }
 
-    /// The room of a place that the caller may read; none for two who never wrote.
+    /// The room of a place that the caller may read; `None` for two users who never wrote to each other.
     pub(super) async fn find_place(
         self: &Arc<Self>,
         caller: &Caller,
         connection: Option<&Arc<Connection>>,
         place: &Place,
-    ) -> Result<Option<Arc<Roster>>> {
+    ) -> Result<Option<Arc<Room>>> {
         match place {
             Place::Lobby => Ok(Some(self.lobby.clone())),
             Place::Room(room) => self.room_by_id(caller, *room).await.map(Some),
             Place::User(name) => {
                 let key = username_key(name);
                 let known = connection.and_then(|connection| {
-                    let rosters = connection.rosters.lock();
-                    rosters.iter().find(|roster| roster.is_between(caller.user, &key)).cloned()
+                    let live_rooms = connection.rooms.lock();
+                    live_rooms.iter().find(|live| live.is_between(caller.user, &key)).cloned()
                 });
                 if known.is_some() {
                     return Ok(known);
@@ -230,67 +233,62 @@ impl Core {
         }
     }
 
-    async fn room_by_id(self: &Arc<Self>, caller: &Caller, room: RoomId) -> Result<Arc<Roster>> {
+    async fn room_by_id(self: &Arc<Self>, caller: &Caller, room: RoomId) -> Result<Arc<Room>> {
         match self.room_of(caller, room).await {
-            Err(Error::NotFound(_)) => Err(Error::NotFound(Noun::Group)),
+            Err(Error::NotFound(_)) => Err(Error::NotFound(Entity::Group)),
             other => other,
         }
     }
 
-    async fn direct_with(self: &Arc<Self>, caller: &Caller, name: &str) -> Result<Option<Arc<Roster>>> {
+    async fn direct_with(self: &Arc<Self>, caller: &Caller, name: &str) -> Result<Option<Arc<Room>>> {
         if !is_storable(name) {
-            return Err(Error::NotFound(Noun::User));
+            return Err(Error::NotFound(Entity::User));
         }
-        // A deleted user's place in what was said stays readable.
+        // The messages with a deleted user stay readable.
         let other = user::Entity::find()
             .filter(user::COLUMN.username_key.eq(username_key(name)))
             .one(self.db.reader())
             .await?
-            .ok_or(Error::NotFound(Noun::User))?;
+            .ok_or(Error::NotFound(Entity::User))?;
         let Some(row) = room::between(caller.user, other.id).one(self.db.reader()).await? else {
-            return if other.deleted_at.is_some() { Err(Error::NotFound(Noun::User)) } else { Ok(None) };
+            return if other.deleted_at.is_some() { Err(Error::NotFound(Entity::User)) } else { Ok(None) };
         };
-        let roster = self.roster(row.id).await?;
-        if !roster.has(caller.user) {
-            return Err(Error::Forbidden(Denial::NotAMember));
+        let room = self.loaded_room(row.id).await?;
+        if !room.has(caller.user) {
+            return Err(Error::Forbidden(Forbidden::NotAMember));
         }
-        Ok(Some(roster))
+        Ok(Some(room))
     }
 
-    /// The messages of a room that follow a seq, oldest first.
-    pub(super) async fn page_after(
-        &self,
-        roster: &Roster,
-        after: Seq,
-        limit: u64,
-    ) -> Result<Vec<Arc<Message>>> {
-        let select = message::after(roster.id, after, limit);
-        let rows = rows::read(self.db.reader(), roster.id, select).await?;
-        self.nouns(roster, rows).await
+    /// The messages of a room after a seq, oldest first.
+    pub(super) async fn page_after(&self, room: &Room, after: Seq, limit: u64) -> Result<Vec<Arc<Message>>> {
+        let select = message::after(room.id, after, limit);
+        let rows = history::read(self.db.reader(), room.id, select).await?;
+        self.to_messages(room, rows).await
     }
 
-    /// Rows of one room as nouns.
-    pub(super) async fn nouns(
+    /// The models of message rows of one room.
+    pub(super) async fn to_messages(
         &self,
-        roster: &Roster,
+        room: &Room,
         rows: Vec<message::Model>,
     ) -> Result<Vec<Arc<Message>>> {
-        let floors = roster.floors();
-        let people = self.senders(roster, &rows).await?;
-        let noun = |row: message::Model| {
+        let floors = room.floors();
+        let people = self.senders(room, &rows).await?;
+        let model = |row: message::Model| {
             let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
-            Arc::new(message_noun(roster, row, sender, Some(floors)))
+            Arc::new(to_message(room, row, sender, Some(floors)))
         };
-        Ok(rows.into_iter().map(noun).collect())
+        Ok(rows.into_iter().map(model).collect())
     }
 
-    /// Who wrote these: from the roster, and from the database for those who have left.
-    async fn senders(&self, roster: &Roster, rows: &[message::Model]) -> Result<HashMap<UserId, Person>> {
+    /// The senders of these messages: from the room in memory, and from the database for users who have left.
+    async fn senders(&self, room: &Room, rows: &[message::Model]) -> Result<HashMap<UserId, Person>> {
         let senders: HashSet<UserId> = rows.iter().map(|row| row.sender_id).collect();
         let mut found = HashMap::with_capacity(senders.len());
         let mut unknown = HashSet::new();
         for sender in senders {
-            match roster.member(sender) {
+            match room.member(sender) {
                 Some(entry) => drop(found.insert(sender, entry.person)),
                 None => drop(unknown.insert(sender)),
             }

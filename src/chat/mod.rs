@@ -1,56 +1,51 @@
-//! The core: who may do what, in which order, and who hears of it. It knows no transport, no wire
-//! shape and no token.
+//! The core: what each user may do, in which order messages are stored, and which connections receive them.
+//! It knows no transport, no wire format and no token.
 //!
-//! [`Chat`] is the one handle. Its operations, by file:
-//! - `users`: register, find, list, change, delete; `newcomers`: accounts of people whom an issuer vouches for
-//! - `groups`: create, join, leave, change, delete, list; `membership` does what they have in common,
-//!   `rooms` opens direct rooms and the lobby
-//! - `messages`: send, history; `conversations`: the list of a user's rooms
-//! - `catch_up`: sends a connection what it has missed; `missed` keeps that for the next one
-//! - `receipts`: delivered and read, merged in memory and saved in batches
+//! [`Chat`] is the one handle. Its parts, by folder and file:
+//! - `users`: register, find, list, change and delete accounts; `profiles`: which profiles a list contains
+//! - `groups`: create, join, leave, change, delete and list groups
+//! - `messages`: send messages and read history; `conversations`: the list of a user's rooms; `page_size`:
+//!   where a page of messages ends
+//! - `receipts`: delivered and read receipts, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
-//! - `public_list`: tells everyone which groups there are to join; `quotas`: how many groups and members a
-//!   user may add; `fanout` writes to many connections
-//! - `joined`: which rooms a socket had joined, for wires where it hears only those
+//! - `public_list`: notifies everyone of changes in the list of groups; `quotas`: how many groups a user may
+//!   make and how many members a user may add
+//! - `joined`: which rooms a socket has joined, for dialects in which a socket receives only those
 //! - `readiness`: whether the database reads and writes
-//! - `connect`: a connection's life, from its first moment until everyone was told it has gone
+//! - `connections`: the connections of all users. `hub`: all of them, by user; `connection`: one of them;
+//!   `lifecycle`: connect, open, refresh, disconnect; `expiry`: the ends of tokens; `broadcast`: writes
+//!   events to many connections
+//! - `room`: a live room. `registry`: the rooms in memory; `create`: finds rooms, and makes direct rooms and
+//!   the lobby; `membership`: changes of the members; `permissions`: what a role may do; `fanout`: the
+//!   subscriptions; `catch_up` and `replay_cache`: messages that a connection has missed; `recent`: the
+//!   newest messages; `receipts` and `watermark`: how far members have received and read
+//! - `writer`: stores messages. `scheduler`: which messages share a commit; `fast_path`: the common commit;
+//!   `transaction`: the commit for all other cases
+//! - `model`: what operations return; `event`: what connections receive; `sql`: SQL text of the measured
+//!   reads
 //!
-//! One message: `messages` finds the room and asks its [`roster`] whether the caller is in it, the
-//! [`writer`] gives it a seq and commits it with whatever else has gathered, the roster publishes
-//! it to all who listen, and only then its sender is answered.
+//! The path of one message: `messages` finds the [`room`] and checks that the sender is a member. The
+//! [`writer`] gives the message a seq and commits it together with the other waiting messages. The room
+//! publishes it to all subscribers, and only then the sender gets the answer.
 
-pub mod caller;
-pub mod connection;
+pub mod connections;
 pub mod event;
-pub mod nouns;
-pub mod text;
+pub mod model;
 
-mod catch_up;
-mod connect;
 mod conversations;
-mod expiry;
-mod fanout;
 mod groups;
-mod hub;
 mod joined;
-mod members;
-mod membership;
 mod messages;
-mod missed;
-mod newcomers;
-mod page;
+mod page_size;
 mod presence;
 mod profiles;
 mod public_list;
 mod quotas;
 mod readiness;
 mod receipts;
-mod rooms;
-mod roster;
-mod rosters;
-mod rows;
+mod room;
+mod sql;
 mod users;
-mod watermark;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -62,48 +57,45 @@ pub use self::{
     conversations::ListRooms,
     groups::{GroupChange, GroupRef, ListGroups, NewGroup},
     messages::{Draft, HistoryQuery, Place},
-    roster::Reply,
+    room::Reply,
     users::{ListUsers, NewUser, UserChange},
 };
 use crate::{
-    clock::Clock, counts::Counts, db::Db, error::Result, limits::Failures, password::Passwords,
+    clock::Clock,
+    config::{Config, LimitsConfig, PresenceConfig, WriterConfig},
+    counts::Counts,
+    db::Db,
+    error::Result,
+    limits::Failures,
+    password::Passwords,
     shutdown::Shutdown,
 };
 
-/// The limits and paces of the core; where they come from is not its business.
+/// The sections of the configuration that the core uses.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// Most bytes of a message's content.
-    pub content_bytes: usize,
-    /// Most bytes of a user's profile.
-    pub profile_bytes: usize,
-    /// Most members of a group.
-    pub group_members: usize,
-    /// Most groups that one user owns.
-    pub groups_owned: usize,
-    /// Most groups that one user makes within an hour.
-    pub groups_per_hour: usize,
-    /// Most people that one user adds to groups within an hour.
-    pub members_added_per_hour: usize,
-    /// How often at most everyone is told of changes of the public list of groups.
-    pub list_interval: Duration,
-    /// Most connections of one user.
-    pub connections_per_user: usize,
-    /// Most missed messages under way to one connection; well below what its queue holds and
-    /// what it may leave unacknowledged, so that catching up exceeds neither.
-    pub under_way: usize,
-    /// Most drafts that wait for the writer; one more is refused as `unavailable`.
-    pub writer_queue: usize,
-    /// Most messages in one commit.
-    pub writer_batch: usize,
-    /// How long moved receipts gather before they are saved.
-    pub receipts_tick: Duration,
-    /// Up to so many users online, everyone hears of everyone's presence.
-    pub everyone_up_to: usize,
-    /// How long a user without connections counts as online.
-    pub presence_grace: Duration,
-    /// How long before its end a token's connection is warned.
+pub struct ChatSettings {
+    pub limits: LimitsConfig,
+    pub writer: WriterConfig,
+    pub presence: PresenceConfig,
+    /// How long before a token expires its connection is warned.
     pub expiring_notice: Duration,
+}
+
+impl ChatSettings {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            limits: config.limits.clone(),
+            writer: config.writer.clone(),
+            presence: config.presence.clone(),
+            expiring_notice: config.auth.expiring_notice,
+        }
+    }
+
+    /// The most messages of a catch-up that may be under way to one connection. It is well below what the
+    /// connection's queue holds and what may stay unacknowledged, so that a catch-up exceeds neither.
+    fn under_way(&self) -> usize {
+        (self.limits.outgoing_packets.min(self.limits.unacknowledged) / 2).clamp(1, 2_000)
+    }
 }
 
 /// Pages of history that are read at the same time. Others wait for their turn; the database's connections would
@@ -124,43 +116,43 @@ struct Core {
     readiness: readiness::Readiness,
     passwords: Passwords,
     failures: Failures,
-    settings: Settings,
-    hub: hub::Hub,
-    rosters: rosters::Rosters,
-    rooms_of: connect::RoomsOf,
+    settings: ChatSettings,
+    hub: connections::hub::Hub,
+    rooms: room::registry::RoomRegistry,
+    rooms_of: connections::lifecycle::RoomsOf,
     writer: writer::Writer,
     /// Pages of history that are read at the same time: their rows are in memory until they are rendered.
     page_reads: Semaphore,
     /// The tasks behind the writer.
     writers: TaskTracker,
-    missed: missed::Missed,
+    replay_cache: room::replay_cache::ReplayCache,
     receipts: receipts::Receipts,
-    expiry: expiry::Expiry,
-    signs: presence::Signs,
+    expiry: connections::expiry::Expiry,
+    presence_updates: presence::PresenceUpdates,
     public_list: public_list::PublicList,
     quotas: quotas::Quotas,
-    /// The one room that everyone is in.
-    lobby: Arc<roster::Roster>,
+    /// The room that every user is in.
+    lobby: Arc<room::Room>,
 }
 
-/// What of the core is alive, for metrics and tests.
+/// The numbers of live objects of the core, for metrics and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauges {
     pub users_online: usize,
     pub connections: usize,
     pub rooms_resident: usize,
-    /// Connections listening to rooms, each counted once a room.
+    /// Subscriptions to rooms: a connection counts once for each of its rooms.
     pub listeners: usize,
     pub drafts_waiting: usize,
-    /// Tasks sending a connection what it missed of one room.
+    /// Tasks that send a connection the messages that it has missed in one room.
     pub catch_ups: usize,
-    /// `response` events whose acknowledgement is waited for.
+    /// `response` events whose acknowledgement is pending.
     pub acknowledgements: usize,
     pub tasks: usize,
 }
 
 impl Chat {
-    /// Starts the core's tasks; the tables must exist.
+    /// Starts the core's tasks. The tables must exist.
     pub async fn start(
         db: Db,
         clock: Clock,
@@ -168,20 +160,20 @@ impl Chat {
         passwords: Passwords,
         failures: Failures,
         counts: Counts,
-        settings: Settings,
+        settings: ChatSettings,
     ) -> Result<Self> {
-        let rosters = rosters::Rosters::new(&db, &shutdown);
-        let lobby = rooms::open_lobby(&db, &clock, &rosters).await?;
+        let rooms = room::registry::RoomRegistry::new(&db, &shutdown);
+        let lobby = room::create::open_lobby(&db, &clock, &rooms).await?;
         // SQLite writes through one connection; more commits would only wait for each other.
         let lanes = if db.is_sqlite() { 1 } else { 4 };
-        let (writer, lanes) = writer::Writer::new(lanes, settings.writer_queue, settings.writer_batch);
+        let (writer, lanes) = writer::Writer::new(lanes, settings.writer.queue, settings.writer.batch);
         let core = Arc::new(Core {
-            hub: hub::Hub::new(clock.clone(), settings.connections_per_user),
-            missed: missed::Missed::new(),
-            rooms_of: connect::rooms_of(&db, &shutdown),
+            hub: connections::hub::Hub::new(clock.clone(), settings.limits.connections_per_user),
+            replay_cache: room::replay_cache::ReplayCache::new(),
+            rooms_of: connections::lifecycle::rooms_of(&db, &shutdown),
             receipts: receipts::Receipts::new(),
-            expiry: expiry::Expiry::new(),
-            signs: presence::Signs::default(),
+            expiry: connections::expiry::Expiry::new(),
+            presence_updates: presence::PresenceUpdates::default(),
             public_list: public_list::PublicList::default(),
             quotas: quotas::Quotas::new(&clock, &settings),
             db,
@@ -190,7 +182,7 @@ impl Chat {
             passwords,
             failures,
             settings,
-            rosters,
+            rooms,
             counts,
             readiness: readiness::Readiness::new(),
             writer,
@@ -199,21 +191,21 @@ impl Chat {
             lobby,
         });
         core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), lanes)));
-        core.shutdown.spawn(missed::run(core.clone()));
+        core.shutdown.spawn(room::replay_cache::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
-        core.shutdown.spawn(expiry::run(core.clone()));
+        core.shutdown.spawn(connections::expiry::run(core.clone()));
         core.shutdown.spawn(presence::run(core.clone()));
         core.shutdown.spawn(public_list::run(core.clone()));
         Ok(Self { core })
     }
 
     pub fn gauges(&self) -> Gauges {
-        let rosters = self.core.rosters.all();
+        let rooms = self.core.rooms.all();
         Gauges {
             users_online: self.core.hub.online_count(),
             connections: self.core.hub.connection_count(),
-            rooms_resident: rosters.len(),
-            listeners: rosters.iter().map(|roster| roster.listener_count()).sum(),
+            rooms_resident: rooms.len(),
+            listeners: rooms.iter().map(|room| room.subscriber_count()).sum(),
             drafts_waiting: self.core.writer.waiting(),
             catch_ups: self.core.counts.catch_ups.now(),
             acknowledgements: self.core.counts.acknowledgements.now(),
@@ -221,7 +213,7 @@ impl Chat {
         }
     }
 
-    /// What is alive, for those who bear it.
+    /// The counts of live objects, for code that creates them.
     pub fn counts(&self) -> &Counts {
         &self.core.counts
     }
@@ -233,18 +225,18 @@ impl Chat {
 
     /// The most bytes of a message's content, for gateways that parse one.
     pub fn content_bytes(&self) -> usize {
-        self.core.settings.content_bytes
+        self.core.settings.limits.content_bytes
     }
 
-    /// Waits until the writer has stored what was queued, and saves the last things: receipts, and
-    /// when everyone here was last seen. Call it after [`Shutdown::settle`].
+    /// Waits until the writer has stored all queued messages. Then saves the last receipts, and when everyone
+    /// connected here was last seen. Call it after [`Shutdown::settle`].
     pub async fn drain(&self) -> Result<()> {
         self.core.writers.close();
         self.core.writers.wait().await;
-        // What was just delivered is being acknowledged.
-        tokio::time::sleep(self.core.settings.receipts_tick).await;
+        // Clients are acknowledging the messages that were just delivered.
+        tokio::time::sleep(self.core.settings.writer.receipts_tick).await;
         receipts::flush(&self.core).await?;
-        // Telling deliveries moved marks of its own.
+        // Notifying senders of deliveries has moved further marks.
         receipts::flush(&self.core).await?;
         presence::save_all_seen(&self.core).await
     }

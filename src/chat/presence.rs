@@ -1,8 +1,8 @@
-//! Who is online, and who is typing. A user is online from the first connection until a while
-//! after the last, so that a reload does not flicker.
+//! Presence: which users are online, and which are typing. A user is online from the first connection until a
+//! short time after the last one, so that a page reload does not show as offline.
 //!
-//! Somebody's coming is told at once. Where many come together, the next ones are told together a moment
-//! later, so that who hears of all of them is written to once.
+//! The first presence update is published at once. If many users connect at the same time, the next updates
+//! are published together a moment later, so that each receiver is written to once.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,58 +12,60 @@ use tokio::sync::Notify;
 
 use super::{
     Chat, Core,
-    caller::Caller,
-    connection::{Connection, ConnectionId, Opening},
+    connections::{
+        ConnectionId, broadcast,
+        connection::{Connection, Opening},
+        hub::Departure,
+    },
     event::{Envelope, Event},
-    fanout,
-    hub::Departure,
     messages::Place,
-    nouns::Presence,
+    model::Presence,
     receipts,
-    roster::Roster,
+    room::Room,
 };
 use crate::error::Result;
+use crate::identity::Caller;
 
-/// How long those who come behind somebody else gather.
+/// How long updates gather after one was published.
 const GATHERING: Duration = Duration::from_millis(50);
 
-/// Signs told to a connection in one go: a queue that has once been long keeps its length in memory.
+/// Updates that are written to a connection without a pause: a queue keeps the memory of its greatest length.
 const IN_ONE_GO: usize = 16;
 
-/// Signs that somebody came or went, in the order in which they were given, until they are told.
+/// Updates that a user is online or offline, in the order in which they happened, until they are published.
 #[derive(Default)]
-pub(super) struct Signs {
-    given: Mutex<Vec<Sign>>,
+pub(super) struct PresenceUpdates {
+    given: Mutex<Vec<PresenceUpdate>>,
     work: Notify,
 }
 
-struct Sign {
+struct PresenceUpdate {
     user: UserId,
     envelope: Envelope,
-    /// The rooms that the user is in.
-    rosters: Vec<Arc<Roster>>,
-    /// Who opened later than this was not there to hear it.
+    /// The rooms that the user is a member of.
+    rooms: Vec<Arc<Room>>,
+    /// Connections that opened later than this do not receive it.
     at: Opening,
 }
 
-impl Sign {
-    fn of(user: UserId, presence: Presence, rosters: Vec<Arc<Roster>>) -> Self {
-        Self { user, envelope: Envelope::new(Event::Presence(presence)), rosters, at: Opening::now() }
+impl PresenceUpdate {
+    fn of(user: UserId, presence: Presence, rooms: Vec<Arc<Room>>) -> Self {
+        Self { user, envelope: Envelope::new(Event::Presence(presence)), rooms, at: Opening::now() }
     }
 }
 
-impl Signs {
-    fn give(&self, sign: Sign) {
-        self.given.lock().push(sign);
+impl PresenceUpdates {
+    fn give(&self, update: PresenceUpdate) {
+        self.given.lock().push(update);
         self.work.notify_one();
     }
 }
 
 impl Chat {
-    /// Tells the others of a place that the caller is typing, or is not any more. Lossy by design.
+    /// Notifies the others in a place that the caller is typing, or has stopped. Lossy by design.
     ///
-    /// Only those who share a room with the caller are told. So nothing happens, and that is no error, in the
-    /// lobby, where everyone is, and between two users who never wrote to each other.
+    /// Only users who share a room with the caller are notified. In the lobby, which everyone is in, and
+    /// between two users who never wrote to each other, nothing happens. That is no error.
     pub async fn typing(
         &self,
         caller: &Caller,
@@ -72,105 +74,106 @@ impl Chat {
         typing: bool,
     ) -> Result<()> {
         let found = self.core.find_place(caller, connection, &place).await?;
-        let Some(roster) = found.filter(|roster| roster.kind != room::Kind::Lobby) else { return Ok(()) };
-        let (sender, receiver) = (caller.username.clone(), roster.receiver_from(caller.user));
-        let sign = Envelope::new(Event::Typing { sender, receiver, typing });
-        fanout::tell_all(&roster.listeners(Some(caller.user)), &[sign]).await;
+        let Some(room) = found.filter(|room| room.kind != room::Kind::Lobby) else { return Ok(()) };
+        let (sender, receiver) = (caller.username.clone(), room.receiver_from(caller.user));
+        let update = Envelope::new(Event::Typing { sender, receiver, typing });
+        broadcast::notify_all(&room.subscribers(Some(caller.user)), &[update]).await;
         Ok(())
     }
 }
 
 impl Core {
-    /// A connection has opened: tells the others where its user was not online before.
+    /// A connection has opened: notifies the others if its user was not online before.
     pub(super) fn came_online(&self, connection: &Arc<Connection>) {
         let caller = connection.caller();
         self.hub.announce(caller.user, || {
             let last_seen = self.clock.now();
             let presence = Presence { username: caller.username.clone(), online: true, last_seen };
-            let rosters = connection.rosters.lock().clone();
-            self.signs.give(Sign::of(caller.user, presence, rosters));
+            let rooms = connection.rooms.lock().clone();
+            self.presence_updates.give(PresenceUpdate::of(caller.user, presence, rooms));
         });
     }
 
-    /// The last connection of a user has gone: tells the others unless they come back in time.
-    pub(super) fn went_away(self: &Arc<Self>, departure: Departure, rosters: Vec<Arc<Roster>>) {
+    /// The last connection of a user has gone: notifies the others unless the user reconnects in time.
+    pub(super) fn went_away(self: &Arc<Self>, departure: Departure, rooms: Vec<Arc<Room>>) {
         let last_seen = self.clock.now();
         let core = self.clone();
         self.shutdown.spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(core.settings.presence_grace) => {}
+                () = tokio::time::sleep(core.settings.presence.grace) => {}
                 // `save_all_seen` takes over.
                 () = core.shutdown.begun() => return,
             }
             core.hub.confirm(&departure, || {
                 core.receipts.saw(departure.user, last_seen);
                 let presence = Presence { username: departure.username.clone(), online: false, last_seen };
-                core.signs.give(Sign::of(departure.user, presence, rosters));
+                core.presence_updates.give(PresenceUpdate::of(departure.user, presence, rooms));
             });
         });
     }
 
-    /// To everyone while few are online, else to those who share a room.
-    async fn tell_signs(&self) {
-        let signs = std::mem::take(&mut *self.signs.given.lock());
-        if self.hub.online_count() > self.settings.everyone_up_to {
-            return self.tell_in_rooms(&signs).await;
+    /// Publishes to everyone while few users are online, and otherwise to users who share a room.
+    async fn notify_presence(&self) {
+        let presence_updates = std::mem::take(&mut *self.presence_updates.given.lock());
+        if self.hub.online_count() > self.settings.presence.everyone_up_to {
+            return self.notify_in_rooms(&presence_updates).await;
         }
-        for signs in signs.chunks(IN_ONE_GO) {
+        for presence_updates in presence_updates.chunks(IN_ONE_GO) {
             for connection in self.hub.all(None) {
-                tell(&connection, signs.iter());
+                notify(&connection, presence_updates.iter());
             }
-            // What was written goes out before more comes.
+            // The sockets send what was written before more is written.
             tokio::task::yield_now().await;
         }
     }
 
-    /// By who hears of it: what is written to a connection in one go leaves in one go.
-    async fn tell_in_rooms(&self, signs: &[Sign]) {
-        let mut heard: HashMap<ConnectionId, (Arc<Connection>, Vec<usize>)> = HashMap::new();
-        for (at, sign) in signs.iter().enumerate() {
-            for roster in sign.rosters.iter().filter(|roster| roster.id != self.lobby.id) {
-                for connection in roster.listeners(Some(sign.user)) {
-                    let (_, signs) = heard.entry(connection.id).or_insert_with(|| (connection, Vec::new()));
+    /// Publishes by receiver: what is written to a connection together is sent together.
+    async fn notify_in_rooms(&self, presence_updates: &[PresenceUpdate]) {
+        let mut pending: HashMap<ConnectionId, (Arc<Connection>, Vec<usize>)> = HashMap::new();
+        for (at, update) in presence_updates.iter().enumerate() {
+            for room in update.rooms.iter().filter(|room| room.id != self.lobby.id) {
+                for connection in room.subscribers(Some(update.user)) {
+                    let (_, presence_updates) =
+                        pending.entry(connection.id).or_insert_with(|| (connection, Vec::new()));
                     // They may share several rooms.
-                    if signs.last() != Some(&at) {
-                        signs.push(at);
+                    if presence_updates.last() != Some(&at) {
+                        presence_updates.push(at);
                     }
                 }
             }
         }
-        while !heard.is_empty() {
-            for (connection, heard) in heard.values_mut() {
-                let now = heard.drain(..heard.len().min(IN_ONE_GO));
-                tell(connection, now.filter_map(|at| signs.get(at)));
+        while !pending.is_empty() {
+            for (connection, pending) in pending.values_mut() {
+                let now = pending.drain(..pending.len().min(IN_ONE_GO));
+                notify(connection, now.filter_map(|at| presence_updates.get(at)));
             }
-            heard.retain(|_, (_, heard)| !heard.is_empty());
+            pending.retain(|_, (_, pending)| !pending.is_empty());
             tokio::task::yield_now().await;
         }
     }
 }
 
-fn tell<'a>(connection: &Arc<Connection>, signs: impl Iterator<Item = &'a Sign>) {
-    for sign in signs {
-        if connection.user() != sign.user && connection.opened_by(sign.at) {
-            connection.tell(&sign.envelope);
+fn notify<'a>(connection: &Arc<Connection>, presence_updates: impl Iterator<Item = &'a PresenceUpdate>) {
+    for update in presence_updates {
+        if connection.user() != update.user && connection.opened_by(update.at) {
+            connection.notify(&update.envelope);
         }
     }
 }
 
-/// Tells what signs are given, for as long as the server runs.
+/// Publishes presence updates until the server shuts down.
 pub(super) async fn run(core: Arc<Core>) {
     loop {
         tokio::select! {
-            () = core.signs.work.notified() => {}
+            () = core.presence_updates.work.notified() => {}
             () = core.shutdown.begun() => return,
         }
-        core.tell_signs().await;
+        core.notify_presence().await;
         tokio::time::sleep(GATHERING).await;
     }
 }
 
-/// When the server goes down, everyone who is here was last seen now.
+/// At shutdown: notes that everyone who is online was last seen now.
 pub(super) async fn save_all_seen(core: &Arc<Core>) -> Result<()> {
     let now = core.clock.now();
     for user in core.hub.online() {

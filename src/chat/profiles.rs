@@ -1,4 +1,4 @@
-//! Profiles in lists: one over [`User::LISTED_PROFILE`] is not even read from the database.
+//! Profiles in lists: a profile over [`User::LISTED_PROFILE`] is not even read from the database.
 
 use entity::user;
 use sea_orm::{
@@ -6,12 +6,12 @@ use sea_orm::{
     sea_query::{CaseStatement, Expr, ExprTrait, Func},
 };
 
-use super::nouns::User;
+use super::model::User;
 
-/// What stands in a row for a profile that was left out. No profile is empty: each is a JSON object.
+/// The value in a row for a profile that was left out. No profile is empty, because each is a JSON object.
 pub(super) const LEFT_OUT: &str = "";
 
-/// Reads users with [`LEFT_OUT`] in the place of each profile that is too large for a list.
+/// Reads users with [`LEFT_OUT`] in place of each profile that is too large for a list.
 pub(super) fn small_only(users: Select<user::Entity>) -> Select<user::Entity> {
     let profile = || Expr::col((user::Entity, user::Column::Profile));
     let bytes = Expr::expr(Func::cust("OCTET_LENGTH").arg(profile()));

@@ -1,8 +1,8 @@
-//! The public list of groups: tells everyone what changed in it, at a pace.
+//! The public list of groups: notifies everyone of its changes, at a limited rate.
 //!
-//! A change that comes alone is told at once. Those that come within `limits.list_interval` after it wait for the end of
+//! A single change is published at once. Changes within `limits.list_interval` after it wait for the end of
 //! the interval, one entry for each group with its newest state. So a group that is renamed again and again
-//! costs everyone one event an interval, and the last state is always told.
+//! costs everyone one event per interval, and its last state is always published.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,35 +12,35 @@ use tokio::sync::Notify;
 
 use super::{
     Core,
-    connection::Connection,
+    connections::{broadcast, connection::Connection},
     event::{Change, Envelope, Event, Origin},
-    fanout,
-    nouns::Group,
+    model::Group,
 };
 
-/// Changes that are not told yet: at most one for each group. They come no faster than the database stores them,
-/// and are all taken once an interval.
+/// Changes that are not published yet: at most one for each group. They come no faster than the database
+/// stores them, and all are taken once per interval.
 #[derive(Default)]
 pub(super) struct PublicList {
-    changed: Mutex<Changed>,
+    changed: Mutex<ListChanges>,
     work: Notify,
 }
 
 #[derive(Default)]
-struct Changed {
-    /// In the order of each group's first change that is not told yet.
-    entries: Vec<Entry>,
+struct ListChanges {
+    /// In the order of each group's first change that is not published yet.
+    entries: Vec<ListChange>,
     places: HashMap<RoomId, usize>,
 }
 
-struct Entry {
+struct ListChange {
     group: Group,
     change: Change,
     origin: Option<Origin>,
 }
 
-impl Entry {
-    /// Merges a later change of the same group. A group whose creation was not told yet stays a created one.
+impl ListChange {
+    /// Merges a later change of the same group. A group whose creation is not published yet stays a created
+    /// group.
     fn then(&mut self, later: Self) {
         let is_news = self.change == Change::Created && later.change == Change::Updated;
         if is_news {
@@ -51,8 +51,8 @@ impl Entry {
     }
 }
 
-impl Changed {
-    fn add(&mut self, entry: Entry) {
+impl ListChanges {
+    fn add(&mut self, entry: ListChange) {
         let place = *self.places.entry(entry.group.row.id).or_insert(self.entries.len());
         match self.entries.get_mut(place) {
             Some(earlier) => earlier.then(entry),
@@ -62,26 +62,26 @@ impl Changed {
 }
 
 impl Core {
-    /// Has everyone told of a change of the public list. Call it in the order of the group's changes.
+    /// Notifies everyone of a change of the public list. Call it in the order of the group's changes.
     pub(super) fn rooms_changed(&self, group: &Group, change: Change, by: Option<&Arc<Connection>>) {
         let origin = by.map(|connection| Origin { connection: connection.id, written: None });
-        self.public_list.changed.lock().add(Entry { group: group.public(), change, origin });
+        self.public_list.changed.lock().add(ListChange { group: group.public(), change, origin });
         self.public_list.work.notify_one();
     }
 
     async fn tell_changes(&self) {
-        let Changed { entries, .. } = std::mem::take(&mut *self.public_list.changed.lock());
+        let ListChanges { entries, .. } = std::mem::take(&mut *self.public_list.changed.lock());
         let events: Vec<Envelope> = entries
             .into_iter()
-            .map(|Entry { group, change, origin }| {
+            .map(|ListChange { group, change, origin }| {
                 Envelope::from(Event::RoomsChanged { group, change }, origin)
             })
             .collect();
-        fanout::tell_all(&self.hub.all(None), &events).await;
+        broadcast::notify_all(&self.hub.all(None), &events).await;
     }
 }
 
-/// Tells changes for as long as the server runs.
+/// Publishes changes until the server shuts down.
 pub(super) async fn run(core: Arc<Core>) {
     loop {
         tokio::select! {
@@ -90,8 +90,8 @@ pub(super) async fn run(core: Arc<Core>) {
         }
         core.tell_changes().await;
         tokio::select! {
-            () = tokio::time::sleep(core.settings.list_interval) => {}
-            // Those who are connected read the list again when they reconnect.
+            () = tokio::time::sleep(core.settings.limits.list_interval) => {}
+            // Connected clients read the list again when they reconnect.
             () = core.shutdown.begun() => return core.tell_changes().await,
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     use entity::{Seq, UserId, room};
 
     use super::*;
-    use crate::chat::nouns::Person;
+    use crate::identity::Person;
 
     fn group(id: RoomId, name: &str) -> Group {
         let row = room::Model {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn one_entry_a_group_with_its_newest_state_in_the_order_of_the_first() {
         let (a, b, c) = (RoomId::new(), RoomId::new(), RoomId::new());
-        let mut changed = Changed::default();
+        let mut changed = ListChanges::default();
         for (id, name, change) in [
             (a, "a1", Change::Created),
             (b, "b1", Change::Updated),
@@ -135,7 +135,7 @@ mod tests {
             (b, "b2", Change::Updated),
             (c, "c2", Change::Deleted),
         ] {
-            changed.add(Entry { group: group(id, name), change, origin: None });
+            changed.add(ListChange { group: group(id, name), change, origin: None });
         }
         let told: Vec<_> = changed
             .entries

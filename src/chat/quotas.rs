@@ -1,4 +1,4 @@
-//! How many groups a user may own and make, and how many people a user may add to groups without their asking.
+//! The limits on how many groups a user may own and make, and on how many people a user may add to groups.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, PaginatorTrait, QueryFilter, Statement,
 };
 
-use super::{Core, Settings};
+use super::{ChatSettings, Core, sql};
 use crate::{
     clock::Clock,
-    error::{Denial, Error, Result},
+    error::{Error, Forbidden, Result},
     rates::{Quota, Share},
 };
 
@@ -26,17 +26,17 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    pub fn new(clock: &Clock, settings: &Settings) -> Self {
+    pub fn new(clock: &Clock, settings: &ChatSettings) -> Self {
         Self {
-            groups: Quota::new(clock.clone(), settings.groups_per_hour, HOUR),
-            members: Quota::new(clock.clone(), settings.members_added_per_hour, HOUR),
+            groups: Quota::new(clock.clone(), settings.limits.groups_per_hour, HOUR),
+            members: Quota::new(clock.clone(), settings.limits.members_added_per_hour, HOUR),
         }
     }
 
-    /// Takes the right to add so many people; keep it once they are stored.
+    /// Takes a share of the quota for adding `count` people. Keep it once they are stored.
     ///
     /// # Errors
-    /// `rate_limited`; `bad_request` where they are more than anybody may add within an hour.
+    /// `rate_limited`; `bad_request` if `count` is more than a user may add within an hour.
     pub fn add_members(&self, by: UserId, count: usize) -> Result<Share> {
         let most = self.members.most();
         if count > most {
@@ -47,21 +47,26 @@ impl Quotas {
 }
 
 impl Core {
-    /// Checks that the user owns fewer than `limits.groups_owned` groups. Transactions of one user that run at the
-    /// same time are counted one after the other. Call this before the transaction locks anything else.
+    /// Checks that the user owns fewer than `limits.groups_owned` groups. Transactions of one user that run
+    /// at the same time are counted one after the other. Call this before the transaction locks anything
+    /// else.
     ///
     /// # Errors
     /// `forbidden`.
     pub(super) async fn may_own_another(&self, tx: &DatabaseTransaction, user: UserId) -> Result<()> {
-        // SQLite has one transaction that writes at a time.
+        // SQLite runs one writing transaction at a time.
         if tx.get_database_backend() == DbBackend::Postgres {
-            let lock = "SELECT pg_advisory_xact_lock($1)";
             let key = user.0.as_u64_pair().1.cast_signed();
-            tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, lock, [key.into()])).await?;
+            tx.execute_raw(Statement::from_sql_and_values(
+                DbBackend::Postgres,
+                sql::ADVISORY_LOCK,
+                [key.into()],
+            ))
+            .await?;
         }
         let owned = member::of_user(user).filter(member::COLUMN.role.eq(Role::Owner)).count(tx).await?;
-        if owned >= self.settings.groups_owned as u64 {
-            return Err(Error::Forbidden(Denial::TooManyGroups));
+        if owned >= self.settings.limits.groups_owned as u64 {
+            return Err(Error::Forbidden(Forbidden::TooManyGroups));
         }
         Ok(())
     }

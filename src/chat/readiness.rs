@@ -1,7 +1,7 @@
-//! Whether the database does what everything here needs of it: reads, and stores.
+//! Readiness: whether the database reads and stores.
 //!
-//! A full disk, a read-only standby and a lock that somebody else holds all let reads through, so asking
-//! takes a real commit. Anybody may ask at any rate: one answer serves all for a moment.
+//! A full disk, a read-only standby and a lock that another program holds all allow reads, so the check makes
+//! a real commit. Anyone may ask at any rate: one answer serves all for a moment.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::Expr
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{Chat, Core};
-use crate::error::{Busy, Error, Result};
+use crate::error::{Error, Result, Unavailable};
 
-/// How long an answer serves.
+/// How long an answer is valid.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long the database may take; probes do not wait for long either.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the database may take. Probes do not wait for long either.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The last answer.
 pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
@@ -27,18 +27,18 @@ impl Readiness {
 }
 
 impl Chat {
-    /// Whether messages can be read and stored.
+    /// Checks that messages can be read and stored.
     ///
     /// # Errors
-    /// `unavailable`, whatever is wrong; what it is stands in the log.
+    /// `unavailable` for any problem. The log has the cause.
     pub async fn is_ready(&self) -> Result<()> {
-        // Held while asking: who asks meanwhile gets the same answer.
+        // Locked during the check: requests that arrive meanwhile get the same answer.
         let mut last = self.core.readiness.0.lock().await;
         let fresh = last.filter(|(at, _)| at.elapsed() < FRESH);
         let is_ready = match fresh {
             Some((_, is_ready)) => is_ready,
             None => {
-                let asked = tokio::time::timeout(PATIENCE, reads_and_stores(&self.core)).await;
+                let asked = tokio::time::timeout(PROBE_TIMEOUT, reads_and_stores(&self.core)).await;
                 let is_ready = match asked {
                     Ok(Ok(())) => true,
                     Ok(Err(err)) => {
@@ -46,7 +46,7 @@ impl Chat {
                         false
                     }
                     Err(_) => {
-                        tracing::error!("not ready: the database did not answer within {PATIENCE:?}");
+                        tracing::error!("not ready: the database did not answer within {PROBE_TIMEOUT:?}");
                         false
                     }
                 };
@@ -57,17 +57,18 @@ impl Chat {
                 is_ready
             }
         };
-        if is_ready { Ok(()) } else { Err(Error::Unavailable(Busy::Database)) }
+        if is_ready { Ok(()) } else { Err(Error::Unavailable(Unavailable::Database)) }
     }
 }
 
-/// Stores the time (SQLite writes nothing where nothing changes), by the way that messages are stored.
+/// Stores the time, because SQLite writes nothing if nothing changes. Uses the path by which messages are
+/// stored.
 async fn reads_and_stores(core: &Core) -> Result<()> {
     core.db.ping().await?;
-    let steady = core.db.steady();
+    let hot_path = core.db.hot_path();
     let moved = room::Entity::update_many()
         .col_expr(room::Column::ActiveAt, Expr::value(core.clock.now()))
         .filter(room::COLUMN.id.eq(core.lobby.id))
-        .build(steady.backend());
-    Ok(steady.execute(moved).await?)
+        .build(hot_path.backend());
+    Ok(hot_path.execute(moved).await?)
 }

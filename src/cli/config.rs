@@ -1,4 +1,4 @@
-//! `parlor config`: what the layers of settings come to, and whether that is right.
+//! `parlor config`: shows the effective settings, and checks them.
 
 use clap::Subcommand;
 
@@ -8,9 +8,9 @@ use crate::config::Config;
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum ConfigCommand {
-    /// Print every setting as it is in force, as TOML, with secrets as <redacted>.
+    /// Print all effective settings as TOML, with secrets as <redacted>.
     Show,
-    /// Print "ok", or every mistake at once with what would be right (exit code 1).
+    /// Print "ok", or every mistake with its correction (exit code 1).
     Check,
 }
 
@@ -19,7 +19,7 @@ Examples:
   parlor config show
   parlor --mode production --config /etc/parlor.toml config check";
 
-/// Every other command stops at a wrong configuration as well: what arrives here was checked.
+/// Every other command also stops at an invalid configuration, so this one has been checked.
 pub fn run(config: &Config, command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Show => print(config.to_toml_redacted().trim_end())?,

@@ -1,5 +1,5 @@
-//! `parlor healthcheck`: asks a running server whether it is ready. HTTP by hand: one request of four
-//! lines, of which only the answer's first line counts.
+//! `parlor healthcheck`: asks a running server whether it is ready. It writes the HTTP request by hand: four
+//! lines, and only the first line of the response matters.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,16 +18,17 @@ use tokio::{
 use super::terminal::print;
 use crate::config::Config;
 
-/// Ask a running server whether it is ready, for a container's or a supervisor's probe.
+/// Ask a running server whether it is ready, for the probe of a container or a supervisor.
 ///
-/// Prints "ok" where it is up and its database reads and stores (GET /readyz); exit code 1 where not.
+/// Prints "ok" if the server runs and its database can read and write (GET /readyz). Otherwise the exit code
+/// is 1.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Healthcheck {
     /// The server's address. [default: the first of server.listen]
     #[arg(long, value_name = "http://...")]
     url: Option<Uri>,
-    /// How long it may take to answer.
+    /// Maximum time for the answer.
     #[arg(long, value_parser = parse_duration, default_value = "3s")]
     timeout: Duration,
 }
@@ -59,7 +60,7 @@ pub async fn run(config: &Config, command: Healthcheck) -> anyhow::Result<()> {
     }
 }
 
-/// Host with port, and path.
+/// The host with the port, and the path.
 fn target(url: &Uri) -> anyhow::Result<(String, String)> {
     let (Some("http"), Some(host)) = (url.scheme_str(), url.host()) else {
         bail!(
@@ -70,7 +71,8 @@ fn target(url: &Uri) -> anyhow::Result<(String, String)> {
     Ok((format!("{host}:{port}"), format!("{}/readyz", url.path().trim_end_matches('/'))))
 }
 
-/// A listening address as this machine reaches it: "all interfaces" is no address to connect to.
+/// The address at which this machine reaches a listening address: "all interfaces" is not an address to
+/// connect to.
 fn local(listen: &[SocketAddr]) -> anyhow::Result<String> {
     let mut address = *listen.first().context("server.listen names no address")?;
     if address.port() == 0 {
@@ -90,7 +92,7 @@ async fn status_line(authority: &str, path: &str) -> anyhow::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut line = String::new();
-    // Whoever is there instead of the server may send without end.
+    // Another program at this address may send without end.
     BufReader::new(stream.take(1024)).read_line(&mut line).await?;
     Ok(line.trim_end().to_owned())
 }

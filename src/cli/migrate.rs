@@ -1,4 +1,4 @@
-//! `parlor migrate`: the tables of the database, forwards, backwards, and how they stand.
+//! `parlor migrate`: applies, undoes and lists migrations.
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -8,22 +8,22 @@ use crate::{app, config::Config, db::Db};
 
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
-    /// Apply every migration that is pending: all of them or, on an error, none.
+    /// Apply all pending migrations; on an error, none of them.
     ///
-    /// SQLite needs no such command, the server does it at its start. On PostgreSQL the server does it
-    /// where database.auto_migrate is on; elsewhere run this before starting a new version.
+    /// SQLite does not need this command: the server migrates at its start. On PostgreSQL the server does so
+    /// only if database.auto_migrate is on. Otherwise run this before you start a new version.
     Up,
     /// Undo the newest migrations, AND LOSE WHAT THEIR TABLES HOLD.
     ///
-    /// Stop the server first. On SQLite the next start applies them again.
+    /// Stop the server first. On SQLite the next start applies the migrations again.
     Down {
-        /// How many to undo.
+        /// How many migrations to undo.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
     },
     /// Print each migration, and whether it is applied or pending. Changes nothing.
     Status {
-        /// Exit with 1 if one is pending, for scripts.
+        /// Exit with 1 if a migration is pending, for scripts.
         #[arg(long)]
         check: bool,
     },

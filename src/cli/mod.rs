@@ -1,4 +1,4 @@
-//! The command line: what there is to say, and which file does it.
+//! The command line: all commands, and the files that run them.
 
 mod config;
 mod healthcheck;
@@ -19,18 +19,18 @@ use crate::config::{Config, ConfigError, Mode, environment};
 
 /// Parlor, a chat backend for socket.io-client front ends.
 ///
-/// Without a command it serves. Settings come from the built-in defaults, then the mode's, then the
-/// file of --config, then the environment (PARLOR__SERVER__LISTEN=0.0.0.0:8087 and so on);
-/// `parlor config show` prints what comes out of that.
+/// Without a command it runs the server. Settings come from the built-in defaults, then the defaults of the
+/// mode, then the file of --config, then the environment (PARLOR__SERVER__LISTEN=0.0.0.0:8087 and so on).
+/// `parlor config show` prints the result.
 ///
-/// Every command works on the database of that configuration, also while a server runs on it. Output
-/// goes to standard output, everything else to standard error; the exit code is 0, 1 for a refusal or a
-/// failure, 2 for a command line that cannot be understood.
+/// Every command uses the database of that configuration, even while a server runs on it. Output goes to
+/// standard output, everything else to standard error. The exit code is 0 for success, 1 for a refusal or a
+/// failure, and 2 for an invalid command line.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
-    settings: Settings,
+    settings: ConfigSource,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -47,11 +47,11 @@ const SETTINGS: &str = "Configuration";
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Args)]
-pub struct Settings {
-    /// A TOML file with settings that differ from the defaults.
+pub struct ConfigSource {
+    /// A TOML file with the settings that differ from the defaults.
     #[arg(long, global = true, value_name = "FILE", env = "PARLOR_CONFIG", help_heading = SETTINGS)]
     config: Option<PathBuf>,
-    /// development: works at once, on loopback only. production: refuses what is not safe.
+    /// development: works without configuration, on loopback only. production: refuses unsafe settings.
     #[arg(long, global = true, default_value_t = Mode::Development, env = "PARLOR_MODE", help_heading = SETTINGS)]
     mode: Mode,
 }
@@ -60,24 +60,24 @@ pub struct Settings {
 enum Command {
     /// Run the server (the default).
     Serve,
-    /// Bring the database's tables up to date, or back, or see how they stand.
+    /// Apply, undo or list database migrations.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     Seed(seed::Seed),
-    /// Accounts: create, change the password, delete, list.
+    /// Create, delete and list accounts, or change a password.
     #[command(subcommand)]
-    User(user::User),
-    /// Access tokens: issue one, or see what is in one.
+    User(user::UserCommand),
+    /// Issue an access token, or inspect one.
     #[command(subcommand)]
     Token(token::Token),
-    /// The configuration: print it, or check it.
+    /// Print the configuration, or check it.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Healthcheck(healthcheck::Healthcheck),
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         let config = Config::load(self.settings.mode, self.settings.config.as_deref(), environment());
         let config = config.map_err(mistakes)?;
@@ -93,7 +93,7 @@ impl Cli {
     }
 }
 
-/// One mistake is one line; several are a list below one.
+/// One mistake is one line. Several are a list with a line each.
 fn mistakes(err: ConfigError) -> anyhow::Error {
     match err.mistakes.len() {
         1 => err.into(),

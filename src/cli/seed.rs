@@ -1,5 +1,5 @@
-//! `parlor seed`: people to talk to. Everything goes through the core, as if they had come by and
-//! written; names and client message ids are fixed, so a second run finds what the first one made.
+//! `parlor seed`: creates demo users and conversations. Everything goes through the core, as requests of real
+//! users do. Names and client message ids are fixed, so a second run finds what the first one created.
 
 use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
@@ -13,39 +13,39 @@ use crate::{
     auth::Credential,
     chat::{
         Draft, GroupRef, NewGroup, NewUser, Place, UserChange,
-        caller::Caller,
-        nouns::{Group, Message},
-        text::{Body, ClientMessageId, GroupName, Username},
+        model::{Group, Message},
     },
     clock::Clock,
     config::{Config, Mode},
-    error::{Clash, Denial, Error, Why},
+    error::{AuthError, Conflict, Error, Forbidden},
+    identity::Caller,
+    values::{Body, ClientMessageId, GroupName, Username},
 };
 
-/// Make demo users, two groups with passwords, and some history.
+/// Create demo users, two groups with passwords, and some messages.
 ///
-/// Makes the users ada, bob and cyd with names, pictures and roles, the group "Tea room" with all
-/// three in it, the group "Library" with bob alone, for others to join, and messages: in private, in the
-/// groups and in the lobby. Prints the passwords, what it made, what was there already, and where to go; a
-/// second run makes only what is missing. Works while a server runs: who is connected then sees all of it
-/// after connecting anew.
+/// Creates the users ada, bob and cyd with names, pictures and roles; the group "Tea room" with all three as
+/// members; the group "Library" with only bob, for others to join; and private, group and lobby messages.
+/// Prints the passwords, what it created, what existed already, and where to go next. A second run creates
+/// only what is missing. You can run it while a server runs: connected users see the changes after they
+/// reconnect.
 #[derive(Debug, Args)]
 pub struct Seed {
-    /// Do it in production mode too, although everyone can know the passwords.
+    /// Also run in production mode, although everyone can know the passwords.
     #[arg(long)]
     yes_in_production: bool,
 }
 
-/// Of every demo user. `examples/terminal-chat` knows it too.
+/// The password of every demo user. `examples/terminal-chat` also contains it.
 const PASSWORD: &str = "parlor-demo";
 
 struct DemoUser {
     username: &'static str,
     first_name: &'static str,
     last_name: &'static str,
-    /// Front ends that know roles list to everyone those of the other ones, so there are two.
+    /// Front ends with roles show users of one role to users of the other, so there are two roles.
     role: &'static str,
-    /// A picture of 64 by 64 pixels in itself: nothing has to be fetched to see it.
+    /// A data URL with a picture of 64 by 64 pixels, so that nothing has to be fetched.
     img: &'static str,
 }
 
@@ -76,11 +76,11 @@ const PEOPLE: [DemoUser; 3] = [
 struct DemoGroup {
     name: &'static str,
     password: &'static str,
-    /// Indices into [`PEOPLE`]; the first one makes it.
+    /// Indices into [`PEOPLE`]. The first member creates the group.
     members: &'static [usize],
-    /// What the ids of its messages begin with.
+    /// The prefix of the client message ids.
     id: &'static str,
-    /// Who says what: indices into [`PEOPLE`].
+    /// The sender (an index into [`PEOPLE`]) and the text of each message.
     messages: &'static [(usize, &'static str)],
 }
 
@@ -98,7 +98,7 @@ const GROUPS: [DemoGroup; 2] = [
             (0, "Bring biscuits, please."),
         ],
     },
-    // Nobody else is in it, so that there is something to join.
+    // This group has one member, so that there is a group to join.
     DemoGroup {
         name: "Library",
         password: "whisper",
@@ -108,14 +108,14 @@ const GROUPS: [DemoGroup; 2] = [
     },
 ];
 
-/// Who says what to everyone.
+/// The sender and the text of each lobby message.
 const IN_THE_LOBBY: [(usize, &str); 3] = [
     (0, "Good morning, everyone!"),
     (2, "Good morning! Who else is here?"),
     (1, "I am, just looking around."),
 ];
 
-/// Who says what to whom in private: indices into [`PEOPLE`].
+/// Private messages: sender and receiver as indices into [`PEOPLE`], and the text.
 const IN_PRIVATE: [(usize, usize, &str); 4] = [
     (0, 1, "Hi Bob, shall we surprise Cyd on Friday?"),
     (1, 0, "Yes! I will see to the cake."),
@@ -135,7 +135,7 @@ pub async fn run(config: Config, command: Seed) -> anyhow::Result<()> {
 }
 
 async fn seed(app: &App) -> anyhow::Result<()> {
-    // All of them first: where one name is a real person's, nothing at all is made.
+    // Checks all names first: if one belongs to a real user, nothing is created.
     for user in &PEOPLE {
         check_is_ours(app, user.username).await?;
     }
@@ -151,7 +151,7 @@ async fn seed(app: &App) -> anyhow::Result<()> {
         callers.push(sign_in(app, user.username).await?);
     }
     let done = make_conversations(app, &callers).await;
-    // These logins were for the writing alone.
+    // These logins were only for sending.
     for caller in &callers {
         app.auth.logout(caller).await?;
     }
@@ -160,7 +160,7 @@ async fn seed(app: &App) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What can be tried now, as far as it is switched on.
+/// What to try next, with the dialects that are switched on.
 fn where_to_go(config: &Config) -> String {
     let dialects = &config.dialects;
     let server = config.server.listen.first().map(|address| format!("http://{address}")).unwrap_or_default();
@@ -196,7 +196,7 @@ fn told(made: bool) -> &'static str {
 
 const THERE: &str = "was there already";
 
-/// Refuses a person of the same name, in whose name nothing may be written.
+/// Refuses if a real user has this name: nothing may be written in their name.
 async fn check_is_ours(app: &App, name: &str) -> anyhow::Result<()> {
     match app.chat.user(&Caller::operator(), name).await {
         Err(Error::NotFound(_)) => return Ok(()),
@@ -204,14 +204,15 @@ async fn check_is_ours(app: &App, name: &str) -> anyhow::Result<()> {
     }
     match sign_in(app, name).await {
         Ok(caller) => Ok(app.auth.logout(&caller).await?),
-        Err(Error::Unauthenticated(Why::WrongLogin)) => Err(anyhow!(
+        Err(Error::Unauthenticated(AuthError::WrongLogin)) => Err(anyhow!(
             "there is a user {name} with a password of their own: seed makes nothing, lest it write in their name"
         )),
         Err(err) => Err(err.into()),
     }
 }
 
-/// Makes the account, or gives it what it lacks: an older version made less. Says which.
+/// Creates the account, or adds what is missing, because an older version added less. Returns which of the
+/// two.
 async fn make_user(app: &App, user: &DemoUser) -> anyhow::Result<&'static str> {
     let new = NewUser {
         username: Username::parse(user.username)?,
@@ -225,7 +226,7 @@ async fn make_user(app: &App, user: &DemoUser) -> anyhow::Result<&'static str> {
     };
     match app.chat.register(new).await {
         Ok(_) => Ok(told(true)),
-        Err(Error::Conflict(Clash::UsernameTaken)) => {
+        Err(Error::Conflict(Conflict::UsernameTaken)) => {
             match app.chat.user(&Caller::operator(), user.username).await {
                 Ok(found) => complete(app, user, found.row).await,
                 Err(Error::NotFound(_)) => bail!("was deleted, and a deleted account's name stays taken"),
@@ -236,7 +237,7 @@ async fn make_user(app: &App, user: &DemoUser) -> anyhow::Result<&'static str> {
     }
 }
 
-/// Adds what is missing; what is there stays, whatever it is.
+/// Adds what is missing, and changes nothing that is there.
 async fn complete(app: &App, user: &DemoUser, row: entity::user::Model) -> anyhow::Result<&'static str> {
     let known: Map<String, Value> = match &row.profile {
         Some(profile) => serde_json::from_str(profile)?,
@@ -270,7 +271,7 @@ async fn sign_in(app: &App, name: &str) -> crate::error::Result<Caller> {
     app.auth.credential(Credential::Token(sign_in.token), here).await
 }
 
-/// How many messages were made, and how many were there.
+/// Returns how many messages were created, and how many existed.
 async fn make_conversations(app: &App, callers: &[Caller]) -> anyhow::Result<(usize, usize)> {
     let mut count = Count { started: Clock::real().now(), made: 0, there: 0 };
     for demo in &GROUPS {
@@ -295,7 +296,7 @@ async fn make_conversations(app: &App, callers: &[Caller]) -> anyhow::Result<(us
     Ok((count.made, count.there))
 }
 
-/// The group with its members in it, and whether it had to be made.
+/// Returns the group with its members, and whether it was created.
 async fn make_group(app: &App, callers: &[Caller], demo: &DemoGroup) -> anyhow::Result<(Group, bool)> {
     let (maker, others) = demo.members.split_first().context("nobody to make it")?;
     let new = NewGroup {
@@ -305,15 +306,15 @@ async fn make_group(app: &App, callers: &[Caller], demo: &DemoGroup) -> anyhow::
     };
     let group = match app.chat.create_group(&callers[*maker], None, new).await {
         Ok(group) => return Ok((group, true)),
-        Err(Error::Conflict(Clash::GroupNameTaken)) => GroupRef::Name(demo.name.to_owned()),
+        Err(Error::Conflict(Conflict::GroupNameTaken)) => GroupRef::Name(demo.name.to_owned()),
         Err(err) => return Err(err.into()),
     };
     let mut found = None;
     for caller in demo.members.iter().map(|member| &callers[*member]) {
-        // Whoever is in it stays; whoever has left comes back.
+        // Members stay members. A demo user who has left joins again.
         match app.chat.join(caller, group.clone(), Some(demo.password.into())).await {
             Ok(group) => found = Some(group),
-            Err(Error::Forbidden(Denial::WrongPassword)) => {
+            Err(Error::Forbidden(Forbidden::WrongPassword)) => {
                 bail!("there is one already, with another password, and {} is not in it", caller.username)
             }
             Err(err) => return Err(err.into()),
@@ -337,7 +338,7 @@ async fn say(app: &App, caller: &Caller, place: Place, id: &str, text: &str) -> 
     Ok(message.as_ref().clone())
 }
 
-/// A repeated message is answered with the stored one, which is older than this run.
+/// The answer to a repeated message is the stored one, which is older than this run.
 struct Count {
     started: DateTime<Utc>,
     made: usize,

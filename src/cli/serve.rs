@@ -1,4 +1,4 @@
-//! `parlor serve`: runs the server until it is told to stop.
+//! `parlor serve`: runs the server until a signal stops it.
 
 use anyhow::Context;
 use tokio::net::{TcpListener, TcpSocket};
@@ -11,7 +11,7 @@ use crate::{
     telemetry,
 };
 
-/// Connections that may wait to be accepted.
+/// Maximum number of TCP connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
 
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -36,13 +36,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted server gets its port back at once.
+    // Lets a restarted server use its port again at once.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Where to go next, for who has just started it for the first time.
+/// Shows what to do next to somebody who starts the server for the first time.
 fn welcome(config: &Config, listeners: &[TcpListener]) -> anyhow::Result<()> {
     let Some(first) = listeners.first() else { return Ok(()) };
     let address = first.local_addr()?;

@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT: the server drains, and a command that has begun runs to its end. A second signal ends the
-//! process at once.
+//! SIGTERM and SIGINT: the server drains, and a running command completes. A second signal ends the process
+//! at once.
 
 use std::{future::Future, pin::pin};
 
@@ -40,10 +40,10 @@ pub fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Runs what must not stop half-way: the first signal only says so.
+/// Runs a command that must not stop in the middle: the first signal only prints a message.
 ///
 /// # Errors
-/// Signals cannot be watched; nothing was run.
+/// Signals cannot be watched. Nothing was run.
 pub async fn to_its_end<T>(command: impl Future<Output = T>) -> std::io::Result<T> {
     let stopped = pin!(stopped()?);
     let mut command = pin!(command);

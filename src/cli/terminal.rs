@@ -1,5 +1,5 @@
-//! Talking with who runs a command: output, secrets and confirmations. A secret is never an argument,
-//! where the process list and the shell's history would show it.
+//! Output, secrets and confirmations on the terminal. A secret is never an argument, because the process list
+//! and the shell's history would show it.
 
 use std::{
     fmt::Display,
@@ -9,10 +9,10 @@ use std::{
 use anyhow::{Context, bail};
 use secrecy::{ExposeSecret, SecretString};
 
-/// More than any password or token has.
+/// Maximum length of the input, longer than any password or token.
 const LONGEST: u64 = 64 * 1024;
 
-/// Prints a line of output. A reader that has seen enough (`| head`) is no error.
+/// Prints a line of output. A closed reader (`| head`) is not an error.
 pub fn print(line: impl Display) -> io::Result<()> {
     match writeln!(io::stdout().lock(), "{line}") {
         Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -20,7 +20,7 @@ pub fn print(line: impl Display) -> io::Result<()> {
     }
 }
 
-/// A new password: typed twice without being shown, or the line on standard input.
+/// Reads a new password: typed twice without being shown, or one line of standard input.
 pub fn new_password(from_stdin: bool) -> anyhow::Result<SecretString> {
     if from_stdin {
         return Ok(line_of_stdin("the password")?.into());
@@ -41,7 +41,7 @@ pub fn new_password(from_stdin: bool) -> anyhow::Result<SecretString> {
     Ok(password)
 }
 
-/// The one line on standard input, without its end.
+/// Reads one line of standard input, without its line break.
 pub fn line_of_stdin(what: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     let read = io::stdin().lock().take(LONGEST).read_to_string(&mut text);
@@ -57,8 +57,8 @@ pub fn line_of_stdin(what: &str) -> anyhow::Result<String> {
     Ok(line.to_owned())
 }
 
-/// Whether the answer to a question on the terminal is yes. Without a terminal it is refused, for
-/// nobody can have meant it; `option` says it beforehand.
+/// Asks a yes-or-no question on the terminal. Without a terminal it refuses, because nobody can have
+/// answered; `option` is the option that gives the answer in advance.
 pub fn confirm(question: &str, option: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         bail!("there is no terminal to confirm on; say {option} if it is meant");

@@ -1,4 +1,4 @@
-//! `parlor token`: makes access tokens for scripts and tests, and says what is the matter with one.
+//! `parlor token`: issues access tokens for scripts and tests, and inspects tokens.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -16,30 +16,31 @@ use super::{
 use crate::{
     app::App,
     auth::Signature,
-    chat::caller::Caller,
     clock::Clock,
     config::Config,
-    error::{Error, Why},
+    error::{AuthError, Error},
+    identity::Caller,
 };
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum Token {
-    /// Log a user in without a password, and print the access token: nothing but the token on standard
-    /// output, the rest on standard error.
+    /// Log a user in without a password, and print the access token. Only the token goes to standard output,
+    /// the rest to standard error.
     ///
-    /// It is a login like any other: `parlor user passwd` and `user delete` end it, and so does a POST to
-    /// /api/auth/logout with it.
+    /// The login is like any other: `parlor user passwd`, `parlor user delete`, and a POST to
+    /// /api/auth/logout with the token end it.
     Issue {
-        /// A username, or an id.
+        /// A username or an id.
         name: String,
-        /// How long it is valid, such as 10m or 7days. [default: auth.token_ttl]
+        /// How long the token is valid, such as 10m or 7days. [default: auth.token_ttl]
         #[arg(long, value_parser = parse_duration)]
         ttl: Option<Duration>,
     },
-    /// Print a token's header and claims, and whether it is valid now, and why not (exit code 1).
+    /// Print a token's header and claims, and whether it is valid now. If not, print the reason (exit code
+    /// 1).
     ///
-    /// The token is read from standard input, so that it need not stand in the shell's history.
+    /// By default it reads the token from standard input, so that it does not appear in the shell's history.
     Inspect {
         /// The token; "-" reads standard input.
         #[arg(default_value = "-")]
@@ -99,7 +100,7 @@ async fn inspect(app: &App, token: &str) -> anyhow::Result<()> {
             Ok(()) => {
                 Ok(print("valid    yes, for its issuer; whether its login here has ended is not looked at")?)
             }
-            Err(Error::Unauthenticated(Why::TokenInvalid)) => Err(anyhow!(
+            Err(Error::Unauthenticated(AuthError::TokenInvalid)) => Err(anyhow!(
                 "not valid: it names an issuer of auth.issuers, and is not what that signs for us: its signature, \
                  algorithm, type, audience or start is wrong"
             )),
@@ -114,20 +115,20 @@ async fn inspect(app: &App, token: &str) -> anyhow::Result<()> {
     }
 }
 
-/// More than a client is told.
-fn reason(why: &Why, signature: Signature) -> String {
+/// The reason in more detail than a client receives.
+fn reason(why: &AuthError, signature: Signature) -> String {
     match (why, signature) {
-        (Why::TokenInvalid, Signature::UnknownKey) => {
+        (AuthError::TokenInvalid, Signature::UnknownKey) => {
             "its signature is not ours: the header's kid names neither auth.jwt_secret nor a previous key \
              that is still accepted (another server's, or another mode's?)"
                 .to_owned()
         }
-        (Why::TokenInvalid, Signature::Bad) => {
+        (AuthError::TokenInvalid, Signature::Bad) => {
             "its signature is wrong: it was altered after it was signed, or is no access token of ours"
                 .to_owned()
         }
-        (Why::TokenInvalid, Signature::Good) => "it is not valid yet: see when it starts".to_owned(),
-        (Why::TokenRevoked, _) => {
+        (AuthError::TokenInvalid, Signature::Good) => "it is not valid yet: see when it starts".to_owned(),
+        (AuthError::TokenRevoked, _) => {
             "its login has ended: logged out, revoked, of a deleted account, or of another database"
                 .to_owned()
         }
@@ -135,7 +136,7 @@ fn reason(why: &Why, signature: Signature) -> String {
     }
 }
 
-/// As JSON, without what could play tricks with a terminal: anybody may have written it.
+/// As JSON, without characters that could control a terminal: anybody may have written the token.
 fn shown(value: &Value) -> String {
     value.to_string().replace(char::is_control, "\u{fffd}")
 }

@@ -1,4 +1,4 @@
-//! `parlor user`: accounts, by whoever has the database at hand.
+//! `parlor user`: manages accounts, for operators with access to the database.
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -10,37 +10,42 @@ use super::{
 };
 use crate::{
     app::App,
-    chat::{ListUsers, NewUser, UserChange, caller::Caller, nouns, nouns::After, text::Username},
+    chat::{
+        ListUsers, NewUser, UserChange,
+        model::{self, After},
+    },
     config::Config,
+    identity::Caller,
+    values::Username,
 };
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
-pub enum User {
-    /// Create an account, also where people cannot sign up by themselves.
-    Create(Create),
+pub enum UserCommand {
+    /// Create an account, even if sign-up is switched off.
+    Create(CreateUser),
     /// Give an account a new password and end its logins.
     ///
-    /// A running server ends the user's sockets within 10 seconds.
+    /// A running server closes the user's connections within 10 seconds.
     Passwd {
-        /// A username, or an id.
+        /// A username or an id.
         name: String,
         #[command(flatten)]
         password: Password,
     },
-    /// Delete an account and end its logins. What it wrote stays, and its name stays taken.
+    /// Delete an account and end its logins. Its messages stay, and its name stays taken.
     ///
-    /// A running server ends the user's sockets within 10 seconds.
+    /// A running server closes the user's connections within 10 seconds.
     Delete {
-        /// A username, or an id.
+        /// A username or an id.
         name: String,
-        /// Do not ask.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
-    /// Print the accounts in order of their names.
+    /// Print the accounts in the order of their names.
     List {
-        /// Only those with this in their username, first or last name.
+        /// Only accounts with this text in their username, first name or last name.
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
     },
@@ -54,26 +59,26 @@ Examples:
   parlor user list --search love";
 
 #[derive(Debug, Args)]
-pub struct Create {
+pub struct CreateUser {
     /// The username: 3 to 64 characters. It never changes.
     name: String,
-    /// May see and change other users' accounts.
+    /// The user may see and change other users' accounts.
     #[arg(long)]
     admin: bool,
-    /// Shown to others; the username where it is missing.
+    /// First name, shown to others. Without it, they see the username.
     #[arg(long, value_name = "NAME")]
     first_name: Option<String>,
-    /// Shown to others.
+    /// Last name, shown to others.
     #[arg(long, value_name = "NAME")]
     last_name: Option<String>,
-    /// Shown to admins and the user alone.
+    /// Email address, shown only to admins and to the user.
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     #[command(flatten)]
     password: Password,
 }
 
-/// There is no option that takes the password itself: arguments are for all to see.
+/// There is no option for the password itself, because other users of the machine can see arguments.
 #[derive(Debug, Args)]
 pub struct Password {
     /// Read the password (one line) from standard input instead of asking on the terminal.
@@ -81,17 +86,17 @@ pub struct Password {
     password_stdin: bool,
 }
 
-pub async fn run(config: Config, command: User) -> anyhow::Result<()> {
+pub async fn run(config: Config, command: UserCommand) -> anyhow::Result<()> {
     match command {
-        User::Create(new) => create(config, new).await,
-        User::Passwd { name, password } => passwd(config, &name, password).await,
-        User::Delete { name, yes } => delete(config, &name, yes).await,
-        User::List { search } => with_app(config, async |app| list(app, search).await).await,
+        UserCommand::Create(new) => create(config, new).await,
+        UserCommand::Passwd { name, password } => passwd(config, &name, password).await,
+        UserCommand::Delete { name, yes } => delete(config, &name, yes).await,
+        UserCommand::List { search } => with_app(config, async |app| list(app, search).await).await,
     }
 }
 
-async fn create(config: Config, new: Create) -> anyhow::Result<()> {
-    // Before the password is asked for.
+async fn create(config: Config, new: CreateUser) -> anyhow::Result<()> {
+    // Checks the name before it asks for the password.
     let username = Username::parse(&new.name)?;
     let password = new_password(new.password.password_stdin)?;
     let user = NewUser {
@@ -127,7 +132,7 @@ async fn delete(config: Config, name: &str, yes: bool) -> anyhow::Result<()> {
         if !yes {
             confirm(&format!("Delete {} ({}) for good?", user.username, user.id), "--yes")?;
         }
-        // By id, so that it is the account that was asked about.
+        // Uses the id, so that it deletes the account that the question was about.
         to_its_end(app.chat.delete_user(&Caller::operator(), &user.id.to_string())).await??;
         Ok(user.username)
     });
@@ -161,7 +166,7 @@ async fn list(app: &App, search: Option<String>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn columns(user: nouns::User) -> [String; 5] {
+fn columns(user: model::User) -> [String; 5] {
     let row = user.row;
     let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
     let name = [row.first_name, row.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");

@@ -1,5 +1,5 @@
-//! The parts of the server for the length of one command, without listening anywhere: commands use the
-//! same operations that requests do.
+//! Builds the parts of the server for one command, without listening. Commands use the same operations as
+//! requests.
 
 use crate::{
     app::App,
@@ -8,22 +8,22 @@ use crate::{
     telemetry,
 };
 
-/// Builds the app, lets `work` have it, and takes it down so that everything is stored.
+/// Builds the app, runs `work` with it, and shuts the app down so that everything is stored.
 pub async fn with_app<T>(
     mut config: Config,
     work: impl AsyncFnOnce(&App) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     log_warnings()?;
-    // That address belongs to the server that may be running.
+    // The server may already run on that address.
     config.telemetry.metrics = Metrics::Off;
     let app = App::build(&config, Clock::real()).await?;
     let done = work(&app).await;
-    // Serving at no address until now is nothing but the graceful end.
+    // Serving no address until now means only the graceful shutdown.
     app.serve(Vec::new(), std::future::ready(())).await?;
     done
 }
 
-/// What a command logs: trouble only, and on standard error, whatever the server is set to log.
+/// Logs only warnings and errors of a command, to standard error, whatever the server's log settings are.
 pub fn log_warnings() -> anyhow::Result<()> {
     telemetry::start_logging(telemetry::Format::Readable, "warn")
 }

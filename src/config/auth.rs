@@ -151,8 +151,8 @@ mod instant {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::*;
+    use crate::config::Config;
 
     const GOOD: &str = "0123456789abcdef0123456789abcdef";
     const OTHER: &str = "another-good-secret-of-enough-bytes";

@@ -93,8 +93,8 @@ fn exact(origin: &str) -> Result<(), (&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Mode};
     use super::exact;
+    use crate::config::{Config, Mode};
 
     #[test]
     fn only_what_a_browser_could_send_is_an_origin() {

@@ -54,7 +54,7 @@ impl DatabaseConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
+    use crate::config::Config;
 
     #[test]
     fn only_sqlite_and_postgres_addresses_are_accepted() {

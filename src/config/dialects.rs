@@ -31,16 +31,16 @@ pub struct DialectsConfig {
 }
 
 /// What a dialect is that can let people in without a password.
-struct Open {
+struct OpenDialect {
     name: &'static str,
     is_on: fn(&DialectsConfig) -> bool,
     /// Whether it works for people with a token, too, and is open only where it is listed.
     takes_tokens: bool,
 }
 
-const OPEN: [Open; 2] = [
-    Open { name: "angular", is_on: |dialects| dialects.angular, takes_tokens: false },
-    Open { name: "encrypted", is_on: |dialects| dialects.encrypted, takes_tokens: true },
+const OPEN: [OpenDialect; 2] = [
+    OpenDialect { name: "angular", is_on: |dialects| dialects.angular, takes_tokens: false },
+    OpenDialect { name: "encrypted", is_on: |dialects| dialects.encrypted, takes_tokens: true },
 ];
 
 impl DialectsConfig {
@@ -105,7 +105,7 @@ mod folder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Mode};
+    use crate::config::{Config, Mode};
 
     #[test]
     fn production_opens_only_what_was_opted_into() {

@@ -157,8 +157,8 @@ fn unusable(path: &Path) -> Option<String> {
 mod tests {
     use std::io::Write;
 
-    use super::super::Config;
     use super::*;
+    use crate::config::Config;
 
     const LOGIN: &str = "https://login.example.com/";
 
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_told() {
-        type Change = fn(&mut IssuerConfig);
-        let table: [(Change, &str); 14] = [
+        type IssuerChange = fn(&mut IssuerConfig);
+        let table: [(IssuerChange, &str); 14] = [
             (
                 |issuer| issuer.issuer = "login.example.com".into(),
                 "issuer \"login.example.com\" is not a URL",

@@ -174,8 +174,8 @@ impl Origins {
 
 #[cfg(test)]
 mod tests {
-    use super::super::schema::names;
     use super::*;
+    use crate::config::schema::names;
 
     #[test]
     fn the_files_of_the_modes_hold_only_what_differs() {

@@ -53,7 +53,8 @@ pub struct LimitsConfig {
     /// How long a client may take to acknowledge a `response` event.
     #[serde(with = "humantime_serde")]
     pub ack_timeout: Duration,
-    /// `response` events a socket may leave unacknowledged before it counts as too slow.
+    /// `response` events a socket may leave unacknowledged. From half of it on, further ones wait; it is never a reason
+    /// to disconnect.
     pub unacknowledged: usize,
     /// Packets that may wait for one socket before it counts as too slow.
     pub outgoing_packets: usize,
@@ -160,13 +161,13 @@ impl LimitsConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::LimitsConfig;
+    use crate::config::Config;
 
     #[test]
     fn limits_that_contradict_each_other_or_are_zero_are_named() {
-        type Change = fn(&mut LimitsConfig);
-        let table: [(Change, &[&str]); 13] = [
+        type LimitsChange = fn(&mut LimitsConfig);
+        let table: [(LimitsChange, &[&str]); 13] = [
             (|limits| limits.outgoing_bytes = 1_000_000, &["limits.outgoing_bytes"]),
             (
                 |limits| limits.outgoing_bytes_total = limits.outgoing_bytes - 1,

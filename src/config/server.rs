@@ -98,7 +98,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<SocketAddr>, D
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Mode};
+    use crate::config::{Config, Mode};
 
     #[test]
     fn development_stays_on_this_machine_and_production_need_not() {

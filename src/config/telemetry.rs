@@ -130,8 +130,8 @@ fn unknown_level(directives: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Config;
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn metrics_are_read_as_they_are_written() {

@@ -1,6 +1,6 @@
-//! `/socket.io/socket.io.js` and its kin: the browser builds of the `socket.io-client` package, as Socket.IO's
-//! own server serves them, for pages without an npm build. The files are those that the package holds at that
-//! moment, so an update needs no restart. Sockets are left to `gateway::socketio`.
+//! `/socket.io/socket.io.js` and similar files: the browser builds of the `socket.io-client` package, at the
+//! addresses of Socket.IO's own server, for pages without an npm build. The files are read from the package
+//! for each request, so an update needs no restart. `gateway::socketio` handles the sockets.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use tokio::fs;
 
 use super::http::wrong_method;
 
-/// All that is ever read out of `dist/`: no part of a request becomes part of a path.
+/// The only files that are read from `dist/`. No part of a request becomes part of a path.
 const FILES: [&str; 6] = [
     "socket.io.js",
     "socket.io.js.map",
@@ -26,7 +26,7 @@ const FILES: [&str; 6] = [
     "socket.io.esm.min.js.map",
 ];
 
-/// Builds of the client that speak another parser than ours.
+/// Builds of the client that use a parser that this server does not support.
 const OTHER_PARSER: [&str; 2] = ["socket.io.msgpack.min.js", "socket.io.msgpack.min.js.map"];
 
 const NOT_INSTALLED: &str = "This file of socket.io-client is not installed on the server.\n\
@@ -39,7 +39,7 @@ const NO_MSGPACK: &str = "This server does not speak the msgpack parser, so this
 /// The folder of the package.
 type Package = Arc<Path>;
 
-/// One route for each file. `folder` is where npm installed the package; it may come and go.
+/// One route for each file. `folder` is where npm installed the package. The folder may appear and disappear.
 pub fn routes(folder: impl Into<Package>) -> Router {
     let mut router = Router::new();
     for file in FILES {
@@ -54,7 +54,7 @@ pub fn routes(folder: impl Into<Package>) -> Router {
     router.method_not_allowed_fallback(wrong_method).with_state(folder.into())
 }
 
-/// What of a `package.json` counts here.
+/// The needed field of a `package.json`.
 #[derive(Deserialize)]
 struct Manifest {
     version: String,
@@ -64,7 +64,7 @@ async fn script(package: &Path, file: &str, headers: &HeaderMap) -> Response {
     match find(package, file, headers).await {
         Ok(response) => response,
         Err(error) => {
-            // Where the package should be is nobody's business outside.
+            // The client must not learn where the package should be.
             tracing::warn!(folder = %package.display(), file, %error, "socket.io-client cannot be served");
             (StatusCode::NOT_FOUND, NOT_INSTALLED).into_response()
         }
@@ -78,7 +78,7 @@ async fn find(package: &Path, file: &str, headers: &HeaderMap) -> io::Result<Res
         false => "application/javascript; charset=utf-8",
     };
     let is_known = knows(headers, &tag);
-    // The policy goes with the 304, too: a browser takes it over for the copy that it keeps.
+    // The policy is also part of the 304: a browser uses it for its stored copy.
     let policy =
         [(header::ETAG, tag), (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=0"))];
     if is_known {
@@ -88,7 +88,7 @@ async fn find(package: &Path, file: &str, headers: &HeaderMap) -> io::Result<Res
     Ok((policy, [(header::CONTENT_TYPE, kind)], script).into_response())
 }
 
-/// The version in quotes, as Socket.IO's own server has it.
+/// The version in quotes, as Socket.IO's own server sends it.
 fn tag(manifest: &[u8]) -> io::Result<HeaderValue> {
     let manifest: Manifest = serde_json::from_slice(manifest)?;
     let is_version = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
@@ -98,7 +98,7 @@ fn tag(manifest: &[u8]) -> io::Result<HeaderValue> {
     HeaderValue::from_str(&format!("\"{}\"", manifest.version)).map_err(io::Error::other)
 }
 
-/// Whether the asker has this version already. Proxies that compress make a tag weak.
+/// Whether the client already has this version. Proxies that compress make a tag weak.
 fn knows(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let lines = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
     lines

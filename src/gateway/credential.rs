@@ -1,5 +1,5 @@
-//! What a request says about who sends it: the credential, and the address and scheme behind trusted
-//! proxies. Every gateway asks here; whether the credential is good is left to `auth`.
+//! What a request says about its sender: the credential, and the address and scheme behind trusted proxies.
+//! Every gateway uses this module. `auth` checks the credential.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,12 +10,12 @@ use secrecy::SecretString;
 
 use crate::auth::Credential;
 
-/// The cookie that login sets.
+/// The name of the login cookie.
 pub const COOKIE: &str = "chatToken";
 
-/// The credential of a request: query `token`, then query `ticket`, then `Authorization: Bearer`, then
-/// the cookie `chatToken`. The first found wins, good or bad; an empty one is none, because clients write
-/// `token=` when they have nothing to put there.
+/// The credential of a request: query `token`, then query `ticket`, then `Authorization: Bearer`, then the
+/// cookie `chatToken`. The first one found counts, even if it is invalid. An empty one does not count,
+/// because clients write `token=` if they have no token.
 pub fn from_request(uri: &Uri, headers: &HeaderMap) -> Option<Credential> {
     let token = |text: String| Credential::Token(SecretString::from(text));
     let ticket = |text: String| Credential::Ticket(SecretString::from(text));
@@ -26,7 +26,7 @@ pub fn from_request(uri: &Uri, headers: &HeaderMap) -> Option<Credential> {
         .or_else(|| from_cookie(headers).map(token))
 }
 
-/// Whether the credential of a request is the one a browser adds by itself, whoever made it ask.
+/// Whether the credential of a request is the cookie, which a browser adds to requests from any page.
 pub fn is_by_cookie(uri: &Uri, headers: &HeaderMap) -> bool {
     let by_query = ["token", "ticket"].into_iter().any(|name| from_query(uri, name).is_some());
     !by_query && from_authorization(headers).is_none() && from_cookie(headers).is_some()
@@ -59,13 +59,13 @@ fn from_cookie(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// What is no UTF-8 is still a credential, a bad one.
+/// Text that is not UTF-8 is still a credential, although an invalid one.
 fn decoded(value: &str) -> String {
     percent_decode_str(value).decode_utf8_lossy().into_owned()
 }
 
-/// Where a request comes from: the peer, or, when that is a trusted proxy, the nearest hop of
-/// `X-Forwarded-For` that is not one. What stands further left is hearsay.
+/// The address of the client: the peer, or, if the peer is a trusted proxy, the nearest hop of
+/// `X-Forwarded-For` that is not a trusted proxy. Hops further left are not trustworthy.
 pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|proxy| proxy.to_canonical() == *address);
     let mut address = peer.ip().to_canonical();
@@ -73,7 +73,7 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr])
         if !is_trusted(&address) {
             break;
         }
-        // An unreadable hop hides whatever stands before it.
+        // Hops before an unreadable hop are not trustworthy.
         let Some(before) = hop.and_then(parse_hop) else {
             break;
         };
@@ -82,7 +82,7 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr])
     address
 }
 
-/// Whether a request came over TLS, as far as a trusted proxy says so: this server speaks plain HTTP.
+/// Whether a trusted proxy says that the request came over TLS. This server itself speaks plain HTTP.
 pub fn is_https(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> bool {
     let peer = peer.ip().to_canonical();
     trusted.iter().any(|proxy| proxy.to_canonical() == peer)
@@ -92,7 +92,7 @@ pub fn is_https(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> bo
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
-/// The items of a list header, over all its lines, none for what is no text.
+/// The items of a list header, from all its lines. An item that is not text becomes `None`.
 fn list<'a>(headers: &'a HeaderMap, name: &'static str) -> impl DoubleEndedIterator<Item = Option<&'a str>> {
     headers.get_all(name).into_iter().flat_map(|line| {
         let items: Vec<_> = match line.to_str() {
@@ -103,7 +103,7 @@ fn list<'a>(headers: &'a HeaderMap, name: &'static str) -> impl DoubleEndedItera
     })
 }
 
-/// An address as proxies write it: bare, in brackets, with or without a port.
+/// An address as proxies write it: with or without brackets, with or without a port.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse::<IpAddr>().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn forwarded_addresses_are_believed_as_far_as_the_proxies_are() {
         let trusted: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
-        type Lines = Vec<(&'static str, &'static [u8])>;
-        let table: [(&str, Lines, &str); 11] = [
+        type HeaderLines = Vec<(&'static str, &'static [u8])>;
+        let table: [(&str, HeaderLines, &str); 11] = [
             ("192.0.2.1:5", vec![], "192.0.2.1"),
             ("[::ffff:192.0.2.1]:5", vec![], "192.0.2.1"),
             ("192.0.2.1:5", vec![("x-forwarded-for", b"198.51.100.7")], "192.0.2.1"),
@@ -261,17 +261,17 @@ mod tests {
             }
             if let Ok(uri) = format!("/?{query}").parse::<Uri>() {
                 let found = shown(from_request(&uri, &headers));
-                // What counts by the cookie alone is what the cookie says.
+                // If only the cookie counts, the credential is the cookie's value.
                 if is_by_cookie(&uri, &headers) {
                     assert_eq!(found.map(|(_, text)| text), from_cookie(&headers));
                 }
             }
-            // Whatever stands behind it, the first token of the query counts, and comes out as it went in.
+            // Whatever follows, the first token of the query counts, and is decoded to its original text.
             let encoded = percent_encoding::utf8_percent_encode(&token, percent_encoding::NON_ALPHANUMERIC);
             let uri: Uri = format!("/?token={encoded}&ticket=x").parse().unwrap();
             assert_eq!(shown(from_request(&uri, &headers)), Some((false, token)));
             assert!(!is_by_cookie(&uri, &headers));
-            // Nobody but a trusted proxy says where a request comes from.
+            // Only a trusted proxy can name the address of a client.
             let peer: SocketAddr = "192.0.2.1:5".parse().unwrap();
             assert_eq!(client_address(&headers, peer, &[[10, 0, 0, 1].into()]), peer.ip());
             client_address(&headers, peer, &[peer.ip()]);

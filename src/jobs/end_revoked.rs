@@ -1,17 +1,15 @@
-//! Ends connections whose login was ended elsewhere: by the command line, or by another node.
+//! Closes connections whose session was ended elsewhere: by the command line, or by another node.
 
 use crate::{
     auth::Auth,
-    chat::{
-        Chat,
-        caller::{Ended, SessionWatch},
-    },
+    chat::Chat,
     error::Result,
+    identity::{Ended, SessionWatch},
 };
 
 pub async fn run(chat: Chat, auth: Auth) -> Result<()> {
     for session in auth.ended_among(chat.live_sessions()).await? {
-        chat.ended(Ended::Session(session), "the login of this token has ended");
+        chat.ended(Ended::Session(session), "The login of this token has ended");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Takes deleted users out of the rooms that they are still in, after a crash or an outage.
+//! Removes deleted users from the rooms that they are still in, after a crash or an outage.
 
 use crate::{chat::Chat, error::Result};
 

@@ -1,5 +1,5 @@
-//! Background work: one file a job, each of them safe to run on every node at once and to be cut
-//! short at any moment.
+//! Background work, one file for each job. Each job is safe to run on all nodes at once, and to be
+//! interrupted at any moment.
 
 mod end_revoked;
 mod finish_deletions;
@@ -11,7 +11,7 @@ use std::{future::Future, time::Duration};
 
 use crate::{auth::Auth, chat::Chat, clock::Clock, db::Db, error::Result, shutdown::Shutdown};
 
-/// Starts every job there is.
+/// Starts all jobs.
 pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Auth) {
     let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
     every(shutdown, "sweep sessions", Duration::from_secs(600), move || {
@@ -35,8 +35,8 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     });
 }
 
-/// Runs a job again and again until the server goes down. A run that fails is logged and not made
-/// up for: the next one finds the same work.
+/// Runs a job again and again until the server shuts down. A run that fails is logged and not repeated: the
+/// next run finds the same work.
 fn every<F>(shutdown: &Shutdown, name: &'static str, pause: Duration, job: impl Fn() -> F + Send + 'static)
 where
     F: Future<Output = Result<()>> + Send,
@@ -44,7 +44,7 @@ where
     run(shutdown, name, pause, pause, job);
 }
 
-/// The same, beginning at once.
+/// The same, but the first run starts at once.
 fn now_and_every<F>(
     shutdown: &Shutdown,
     name: &'static str,

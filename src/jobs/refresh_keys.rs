@@ -1,4 +1,4 @@
-//! Asks the issuers for their keys now and then: nothing else notices that one was withdrawn.
+//! Fetches the keys of all issuers at intervals. Nothing else notices that an issuer has withdrawn a key.
 
 use crate::{auth::Auth, error::Result};
 

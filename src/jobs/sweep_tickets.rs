@@ -1,4 +1,4 @@
-//! Forgets tickets that are over. One that is not there is refused like one that is.
+//! Deletes expired tickets. A ticket without a row is refused just as an expired one is.
 
 use entity::ticket;
 use sea_orm::{EntityTrait, QueryFilter};

@@ -1,4 +1,4 @@
-//! How many connections may be open without having shown who they are.
+//! Limits the number of open connections that have not authenticated yet.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -7,41 +7,42 @@ use parking_lot::Mutex;
 use super::network;
 use crate::counts::{Count, Counted};
 
-/// See the module. It has an entry for each address with a pending connection, so at most as many as `most`.
-/// Cheap to clone; all clones are the same.
+/// See the module. It has an entry for each address with a pending connection, so at most `most` entries.
+/// Cheap to clone; all clones share their state.
 #[derive(Clone, Debug)]
-pub struct PendingConnections(Arc<Limits>);
+pub struct PendingConnections(Arc<PendingLimits>);
 
 #[derive(Debug)]
-struct Limits {
+struct PendingLimits {
     count: Count,
     most: usize,
     most_per_address: usize,
-    pending: Mutex<Open>,
+    pending: Mutex<OpenCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenCounts {
     all: usize,
-    /// By network: an IPv6 /64 is one.
+    /// By network: an IPv6 /64 counts as one address.
     addresses: HashMap<IpAddr, usize>,
 }
 
-/// A connection that is pending for as long as this is kept.
+/// A connection counts as pending as long as this exists.
 #[derive(Debug)]
 pub struct Pending {
-    limits: Arc<Limits>,
+    limits: Arc<PendingLimits>,
     network: Option<IpAddr>,
     _counted: Counted,
 }
 
 impl PendingConnections {
-    /// All of them are counted in `count`.
+    /// `count` counts all pending connections.
     pub fn new(most: usize, most_per_address: usize, count: Count) -> Self {
-        Self(Arc::new(Limits { count, most, most_per_address, pending: Mutex::default() }))
+        Self(Arc::new(PendingLimits { count, most, most_per_address, pending: Mutex::default() }))
     }
 
-    /// One more; none where there are too many. Without an address it counts only among all.
+    /// Adds one connection, or returns none if there are too many. Without an address, only the total limit
+    /// applies.
     pub fn admit(&self, address: Option<IpAddr>) -> Option<Pending> {
         let network = address.map(network);
         let mut pending = self.0.pending.lock();
@@ -73,7 +74,7 @@ impl Drop for Pending {
             }
         }
         if pending.addresses.is_empty() {
-            // With the memory that a flood has taken.
+            // Also frees the memory that a flood of connections has used.
             pending.addresses = HashMap::new();
         }
     }

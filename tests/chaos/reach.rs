@@ -1,5 +1,5 @@
 //! How far a person's receipt in one room may have got at most, by what their devices have said: the rule
-//! of protocol.md part 3, worked out a second time and without the server.
+//! of docs/events.md, worked out a second time and without the server.
 //!
 //! A receipt moves to the highest seq up to which everything was acknowledged, by one of the person's
 //! connections, and a connection that begins beyond the receipt waits for the others to fill the hole.

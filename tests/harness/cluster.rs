@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one's own in a temporary folder, to be stopped, started and ill-treated.
+//! A private PostgreSQL server in a temporary folder, which a test can stop, start and disturb.
 
 use std::{
     path::PathBuf,
@@ -51,7 +51,7 @@ impl Cluster {
         assert!(done.success(), "{arguments:?}");
     }
 
-    /// Without a word to those who are connected.
+    /// Stops immediately, without notifying the clients.
     pub fn stops(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-m", "immediate", "-w", "stop"]);
     }
@@ -66,7 +66,7 @@ impl Cluster {
         Database::elsewhere(format!("postgres://parlor@127.0.0.1:{}/postgres", self.port))
     }
 
-    /// Says something to it on a connection that is closed again.
+    /// Executes statements on a connection of its own, and closes it.
     pub async fn told(&self, statements: &[&str]) {
         let one = ConnectOptions::new(&self.database().url).max_connections(1).to_owned();
         let database = Connect::connect(one).await.unwrap();
@@ -76,7 +76,7 @@ impl Cluster {
         database.close().await.unwrap();
     }
 
-    /// Ends every connection of Parlor's, whatever it is doing.
+    /// Terminates all connections of Parlor, whatever they are doing.
     pub async fn cuts_everybody_off(&self) {
         let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parlor'";
         self.told(&[all]).await;
@@ -85,7 +85,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // One that is stopped already has nothing to lose.
+        // A server that is already stopped has nothing to lose.
         let stop = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.stops()));
         drop(stop);
     }
@@ -96,12 +96,12 @@ fn is_root() -> bool {
     id.stdout.trim_ascii() == b"0"
 }
 
-/// Where the newest PostgreSQL's programs are.
+/// The folder with the programs of the newest PostgreSQL.
 fn programs() -> PathBuf {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).collect())
         .unwrap_or_default();
     found.sort();
-    // Elsewhere they are on the path.
+    // On other systems they are in the path.
     found.pop().unwrap_or_default()
 }

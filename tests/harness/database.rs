@@ -1,10 +1,10 @@
-//! A database of one's own: a SQLite file in a temporary directory, or a schema in a PostgreSQL database,
-//! which is much quicker made and gone than another database.
+//! A private database: a SQLite file in a temporary directory, or a schema in a PostgreSQL database. A schema
+//! is much faster to create and drop than a database.
 
 use sea_orm::{ConnectionTrait, Database as Connect, DatabaseConnection};
 use tempfile::TempDir;
 
-/// Lives as long as the data is needed; dropping it takes the data away.
+/// Keep it as long as the data is needed. Dropping it deletes the data.
 pub struct Database {
     pub url: String,
     place: Place,
@@ -16,12 +16,12 @@ enum Place {
         server: String,
         name: String,
     },
-    /// Whoever named it takes it away.
+    /// The code that named this database deletes it.
     Elsewhere,
 }
 
 impl Database {
-    /// As `PARLOR_TEST_DATABASE` wants it.
+    /// A database of the kind that `PARLOR_TEST_DATABASE` names.
     pub async fn fresh() -> Self {
         match std::env::var("PARLOR_TEST_DATABASE").as_deref() {
             Err(_) | Ok("sqlite") => Self::sqlite(),
@@ -47,18 +47,18 @@ impl Database {
         );
         let name = format!("parlor_test_{}", uuid::Uuid::new_v4().simple());
         ask(&server, &format!("CREATE SCHEMA {name}")).await;
-        // The machine does not crash in these tests, so nothing has to reach the disk at once.
+        // The machine does not crash in these tests, so commits need not reach the disk at once.
         let separator = if server.contains('?') { '&' } else { '?' };
         let url = format!("{server}{separator}options[search_path]={name}&options[synchronous_commit]=off");
         Self { url, place: Place::Postgres { server, name } }
     }
 
-    /// SQLite's file; with `-wal` behind it, its log.
+    /// The SQLite file. Its log has the same name with `-wal` at the end.
     pub fn file(&self) -> std::path::PathBuf {
         self.url.strip_prefix("sqlite://").expect("SQLite").into()
     }
 
-    /// A connection that the server does not know of, to look at what is really stored.
+    /// A connection besides the server's, to look at what is really stored.
     pub async fn look_inside(&self) -> DatabaseConnection {
         Connect::connect(&self.url).await.unwrap()
     }

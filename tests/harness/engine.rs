@@ -1,5 +1,5 @@
-//! Engine.IO v4 sessions for well-behaved clients: packets out, packets in, heartbeat answered,
-//! whatever the transport.
+//! Engine.IO v4 sessions for correct clients: they send and receive packets and answer the heartbeat, on
+//! every transport.
 
 use std::net::SocketAddr;
 
@@ -18,21 +18,21 @@ use tokio_tungstenite::{
 
 use super::{Answer, Http};
 
-/// What separates packets in a polling payload.
+/// The separator of packets in a polling payload.
 const SEPARATOR: char = '\u{1e}';
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     WebSocket,
     Polling,
-    /// Begun by polling, upgraded to a websocket before anything is said.
+    /// Starts with polling, and upgrades to a WebSocket before it sends anything.
     Upgraded,
 }
 
-/// What the other half of a session is told.
+/// Commands to the sending half of a session.
 pub enum Command {
     Send(String),
-    /// Goes without a word.
+    /// Disconnects without a close packet.
     Vanish,
 }
 
@@ -41,7 +41,7 @@ pub struct Engine {
     pub sid: String,
     pub commands: mpsc::UnboundedSender<Command>,
     pub packets: mpsc::UnboundedReceiver<String>,
-    /// Whether packets are read; while they are not, they pile up on the server's side.
+    /// Whether packets are read. While they are not, they accumulate on the server's side.
     pub reading: watch::Sender<bool>,
 }
 
@@ -114,10 +114,10 @@ async fn next_text(line: &mut Line) -> Option<String> {
     }
 }
 
-/// Waits until packets are wanted.
+/// Waits until reading is switched on.
 async fn wanted(reading: &mut watch::Receiver<bool>) {
     if reading.wait_for(|reading| *reading).await.is_err() {
-        // Nobody can ask for a pause any more.
+        // Nobody can switch reading off any more.
     }
 }
 
@@ -187,7 +187,7 @@ impl Polls {
         Self { http, path, headers, sid }
     }
 
-    /// The packets of one poll; none when the session is over.
+    /// The packets of one poll. None when the session has ended.
     async fn get(&self) -> Option<Vec<String>> {
         let request = self.http.request(http::Method::GET, &self.path).headers(self.headers.clone());
         let answer = request.send().await.ok()?;
@@ -249,7 +249,7 @@ impl Polls {
                     }
                 }
                 let mut size = batch[0].len();
-                // What is there to be said is said in one request, as the real client does it.
+                // Sends all waiting packets in one request, as the real client does.
                 while size < 500_000 && batch.len() < 100 {
                     match orders.try_recv() {
                         Ok(Command::Send(packet)) => {

@@ -1,11 +1,11 @@
-//! A thin HTTP client: answers are looked at whatever their status.
+//! A thin HTTP client. It returns answers of any status.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value as Json;
 
-/// Asks one server, with a token or without.
+/// Sends requests to one server, with or without a token.
 #[derive(Clone)]
 pub struct Http {
     pub address: SocketAddr,
@@ -15,9 +15,11 @@ pub struct Http {
 
 impl Http {
     pub fn new(address: SocketAddr) -> Self {
-        // The client is built without a TLS library of its own; another test may have named one already.
+        // The client is built without a TLS provider, so one is installed here. Another test may have done so
+        // already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // Every request on a line of its own: a server that is restarted must not be met half way.
+        // Every request uses a new connection, so that none is sent on a connection that a restart has
+        // closed.
         let client = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .tls_backend_preconfigured(no_tls())
@@ -31,7 +33,7 @@ impl Http {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// A request to be completed with headers or a body.
+    /// A request to which the caller adds headers or a body.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("http://{}{path}", self.address));
         match &self.token {
@@ -60,7 +62,7 @@ impl Http {
         Answer::to(self.request(Method::DELETE, path)).await
     }
 
-    /// What the server counts, by name and labels.
+    /// The server's metrics, by name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let text = self.get("/metrics").await.text;
         let values = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
@@ -71,7 +73,7 @@ impl Http {
     }
 }
 
-/// The client wants to know how it would do TLS, though nobody asks it to.
+/// The client needs a TLS configuration, although no test uses TLS.
 fn no_tls() -> rustls::ClientConfig {
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -80,7 +82,7 @@ fn no_tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -106,14 +108,14 @@ impl Answer {
             .unwrap_or_else(|err| panic!("{} is not JSON ({err}): {:?}", self.status, self.text))
     }
 
-    /// The body of an answer that has this status.
+    /// Checks the status of an answer, and returns its body.
     #[track_caller]
     pub fn is(&self, status: u16) -> Json {
         assert_eq!(self.status, status, "{}", self.text);
         if self.text.is_empty() { Json::Null } else { self.json() }
     }
 
-    /// That it is a refusal as RFC 9457 has it, with our code.
+    /// Checks that it is a refusal according to RFC 9457, with this code.
     #[track_caller]
     pub fn is_refused(&self, status: u16, code: &str) -> Json {
         assert_eq!(self.status, status, "{}", self.text);

@@ -1,5 +1,5 @@
-//! An issuer of tokens in this process: as much of an OpenID provider as Parlor looks at, with keys that
-//! change, a switch, and a count of who asks.
+//! An issuer of tokens in this process. It implements the parts of an OpenID provider that Parlor uses. Its
+//! keys can change, it can misbehave, and it counts the requests.
 
 use std::{
     net::SocketAddr,
@@ -29,14 +29,14 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// What tokens are for, unless a test says otherwise.
+/// The audience of tokens, unless a test names another one.
 pub const AUDIENCE: &str = "https://chat.example.com";
 
-/// Made for these tests, and good for nothing else.
+/// Made for these tests; useless for anything else.
 const FIRST: &[u8] = include_bytes!("keys/rsa_1.der");
 const OTHER: &[u8] = include_bytes!("keys/rsa_2.der");
 
-/// A private key, and what of it is published.
+/// A private key, and its published form.
 #[derive(Clone)]
 pub struct SigningKey {
     pub algorithm: Algorithm,
@@ -62,7 +62,7 @@ impl SigningKey {
 
     /// A new key on Ed25519.
     pub fn eddsa() -> Self {
-        // PKCS #8 around 32 bytes that are anybody's guess.
+        // PKCS #8 around 32 arbitrary bytes.
         let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
         der.extend([uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].iter().flat_map(|half| *half.as_bytes()));
         Self::new("ed-1", Algorithm::EdDSA, EncodingKey::from_ed_der(&der))
@@ -78,7 +78,7 @@ impl SigningKey {
         self
     }
 
-    /// Publishes something else with it.
+    /// Changes a field of the published form.
     pub fn with(mut self, field: &str, value: Json) -> Self {
         self.jwk[field] = value;
         self
@@ -93,13 +93,13 @@ impl SigningKey {
         self.token_with(&self.header(), claims)
     }
 
-    /// Whatever the header says, signed with this key.
+    /// A token with any header, signed with this key.
     pub fn token_with(&self, header: &Json, claims: &Json) -> String {
         signed(header, claims, &self.encoding, self.algorithm)
     }
 }
 
-/// A token of any header and claims.
+/// A token with any header and claims.
 pub fn signed(header: &Json, claims: &Json, key: &EncodingKey, algorithm: Algorithm) -> String {
     let message = unsigned(header, claims);
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm).unwrap();
@@ -117,26 +117,26 @@ fn base64url(value: &Json) -> String {
     token.split('.').nth(1).unwrap().to_owned()
 }
 
-/// What an issuer may answer instead of what it should.
+/// Wrong answers of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misbehaviour {
     /// It is down.
     Unavailable,
-    /// Its keys have moved to where the configuration does not say.
+    /// It redirects to an address that is not configured.
     Redirect,
-    /// It says that it is somebody else.
+    /// Its page names another issuer.
     OtherIssuer,
-    /// A page for people.
+    /// It answers with a page for people.
     Html,
-    /// Keys without an end.
+    /// It sends keys without end.
     Endless,
-    /// No answer at all.
+    /// It does not answer.
     Silence,
 }
 
 /// See the module.
 pub struct Issuer {
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     pub url: String,
     pub key: SigningKey,
     house: Arc<House>,
@@ -147,13 +147,13 @@ struct House {
     url: String,
     published: Mutex<Vec<Json>>,
     misbehaviour: Mutex<Option<Misbehaviour>>,
-    /// How often the keys were asked for, and how often where they are.
+    /// How often the keys were requested, and how often their address was.
     fetches: AtomicUsize,
     discoveries: AtomicUsize,
 }
 
 impl Issuer {
-    /// With one RSA key.
+    /// Starts an issuer with one RSA key.
     pub async fn start() -> Self {
         Self::with(SigningKey::rsa()).await
     }
@@ -164,7 +164,7 @@ impl Issuer {
         Self::serve(key, url, listener)
     }
 
-    /// Over TLS, with a certificate of an authority that nobody knows, which is written to `ca`.
+    /// Over TLS, with a certificate of an unknown authority. The authority's certificate is written to `ca`.
     pub async fn over_tls(ca: &Path) -> Self {
         let authority = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();
@@ -209,7 +209,7 @@ impl Issuer {
         Self { url, key, house, served }
     }
 
-    /// As it stands in the configuration of Parlor, with a slash at the end.
+    /// Its entry in Parlor's configuration, with a trailing slash.
     pub fn config(&self) -> IssuerConfig {
         IssuerConfig {
             issuer: format!("{}/", self.url),
@@ -223,7 +223,7 @@ impl Issuer {
         }
     }
 
-    /// What a good token says, for an hour from now.
+    /// The claims of a valid token that expires in an hour.
     pub fn claims(&self, username: &str) -> Json {
         let now = Utc::now().timestamp();
         json!({
@@ -232,19 +232,19 @@ impl Issuer {
         })
     }
 
-    /// A good token.
+    /// A valid token.
     pub fn token(&self, username: &str) -> String {
         self.key.token(&self.claims(username))
     }
 
-    /// A token that is good but for one claim.
+    /// A token that is valid except for one claim.
     pub fn token_saying(&self, claim: &str, value: Json) -> String {
         let mut claims = self.claims("ada");
         claims[claim] = value;
         self.key.token(&claims)
     }
 
-    /// From here on these are all the keys there are; the first signs.
+    /// Publishes only these keys from now on. The first one signs.
     pub fn publishes(&mut self, keys: &[SigningKey]) {
         *self.house.published.lock() = keys.iter().map(|key| key.jwk.clone()).collect();
         if let Some(first) = keys.first() {
@@ -325,7 +325,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
             let (stream, address) = self.listener.accept().await.unwrap();
-            // Who does not believe us hangs up.
+            // A client that does not trust the certificate disconnects.
             if let Ok(stream) = self.acceptor.accept(stream).await {
                 return (stream, address);
             }

@@ -1,4 +1,4 @@
-//! What tests are written with. A whole test:
+//! The tools of the tests. A complete test:
 //!
 //! ```ignore
 //! #[tokio::test(flavor = "multi_thread")]
@@ -13,9 +13,8 @@
 //! }
 //! ```
 //!
-//! Waiting is always "until seen or [`PATIENCE`]"; time moves by `server.clock`. When a [`Server`] is
-//! dropped it goes down gracefully and checks that nothing is left, which takes the multi-thread
-//! runtime.
+//! Every wait is "until seen or [`PATIENCE`]". Time moves with `server.clock`. A dropped [`Server`] shuts
+//! down gracefully and checks that nothing is left, which needs the multi-thread runtime.
 
 mod cluster;
 mod database;
@@ -47,20 +46,20 @@ pub use self::{
     socketio::{ANSWER, Connecting, Ended, Socket, succeeded},
 };
 
-/// How long anything may take to be seen: whatever else the machine is doing.
+/// Maximum time to wait for an effect, however busy the machine is.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long to wait before believing that something does not happen.
+/// How long to wait before a test concludes that something does not happen.
 pub const A_WHILE: Duration = Duration::from_millis(250);
 
-/// For tests that send as fast as they can: none of the limits on events is in the way.
+/// For tests that send as fast as they can: raises all limits on events.
 pub fn at_full_speed(config: &mut parlor::config::Config) {
     config.limits.events_per_second = 1_000_000;
     config.limits.events_burst = 1_000_000;
     config.limits.waiting_events = 10_000;
 }
 
-/// What one user may ask for within a second or an hour is not in the way of tests about something else.
+/// Raises the limits on requests per second and per hour, for tests about other things.
 pub fn without_quotas(config: &mut parlor::config::Config) {
     let limits = &mut config.limits;
     (limits.requests_per_second, limits.requests_burst) = (1_000_000, 1_000_000);
@@ -69,7 +68,7 @@ pub fn without_quotas(config: &mut parlor::config::Config) {
     limits.list_interval = Duration::from_millis(1);
 }
 
-/// Waits for a future, and says what was waited for when it takes too long.
+/// Waits for a future. If it takes too long, panics with `what`.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
@@ -77,7 +76,7 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Asks again and again until the answer is yes.
+/// Repeats the question until the answer is yes.
 pub async fn until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
     in_time(what, async {
         while !ask().await {
@@ -95,7 +94,7 @@ pub fn keys_of(object: &serde_json::Value) -> Vec<&str> {
     keys
 }
 
-/// That a token is signed with another claim than it came with, by whoever knows the secret.
+/// The token with changed claims, signed again with the secret.
 pub fn forge(token: &str, secret: &str, change: impl FnOnce(&mut serde_json::Value)) -> String {
     let mut claims = jsonwebtoken::dangerous::insecure_decode::<serde_json::Value>(token).unwrap().claims;
     change(&mut claims);
@@ -103,5 +102,5 @@ pub fn forge(token: &str, secret: &str, change: impl FnOnce(&mut serde_json::Val
     jsonwebtoken::encode(&jsonwebtoken::decode_header(token).unwrap(), &claims, &key).unwrap()
 }
 
-/// What development signs tokens with.
+/// The secret that signs tokens in development.
 pub const SECRET: &str = "parlor-development-secret-known-to-everyone";

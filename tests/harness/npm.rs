@@ -6,13 +6,13 @@ use std::{
     sync::Mutex,
 };
 
-/// One run at a time: each starts many servers of its own, and they share what is installed.
+/// One suite runs at a time: each starts many servers, and they share the installed packages.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Installs what the suites in these folders need, and runs the last one, whose harness may use the others'.
 /// It fails unless there were tests and all passed.
 pub fn run_suite(folders: &[&str], env: &[(&str, &str)]) {
-    // Another's failed run is no reason not to run.
+    // Another suite's failure does not prevent this run.
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for folder in folders {
         let output = npm(&place(folder), &["ci", "--silent"], &[]);
@@ -43,7 +43,7 @@ fn npm(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
         .args(args)
         .current_dir(folder)
         .env("PARLOR_BIN", env!("CARGO_BIN_EXE_parlor"))
-        // Which database a suite runs on is for its caller to say.
+        // The caller decides which database a suite uses.
         .env_remove("PARLOR_TEST_POSTGRES_URL")
         .envs(env.iter().copied())
         .stdin(Stdio::null())

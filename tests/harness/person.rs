@@ -1,4 +1,4 @@
-//! Somebody with an account and a login.
+//! A user with an account and a login.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -6,12 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::{Answer, Connecting, Door, Http, Plain, Socket, Transport};
 
-/// Cheap to clone. Everything that an [`Http`] does is done with the person's token.
+/// Cheap to clone. It can do everything that an [`Http`] can, with the person's token.
 #[derive(Clone)]
 pub struct Person {
     pub username: Arc<str>,
     pub token: Arc<str>,
-    /// The login's `user`.
+    /// The `user` in the answer to the login.
     pub user: Arc<Json>,
     pub door: Door,
     http: Http,
@@ -36,7 +36,7 @@ impl Person {
         Self::logs_in(door, username).await
     }
 
-    /// A new login of an account that was made by [`Person::signs_up`].
+    /// A new login of an account that [`Person::signs_up`] has created.
     pub async fn logs_in(door: &Door, username: &str) -> Self {
         let answer = Self::tries_to_log_in(door, username, &Self::password_of(username)).await;
         Self::from_login(door, &answer.is(200))
@@ -53,7 +53,7 @@ impl Person {
         }
     }
 
-    /// Somebody with a token of whoever's.
+    /// A person with any token.
     pub async fn shows(door: &Door, token: &str) -> Self {
         let session = door.http.with_token(token).get("/api/auth/session").await.is(200);
         Self::from_login(door, &json!({ "token": token, "user": session["user"] }))
@@ -86,7 +86,7 @@ impl Person {
         self.user["id"].as_str().unwrap()
     }
 
-    /// A connection to be described.
+    /// A connection that is not open yet, to be configured first.
     pub fn connecting(&self) -> Connecting {
         Connecting::of(self)
     }
@@ -99,17 +99,17 @@ impl Person {
         self.connecting().by(transport).open().await
     }
 
-    /// Connects with more in `auth` than the token.
+    /// Connects with additional fields in `auth`.
     pub async fn connect_with(&self, auth: Json) -> Socket {
         self.connecting().with(auth).open().await
     }
 
-    /// A plain WebSocket on `/ws`.
+    /// Opens a plain WebSocket on `/ws`.
     pub async fn connect_plain(&self) -> Plain {
         Plain::connects(self, "").await
     }
 
-    /// A group made over HTTP; its id.
+    /// Creates a group over HTTP, and returns its id.
     pub async fn makes_group(&self, name: &str, users: &[&str]) -> String {
         let group = self.post("/api/rooms", json!({ "groupName": name, "users": users })).await.is(201);
         group["groupId"].as_str().unwrap().to_owned()
@@ -120,14 +120,14 @@ impl Person {
         group["groupId"].as_str().unwrap().to_owned()
     }
 
-    /// What `GET /api/rooms/mine` says of the room with this id.
+    /// The entry for this room in `GET /api/rooms/mine`.
     pub async fn conversation(&self, room: &str) -> Json {
         let mine = self.get("/api/rooms/mine").await.is(200);
         let found = mine.as_array().unwrap().iter().find(|conversation| conversation["roomId"] == room);
         found.unwrap_or_else(|| panic!("{room} is not among {mine}")).clone()
     }
 
-    /// The whole history of a room, over HTTP.
+    /// The complete history of a room, over HTTP.
     pub async fn history(&self, room: &str) -> Vec<Json> {
         let mut messages = Vec::new();
         loop {

@@ -1,5 +1,5 @@
-//! A plain WebSocket client, as a browser's `WebSocket` is one: JSON texts out, JSON texts in, and the
-//! code it was closed with.
+//! A plain WebSocket client, like a browser's `WebSocket`. It sends and receives JSON texts, and records the
+//! code with which it was closed.
 
 use std::{
     net::SocketAddr,
@@ -22,11 +22,11 @@ use super::{A_WHILE, PATIENCE, Person, in_time, succeeded};
 
 enum Command {
     Say(Message),
-    /// Goes without a word.
+    /// Disconnects without a close frame.
     Vanish,
 }
 
-/// A handshake that was not followed by an upgrade.
+/// A handshake that did not end in an upgrade.
 #[derive(Debug)]
 pub struct Refused {
     pub status: u16,
@@ -42,7 +42,7 @@ impl Refused {
     }
 }
 
-/// An open websocket, whatever is spoken on it. Dropping it closes it as a client does.
+/// An open WebSocket, whatever its protocol. Dropping it closes it as a client does.
 pub struct Frames {
     commands: mpsc::UnboundedSender<Command>,
     reading: watch::Sender<bool>,
@@ -60,7 +60,7 @@ struct State {
     frames: Vec<Received>,
     /// Whether `response` frames with an id are answered.
     acknowledges: bool,
-    /// The code of the close frame, or none where the line just ended.
+    /// The code of the close frame, or none if the TCP connection just ended.
     ended: Option<Option<u16>>,
 }
 
@@ -130,7 +130,7 @@ impl Frames {
                     }
                     Some(Ok(Message::Close(frame))) => {
                         told.end(frame.map(|frame| frame.code.into()));
-                        // The library answers while it is read.
+                        // The library answers a close frame while it is read.
                         while let Some(Ok(_)) = line.next().await {}
                         break;
                     }
@@ -149,7 +149,7 @@ impl Frames {
         }
     }
 
-    /// A text frame, as it stands.
+    /// Sends a text frame unchanged.
     pub fn says(&self, text: impl Into<String>) {
         let _ = self.commands.send(Command::Say(Message::text(text.into())));
     }
@@ -158,7 +158,7 @@ impl Frames {
         let _ = self.commands.send(Command::Say(message));
     }
 
-    /// Waits for a frame that was not waited for yet.
+    /// Waits for a matching frame that no earlier wait has returned.
     pub async fn sees_frame(&self, what: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         self.find(PATIENCE, what, |state| {
             let mut fresh = state.frames.iter_mut().filter(|received| !received.taken);
@@ -198,7 +198,7 @@ impl Frames {
         }
     }
 
-    /// All frames so far, as they were written.
+    /// All frames so far, as text.
     pub fn texts(&self) -> Vec<String> {
         self.shared.state.lock().frames.iter().map(|received| received.text.clone()).collect()
     }
@@ -207,7 +207,7 @@ impl Frames {
         self.shared.state.lock().frames.iter().map(|received| received.json.clone()).collect()
     }
 
-    /// That no frame comes that was not waited for.
+    /// Checks that no further matching frame arrives.
     pub async fn sees_nothing_more(&self, wanted: impl Fn(&Json) -> bool) {
         tokio::time::sleep(A_WHILE).await;
         let state = self.shared.state.lock();
@@ -216,7 +216,7 @@ impl Frames {
         assert!(came.is_empty(), "should not have come: {}", came[0].text);
     }
 
-    /// Waits for the end, and gives the code of the close frame; none where there was none.
+    /// Waits for the end, and returns the code of the close frame; none if there was no close frame.
     pub async fn ends(&self) -> Option<u16> {
         self.find(PATIENCE, "the end", |state| state.ended).await
     }
@@ -241,9 +241,9 @@ impl Frames {
 }
 
 impl Shared {
-    /// Takes note of a frame; the answer to it, if it is to be answered.
+    /// Records a frame. Returns the answer to it, if it needs one.
     fn receive(&self, text: &str) -> Option<String> {
-        // What is no JSON is for the test to see: nobody waits for it.
+        // Text that is not JSON is recorded for the test; no wait expects it.
         let json: Json = serde_json::from_str(text).unwrap_or_else(|_| json!({ "unreadable": text }));
         let mut state = self.state.lock();
         let answer = (state.acknowledges && json["event"] == "response" && !json["id"].is_null())
@@ -260,8 +260,8 @@ impl Shared {
     }
 }
 
-/// A person's native connection on `/ws`; it answers `response` unless told otherwise. What a [`Person`]
-/// does, it does, too.
+/// A person's native connection on `/ws`. It acknowledges `response` events unless a test says otherwise. It
+/// can do everything that a [`Person`] can.
 pub struct Plain {
     pub person: Person,
     pub frames: Frames,
@@ -277,12 +277,12 @@ impl Deref for Plain {
 }
 
 impl Plain {
-    /// With more in the query than the token, each beginning with `&`.
+    /// With additions to the query besides the token, each beginning with `&`.
     pub async fn connects(person: &Person, query: &str) -> Self {
         Self::by(person, query, true).await
     }
 
-    /// Leaves `response` unanswered.
+    /// Connects, and does not acknowledge `response` events.
     pub async fn connects_without_acknowledging(person: &Person, query: &str) -> Self {
         Self::by(person, query, false).await
     }
@@ -302,7 +302,7 @@ impl Plain {
         }
     }
 
-    /// Sends an event now; its answer may be waited for.
+    /// Sends an event now. The returned future waits for its answer.
     pub fn sends(&self, event: &str, data: Json) -> impl Future<Output = Json> + use<'_> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         self.frames.says(json!({ "event": event, "data": data, "id": id }).to_string());
@@ -327,7 +327,7 @@ impl Plain {
         self.asks("groupMessage", json!({ "receiver": group, "content": content })).await
     }
 
-    /// Waits for an event that was not waited for yet, and gives its data.
+    /// Waits for a matching event that no earlier wait has returned, and returns its data.
     pub async fn sees(&self, event: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         let is_it = |frame: &Json| frame["event"] == event && wanted(&frame["data"]);
         self.frames.sees_frame(event, is_it).await["data"].clone()
@@ -348,7 +348,7 @@ impl Plain {
         self.frames.sees_nothing_more(|frame| frame["event"] == event).await;
     }
 
-    /// The seqs of all `response` events of a room, in the order they came.
+    /// The seqs of all `response` events of a room, in the order of arrival.
     pub fn seqs(&self, room: &Json) -> Vec<i64> {
         let frames = self.frames.all();
         let of_room = frames
@@ -368,7 +368,7 @@ impl Plain {
         self.seqs(room)
     }
 
-    /// Whether the server still hears it and answers.
+    /// Checks that the server still receives its events and answers.
     pub async fn is_alive(&self) {
         self.asks("listRooms", json!({})).await;
     }

@@ -1,4 +1,4 @@
-//! The real program as a process of its own: for signals, sudden death, and what it writes.
+//! The real program as a separate process: for signals, sudden death, and its output.
 
 use std::{
     ops::Deref,
@@ -41,7 +41,7 @@ impl Process {
         Self::wrapped(&[], database, env).await
     }
 
-    /// Started by another command, which becomes the program.
+    /// Started by another command, which then becomes the program.
     pub async fn wrapped(wrapper: &[&str], database: &Database, env: &[(&str, &str)]) -> Self {
         let program =
             std::env::var("PARLOR_SOAK_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_parlor").to_owned());
@@ -74,7 +74,7 @@ impl Process {
         Self { door: Door::new(address), child, written, readers }
     }
 
-    /// All that it has written, standard output and error.
+    /// Its output so far, standard output and standard error.
     pub fn written(&self) -> String {
         self.written.lock().clone()
     }
@@ -89,7 +89,7 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it exits by itself.
     pub async fn exits(&mut self) -> ExitStatus {
         let waited = tokio::time::timeout(Duration::from_secs(15), self.child.wait()).await;
         let status = waited.unwrap_or_else(|_| panic!("it does not end:\n{}", self.written())).unwrap();
@@ -99,7 +99,7 @@ impl Process {
         status
     }
 
-    /// SIGKILL: no time for anything.
+    /// Kills it with SIGKILL: no time for cleaning up.
     pub async fn dies(&mut self) {
         self.child.kill().await.unwrap();
     }

@@ -1,4 +1,5 @@
-//! A bare line, for what no decent client says: bytes out, bytes in, and websocket frames by hand.
+//! A bare TCP connection, for what no correct client sends. It sends and receives bytes, and builds WebSocket
+//! frames by hand.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -22,7 +23,7 @@ pub enum Frame {
 
 pub struct Raw {
     line: TcpStream,
-    /// What was read and not looked at.
+    /// Bytes that were read but not parsed yet.
     rest: Vec<u8>,
 }
 
@@ -31,15 +32,15 @@ impl Raw {
         Self { line: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
     }
 
-    /// A client whose machine takes next to nothing that it does not read.
+    /// A client whose receive buffer is very small.
     pub async fn connect_narrowly(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
-        // Much smaller ones make the sender wait for its timers, up to seconds for each segment.
+        // With a much smaller buffer the sender waits for its timers, up to seconds for each segment.
         socket.set_recv_buffer_size(16_384).unwrap();
         Self { line: socket.connect(address).await.unwrap(), rest: Vec::new() }
     }
 
-    /// An open websocket session and its open packet.
+    /// Opens a WebSocket session, and returns it with its open packet.
     pub async fn websocket(address: SocketAddr) -> (Self, String) {
         let mut raw = Self::connect(address).await;
         let status = raw.upgrades("/socket.io/?EIO=4&transport=websocket", &[]).await;
@@ -48,7 +49,7 @@ impl Raw {
         (raw, open)
     }
 
-    /// Asks for a websocket; the head of the answer.
+    /// Requests a WebSocket, and returns the head of the answer.
     pub async fn upgrades(&mut self, path: &str, headers: &[&str]) -> String {
         let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let request = format!(
@@ -59,8 +60,8 @@ impl Raw {
         self.head().await
     }
 
-    /// Sends without reading until the other side takes no more for so long, or everything is sent; the bytes
-    /// that were sent.
+    /// Sends without reading, until all is sent or the other side accepts nothing for `patience`. Returns the
+    /// number of bytes that were sent.
     pub async fn presses(&mut self, bytes: &[u8], patience: Duration) -> usize {
         let mut sent = 0;
         while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
@@ -72,7 +73,8 @@ impl Raw {
         sent
     }
 
-    /// Reads at most so many bytes, and waits for them no longer than that; none at the end of the line.
+    /// Reads at most `most` bytes, and waits for them at most `patience`. None at the end of the TCP
+    /// connection.
     pub async fn sips(&mut self, most: usize, patience: Duration) -> Option<usize> {
         let mut buffer = vec![0; most];
         match tokio::time::timeout(patience, self.line.read(&mut buffer)).await {
@@ -83,22 +85,22 @@ impl Raw {
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {
-        // The other side may have hung up already, which is for the test to find out.
+        // The other side may have disconnected already. The test finds that out.
         let _ = self.line.write_all(bytes).await;
     }
 
-    /// Says that nothing more will come.
+    /// Closes the sending direction.
     pub async fn hangs_up(&mut self) {
         let _ = self.line.shutdown().await;
     }
 
-    /// Everything that comes until the other side has hung up.
+    /// Reads until the other side closes the connection, and returns everything.
     pub async fn everything(&mut self) -> String {
         in_time("the end of the line", async { while self.more().await {} }).await;
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
 
-    /// Everything up to the empty line.
+    /// Reads up to the empty line.
     pub async fn head(&mut self) -> String {
         in_time("the head of an answer", async {
             loop {
@@ -112,7 +114,7 @@ impl Raw {
         .await
     }
 
-    /// An answer that says how long it is: its head and its body.
+    /// Reads an answer with a content length: its head and its body.
     pub async fn answer(&mut self) -> (String, String) {
         let head = self.head().await;
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
@@ -164,7 +166,7 @@ impl Raw {
         self.frame(0x81, packet.as_bytes()).await;
     }
 
-    /// The next frame that is not the engine's ping; none at the end of the line.
+    /// The next frame, except the engine's pings. None at the end of the TCP connection.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             match self.any().await {
@@ -174,7 +176,7 @@ impl Raw {
         }
     }
 
-    /// The next frame, also where it is a ping of the engine.
+    /// The next frame, including the engine's pings.
     pub async fn any(&mut self) -> Option<Frame> {
         in_time("a frame", async {
             let head = self.exactly(2).await?;
@@ -195,7 +197,7 @@ impl Raw {
         .await
     }
 
-    /// The next text frame, which is the next frame.
+    /// The next frame, which must be a text frame.
     pub async fn text(&mut self) -> String {
         match self.next().await {
             Some(Frame::Text(text)) => text,
@@ -203,7 +205,7 @@ impl Raw {
         }
     }
 
-    /// Packets until one that begins like this.
+    /// Reads packets until one starts with this text.
     pub async fn hears(&mut self, beginning: &str) -> String {
         loop {
             let packet = self.text().await;
@@ -225,7 +227,7 @@ impl Raw {
         self.hears("40/chat,").await
     }
 
-    /// Waits until the other side has hung up; every frame that came before.
+    /// Waits until the other side has disconnected. Returns all frames before that.
     pub async fn closes(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {

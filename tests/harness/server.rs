@@ -1,20 +1,21 @@
-//! The server under test, in this process: built and served as the program does it, with a clock that
-//! a test can move.
+//! The server under test, in this process. It is built and served as in the program, with a clock that a test
+//! can move.
 
 use std::{net::SocketAddr, ops::Deref, time::Duration};
 
 use parlor::{
     app::App,
-    chat::{Chat, NewUser, text::Username},
+    chat::{Chat, NewUser},
     clock::Clock,
     config::Config,
+    values::Username,
 };
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{Database, Http, Person, Socket, until};
 
-/// A way in, whatever stands behind it.
+/// The address of a server, and everything that works through it, whatever runs there.
 #[derive(Clone)]
 pub struct Door {
     pub address: SocketAddr,
@@ -26,7 +27,7 @@ impl Door {
         Self { address, http: Http::new(address) }
     }
 
-    /// Somebody who has signed up and logged in.
+    /// A user who has signed up and logged in.
     pub async fn person(&self, username: &str) -> Person {
         Person::signs_up(self, username).await
     }
@@ -37,7 +38,7 @@ impl Door {
     }
 }
 
-/// See the module. What is asked at the door can be asked of it.
+/// See the module. It can do everything that a [`Door`] can.
 pub struct Server {
     pub config: Config,
     pub clock: Clock,
@@ -66,7 +67,7 @@ impl Server {
         Self::with(|_| {}).await
     }
 
-    /// With some settings changed.
+    /// Starts a server with changed settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let database = Database::fresh().await;
         let mut config = Config::development();
@@ -80,12 +81,12 @@ impl Server {
         assert!(mistakes.is_empty(), "{mistakes:?}");
         let clock = Clock::movable();
         let (address, running) = Running::start(&config, &clock).await;
-        // The next start is on the same port, so that everybody finds it again.
+        // The next start uses the same port, so that all clients can reconnect.
         config.server.listen = vec![address];
         Self { config, clock, database: Some(database), door: Door::new(address), running: Some(running) }
     }
 
-    /// Another server on the same database, on a port of its own. Drop it before this one.
+    /// Another server on the same database, with its own port. Drop it before this one.
     pub async fn beside(&self) -> Self {
         let url = &self.database.as_ref().expect("a database").url;
         let mut config = self.config.clone();
@@ -105,18 +106,18 @@ impl Server {
         self.running.as_ref().expect("a server that was not stopped")
     }
 
-    /// The core itself, for what would take too long through the door.
+    /// The core itself, for what would take too long over the network.
     pub fn chat(&self) -> &Chat {
         &self.running().chat
     }
 
-    /// Somebody who may do everything; there is no door to become one.
+    /// A user with all rights. No request can create one.
     pub async fn admin(&self, username: &str) -> Person {
         self.registers(username, Some(Person::password_of(username).into()), true).await;
         Person::logs_in(self, username).await
     }
 
-    /// An account that nobody can log in to, which is much faster to make.
+    /// An account that nobody can log in to; it is much faster to create.
     pub async fn acquaintance(&self, username: &str) {
         self.registers(username, None, false).await;
     }
@@ -135,14 +136,14 @@ impl Server {
         self.chat().register(new).await.unwrap();
     }
 
-    /// Goes down as after SIGTERM, and checks that nothing is left.
+    /// Shuts down as after SIGTERM, and checks that nothing is left.
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
     }
 
-    /// Goes down gracefully and comes back, on the same port and with the same data.
+    /// Shuts down gracefully and starts again, on the same port and with the same data.
     pub async fn restart(&mut self) {
         self.stop().await;
         self.starts_again().await;
@@ -153,7 +154,7 @@ impl Server {
         self.running = Some(running);
     }
 
-    /// Waits until the core has let go of every connection.
+    /// Waits until the core has removed every connection.
     pub async fn is_deserted(&self) {
         let chat = self.chat();
         until("all connections to be forgotten", || async { chat.gauges().connections == 0 }).await;
@@ -189,14 +190,14 @@ impl Running {
         served.expect("a server that goes down in time").unwrap().unwrap();
         let gauges = self.chat.gauges();
         assert_eq!(gauges.drafts_waiting, 0, "messages were left unstored: {gauges:?}");
-        // The server gives connections two seconds to close and then returns. Their tasks see that their lines
-        // are closed, but on a busy machine not within that time.
+        // The server waits two seconds for connections to close, and then returns. Their tasks notice that
+        // their TCP connections are closed, but on a busy machine it takes them longer than that.
         until("every task to end", || async { self.chat.gauges().tasks == 0 }).await;
     }
 }
 
-/// What was opened after a server is dropped before it, so nobody is connected any more, or is about
-/// to leave.
+/// Clients that were opened after the server are dropped before it. So all of them have disconnected, or will
+/// soon.
 impl Drop for Server {
     fn drop(&mut self) {
         let runtime = tokio::runtime::Handle::current();

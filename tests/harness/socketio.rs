@@ -1,5 +1,5 @@
-//! A Socket.IO v5 client, in `/chat` unless told otherwise, thin enough to see through: it answers `response` unless told
-//! otherwise, and remembers everything it was sent.
+//! A Socket.IO v5 client, in `/chat` unless a test says otherwise, as thin as possible. It acknowledges
+//! `response` events unless a test says otherwise, and records everything that it receives.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use super::{
     in_time,
 };
 
-/// A connection to be opened: by websocket, with the person's token in `auth`.
+/// A connection that is not open yet: by WebSocket, with the person's token in `auth`.
 pub struct Connecting {
     person: Person,
     transport: Transport,
@@ -51,7 +51,7 @@ impl Connecting {
         self
     }
 
-    /// Adds to `auth`.
+    /// Adds fields to `auth`.
     pub fn with(mut self, more: Json) -> Self {
         for (name, value) in more.as_object().unwrap() {
             self.auth[name] = value.clone();
@@ -59,13 +59,13 @@ impl Connecting {
         self
     }
 
-    /// Sends this `auth`, and no token of its own.
+    /// Sends this `auth` without adding the person's token.
     pub fn with_only(mut self, auth: Json) -> Self {
         self.auth = auth;
         self
     }
 
-    /// In the namespace `/`, which the dialects speak in.
+    /// In the namespace `/`, which the dialects use.
     pub fn at_root(mut self) -> Self {
         self.prefix = "";
         self
@@ -81,7 +81,7 @@ impl Connecting {
         self
     }
 
-    /// Leaves `response` unanswered until [`Socket::acknowledge`].
+    /// Does not acknowledge `response` events until [`Socket::acknowledges_all`].
     pub fn without_acknowledging(mut self) -> Self {
         self.acknowledges = false;
         self
@@ -94,7 +94,7 @@ impl Connecting {
         }
     }
 
-    /// The message of the `connect_error`.
+    /// Connects, which must fail, and returns the message of the `connect_error`.
     pub async fn fails(self) -> String {
         match self.attempt().await {
             Ok(_) => panic!("the connection was not refused"),
@@ -131,21 +131,21 @@ impl Connecting {
     }
 }
 
-/// What an acknowledgement is called in [`Socket::story`].
+/// The name of an acknowledgement in [`Socket::story`].
 pub const ANSWER: &str = "(answer)";
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By a DISCONNECT packet: the client will not come back by itself.
+    /// By a DISCONNECT packet: the client does not reconnect by itself.
     Namespace,
-    /// Below it: the client will come back.
+    /// Below the namespace: the client reconnects.
     Transport,
 }
 
 struct Shared {
     username: Arc<str>,
-    /// What stands before everything that belongs to the namespace.
+    /// The prefix of all packets of the namespace.
     prefix: &'static str,
     commands: mpsc::WeakUnboundedSender<Command>,
     state: Mutex<State>,
@@ -155,9 +155,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     events: Vec<Received>,
-    /// Answers to come, by the id of the event.
+    /// Awaited acknowledgements, by the id of the event.
     acks: HashMap<u64, oneshot::Sender<Json>>,
-    /// Ids of `response` events that were not answered, by message.
+    /// Unacknowledged `response` events: the message and the id.
     unanswered: Vec<(Json, String)>,
     acknowledges: bool,
     ended: Option<Ended>,
@@ -181,7 +181,7 @@ impl Shared {
         self.send(format!("43{}{id}{answer}", self.prefix));
     }
 
-    /// What came, for who waits in vain.
+    /// What has arrived, for the error of a wait that fails.
     fn story(&self) -> String {
         let state = self.state.lock();
         let mut story = format!("{} was sent:\n", self.username);
@@ -204,7 +204,7 @@ impl Shared {
         self.changed.notify_waiters();
     }
 
-    /// Waits until `look` finds something.
+    /// Waits until `look` returns something.
     async fn find<T>(
         &self,
         patience: Duration,
@@ -228,7 +228,7 @@ impl Shared {
     }
 }
 
-/// Takes packets apart until there are no more.
+/// Parses packets until the session ends.
 async fn read(
     mut packets: mpsc::UnboundedReceiver<String>,
     shared: Arc<Shared>,
@@ -238,7 +238,7 @@ async fn read(
     while let Some(packet) = packets.recv().await {
         let (kind, rest) =
             packet.split_at_checked(2).unwrap_or_else(|| panic!("a strange packet: {packet:?}"));
-        // A DISCONNECT packet has nothing behind the namespace, not even the comma.
+        // A DISCONNECT packet has nothing after the namespace, not even the comma.
         let body = rest
             .strip_prefix(shared.prefix)
             .or_else(|| rest.strip_prefix(shared.prefix.trim_end_matches(',')));
@@ -293,12 +293,12 @@ fn receive(shared: &Shared, body: &str) {
     shared.changed.notify_waiters();
 }
 
-/// `12["event"]` as `12` and the rest.
+/// Splits `12["event"]` into `12` and the rest.
 fn split_id(body: &str) -> (&str, &str) {
     body.split_at(body.find(|c: char| !c.is_ascii_digit()).unwrap_or(body.len()))
 }
 
-/// A person's socket. What a [`Person`] does, it does, too.
+/// A person's socket. It can do everything that a [`Person`] can.
 pub struct Socket {
     pub person: Person,
     pub sid: String,
@@ -317,12 +317,12 @@ impl Deref for Socket {
 }
 
 impl Socket {
-    /// Sends an Engine.IO packet as it stands.
+    /// Sends an Engine.IO packet unchanged.
     pub fn send_packet(&self, packet: impl Into<String>) {
         let _ = self.commands.send(Command::Send(packet.into()));
     }
 
-    /// Sends an event that asks for an acknowledgement, now; the answer may be waited for.
+    /// Sends an event that asks for an acknowledgement, now. The returned future waits for it.
     pub fn sends(&self, event: &str, payload: Json) -> impl Future<Output = Json> + use<> {
         self.sends_text(event, &payload.to_string())
     }
@@ -353,7 +353,7 @@ impl Socket {
         answer
     }
 
-    /// The answer to an event; none where the connection ends before it.
+    /// The answer to an event; none if the connection ends before it.
     pub fn answer_if_any(&self, event: &str, payload: Json) -> impl Future<Output = Option<Json>> + use<> {
         let answer = self.asked(event, &payload.to_string());
         async move { tokio::time::timeout(PATIENCE, answer).await.ok()?.ok() }
@@ -369,14 +369,14 @@ impl Socket {
         self.sends(event, payload).await
     }
 
-    /// The `response` of an event that succeeds.
+    /// The `response` of an event, which must succeed.
     #[track_caller]
     pub fn asks(&self, event: &str, payload: Json) -> impl Future<Output = Json> + use<> {
         let answer = self.sends(event, payload);
         async move { succeeded(answer.await) }
     }
 
-    /// The `error` of an event that is refused with this code.
+    /// The `error` of an event, which must be refused with this code.
     pub async fn is_refused(&self, event: &str, payload: Json, code: &str) -> Json {
         let told = format!("{event} {payload}");
         let told: String = told.chars().take(300).collect();
@@ -396,7 +396,7 @@ impl Socket {
         self.asks("groupMessage", json!({ "receiver": group, "content": content })).await
     }
 
-    /// Posts so many messages without waiting in between, `1`, `2`, ...; waits until all are stored.
+    /// Sends the messages `1`, `2`, ... without waiting in between. Then waits until all are stored.
     pub async fn posts_many_to(&self, receiver: &str, numbers: std::ops::RangeInclusive<u32>) {
         let answers: Vec<_> = numbers
             .map(|number| {
@@ -408,7 +408,7 @@ impl Socket {
         }
     }
 
-    /// Waits for an event that was not waited for yet, and gives its payload.
+    /// Waits for a matching event that no earlier wait has returned, and returns its payload.
     pub async fn sees(&self, event: &str, wanted: impl Fn(&Json) -> bool) -> Json {
         self.sees_within(PATIENCE, event, wanted).await
     }
@@ -424,17 +424,17 @@ impl Socket {
         self.shared.find(patience, event, look).await
     }
 
-    /// Waits for the first event of this name that was not waited for yet.
+    /// Waits for the first event with this name that no earlier wait has returned.
     pub async fn sees_any(&self, event: &str) -> Json {
         self.sees(event, |_| true).await
     }
 
-    /// Waits for a message of this content, and gives it.
+    /// Waits for a message with this content, and returns it.
     pub async fn sees_message(&self, content: &str) -> Json {
         self.sees("response", |payload| payload["response"]["content"] == content).await["response"].clone()
     }
 
-    /// Waits until it has been told that a message has reached everybody.
+    /// Waits for the notification that a message has reached everybody.
     pub async fn sees_delivered(&self, message: &Json) -> Json {
         let told = self
             .sees("updateDeliveryStatusOnConnection", |payload| {
@@ -445,13 +445,13 @@ impl Socket {
         told["response"].clone()
     }
 
-    /// Waits until somebody has come or gone.
+    /// Waits for the notification that a user is online or offline.
     pub async fn sees_online(&self, username: &str, online: bool) -> Json {
         self.sees("onlineStatus", |payload| payload["username"] == username && payload["online"] == online)
             .await
     }
 
-    /// That no event of this name comes that was not waited for.
+    /// Checks that no further event with this name arrives.
     pub async fn sees_nothing(&self, event: &str, during: Duration) {
         tokio::time::sleep(during).await;
         let state = self.shared.state.lock();
@@ -468,26 +468,26 @@ impl Socket {
         self.sees_nothing("response", A_WHILE).await;
     }
 
-    /// All payloads of an event so far, in order, waited for or not.
+    /// All payloads of an event so far, in order, including those that a wait has returned.
     pub fn all(&self, event: &str) -> Vec<Json> {
         let state = self.shared.state.lock();
         let named = state.events.iter().filter(|received| received.name == event);
         named.map(|received| received.payload.clone()).collect()
     }
 
-    /// The names of all events so far, in order, and [`ANSWER`] for each acknowledgement of one's own.
+    /// The names of all events so far, in order, and [`ANSWER`] for each acknowledgement of its own events.
     pub fn story(&self) -> Vec<String> {
         self.shared.state.lock().events.iter().map(|received| received.name.clone()).collect()
     }
 
-    /// Counts everything that came so far as seen.
+    /// Marks everything that has arrived so far as seen.
     pub fn forgets(&self) {
         for received in &mut self.shared.state.lock().events {
             received.taken = true;
         }
     }
 
-    /// The seqs of all `response` events of a room, in the order they came.
+    /// The seqs of all `response` events of a room, in the order of arrival.
     pub fn seqs(&self, room: &Json) -> Vec<i64> {
         self.all("response")
             .iter()
@@ -496,7 +496,7 @@ impl Socket {
             .collect()
     }
 
-    /// Waits until so many `response` events of a room have come, and gives their seqs.
+    /// Waits until `count` `response` events of a room have arrived, and returns their seqs.
     pub async fn sees_seqs(&self, room: &Json, count: usize) -> Vec<i64> {
         let what = format!("{count} messages");
         let look = |state: &mut State| {
@@ -509,7 +509,7 @@ impl Socket {
         self.seqs(room)
     }
 
-    /// Acknowledges the message of this content, which was left unanswered.
+    /// Acknowledges the message with this content, which was not acknowledged yet.
     pub async fn acknowledges(&self, content: &str) {
         let look = |state: &mut State| {
             let at = state.unanswered.iter().position(|(message, _)| message["content"] == content)?;
@@ -519,7 +519,7 @@ impl Socket {
         self.shared.answer(&id);
     }
 
-    /// Acknowledges all that was left unanswered, and whatever comes from now on.
+    /// Acknowledges all unacknowledged messages, and all that arrive from now on.
     pub fn acknowledges_all(&self) {
         let mut state = self.shared.state.lock();
         state.acknowledges = true;
@@ -528,7 +528,7 @@ impl Socket {
         }
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the connection.
     pub async fn ends(&self) -> Ended {
         self.ends_within(PATIENCE).await
     }
@@ -541,12 +541,12 @@ impl Socket {
         self.shared.state.lock().ended.is_some()
     }
 
-    /// Whether the server still hears this socket and answers.
+    /// Checks that the server still receives its events and answers.
     pub async fn is_alive(&self) {
         self.asks("listRooms", json!({})).await;
     }
 
-    /// Reads nothing more from the line until told to.
+    /// Stops reading from the TCP connection.
     pub fn stops_reading(&self) {
         let _ = self.reading.send(false);
     }
@@ -555,10 +555,10 @@ impl Socket {
         let _ = self.reading.send(true);
     }
 
-    /// Closes as a client does.
+    /// Closes the connection as a client does.
     pub fn leaves(self) {}
 
-    /// Goes without a word, as when a network goes away, but for the end of the TCP line.
+    /// Disconnects without a close packet, as when a network fails, except that the TCP connection is closed.
     pub fn vanishes(self) {
         let _ = self.commands.send(Command::Vanish);
     }

@@ -1,5 +1,5 @@
-//! The floor: speaks just enough Engine.IO and Socket.IO to be driven by the load generator, writes a ready-made frame
-//! to every socket for each message, and keeps nothing. What is left is what the kernel costs.
+//! The floor: speaks just enough Engine.IO and Socket.IO for the load generator. It writes a ready-made frame
+//! to every socket for each message, and stores nothing. So its cost is that of the kernel.
 #![expect(clippy::disallowed_methods, reason = "a program of its own, which nobody drains")]
 
 use std::{io::ErrorKind, sync::Arc};
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// Under one lock, so that all sockets are written to in the same order.
+/// Everything is under one lock, so that all sockets are written to in the same order.
 #[derive(Default)]
 struct Room {
     sockets: Vec<Arc<TcpStream>>,
@@ -93,7 +93,7 @@ async fn read(stream: &TcpStream, input: &mut Vec<u8>) -> Result<()> {
     }
 }
 
-/// All at once or not at all: keeping the rest for later would be more than the floor.
+/// Writes all bytes or fails: buffering the rest would be more work than a floor does.
 fn write(stream: &TcpStream, bytes: &[u8]) -> Result<()> {
     if !bytes.is_empty() && stream.try_write(bytes)? < bytes.len() {
         bail!("a socket is full");
@@ -114,7 +114,7 @@ fn frame(text: &str) -> Vec<u8> {
     frame
 }
 
-/// The next whole frame of a client, unmasked.
+/// The next complete frame of a client, unmasked.
 fn take_frame(input: &mut Vec<u8>) -> Option<String> {
     let (head, length) = match input.get(1)? & 0x7f {
         126 => (4, u16::from_be_bytes([*input.get(2)?, *input.get(3)?]) as usize),

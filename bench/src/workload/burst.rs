@@ -1,4 +1,4 @@
-//! A hundred messages at once into a room of 300.
+//! One hundred messages at once into a room of 300.
 
 use anyhow::Result;
 use futures_util::FutureExt;

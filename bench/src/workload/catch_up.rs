@@ -1,7 +1,7 @@
-//! A thousand users come back and are sent the hundred messages that each has missed.
+//! A thousand users reconnect, and each receives the hundred messages that they have missed.
 //!
-//! So many others are online that only the members of the same room are told of each: else that would be most of the
-//! work.
+//! Many other users are online. So only the members of the same room are notified of each reconnect;
+//! otherwise these notifications would be most of the work.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
 
 const MEMBERS: usize = 10;
 const MISSED: u32 = 100;
-/// What they had before.
+/// The messages that they had before.
 const SEEN: u32 = 20;
 
 pub const CATCH_UP: Workload = Workload {
@@ -38,7 +38,7 @@ fn rooms(scale: Scale) -> usize {
     scale.of(2, 100, 100)
 }
 
-/// Rooms of people who are online all the time.
+/// Rooms of users who are online all the time.
 fn bystanders(scale: Scale) -> usize {
     scale.of(1, 101, 101)
 }

@@ -1,5 +1,5 @@
-//! The highest rate that is held: messages into a room of 400, ever more a second, until the slowest hundredth of the
-//! deliveries takes too long.
+//! The highest sustained rate: messages into a room of 400, at an increasing rate, until the slowest
+//! hundredth of the deliveries takes too long.
 
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -13,13 +13,13 @@ use crate::{
     stage::{FILLER, Figures, Scale, Stage, offer},
 };
 
-/// Messages a second, step by step.
+/// The rates to try, in messages per second.
 const RATES: &[u64] = &[50, 75, 100, 150, 200, 400, 600, 800, 1_000, 1_300, 1_600, 2_000];
-/// Fewer of them, for a quick look.
+/// Fewer rates, for a quick run.
 const FEW: &[u64] = &[50, 100, 200, 400, 800, 1_200, 1_600, 2_000];
-/// The p99 above which a rate does not count as held, in milliseconds.
+/// The p99 in milliseconds above which a rate does not count as sustained.
 const HELD: f64 = 100.0;
-/// How often a rate is tried: one hiccup of the machine does not end it.
+/// How often a rate is tried, so that one short delay of the machine does not end the search.
 const ATTEMPTS: usize = 2;
 const SENDERS: usize = 12;
 

@@ -1,4 +1,4 @@
-//! Thirty-two people read old messages, page after page, back to the beginning.
+//! Thirty-two users read old messages page by page, back to the first one.
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{FutureExt, future::try_join_all};

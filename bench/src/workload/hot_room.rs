@@ -1,4 +1,4 @@
-//! A room of 1,000 in which four people write.
+//! A room of 1,000 in which four users write.
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};
@@ -13,10 +13,10 @@ use crate::{
 };
 
 const SENDERS: usize = 4;
-/// Messages of each sender that are not answered yet.
+/// Unanswered messages of each sender.
 const IN_FLIGHT: usize = 4;
 
-/// Several messages in flight, receipts once a second.
+/// Several messages in flight, and receipts once a second.
 pub const BATCHED: Workload = Workload {
     name: "hot room, batched receipts",
     storage: Storage::Sqlite,
@@ -35,7 +35,7 @@ pub const BATCHED: Workload = Workload {
     ],
 };
 
-/// The same, every delivery acknowledged by its recipient.
+/// The same, but each recipient acknowledges every delivery.
 pub const ACKNOWLEDGED: Workload = Workload {
     name: "hot room, every delivery acknowledged",
     contenders: BOTH,
@@ -49,7 +49,7 @@ pub const ACKNOWLEDGED: Workload = Workload {
     ..BATCHED
 };
 
-/// Each message goes when the one before has reached everybody: nothing can be written together.
+/// Each message is sent when the previous one has reached everybody, so no writes can be combined.
 pub const SINGLE: Workload = Workload {
     name: "hot room, one message at a time",
     run: |stage| one_at_a_time(stage).boxed(),

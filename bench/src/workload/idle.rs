@@ -1,7 +1,8 @@
-//! Ten thousand people sign in with a token that they have, in groups of ten, and say nothing: what a connection costs to
-//! make, and to have.
+//! Ten thousand users, in groups of ten, connect with tokens that they have, and send nothing. Measures the
+//! cost of making a connection and of keeping it.
 //!
-//! Up to 1,000 online, everyone is told of everyone. The connections that are measured come after that.
+//! While at most 1,000 users are online, everyone is notified of each new one. The measured connections come
+//! after that.
 
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -36,7 +37,7 @@ fn connections(scale: Scale) -> usize {
 
 async fn run(stage: &Stage) -> Result<Figures> {
     let all = connections(stage.scale);
-    // Those of whom everyone hears, and some more.
+    // The users of whom everyone is notified, and some more.
     let first = stage.scale.of(20, 1_100, 1_100);
     stage.server.settles().await?;
     let before = stage.server.resident()?;
@@ -45,7 +46,7 @@ async fn run(stage: &Stage) -> Result<Figures> {
     let span = stage.begin().await?;
     let late = stage.connect_identities(identities, &fresh(Receipts::Batched), &early.tally).await?;
     let connected = stage.server.end(span).await?;
-    // What comes with a connection and a moment later belongs to it, too.
+    // Work that a connection causes a moment later is part of its cost, too.
     stage.server.settles().await?;
     let after = stage.server.resident()?;
     let (tally, told) = (early.tally.clone(), early.told);

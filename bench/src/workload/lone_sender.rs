@@ -1,4 +1,4 @@
-//! One person writes, one message at a time, to somebody who is there.
+//! One user writes to a connected user, one message at a time.
 
 use anyhow::Result;
 use futures_util::FutureExt;

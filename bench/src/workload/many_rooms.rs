@@ -1,4 +1,4 @@
-//! Two hundred rooms of ten, somebody writing in each; every delivery is acknowledged.
+//! Two hundred rooms of ten with one writer each. Every delivery is acknowledged.
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};

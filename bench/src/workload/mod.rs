@@ -1,5 +1,5 @@
-//! The workloads, a file each. A workload makes its scene, drives its clients, checks what they were sent, and says what
-//! it measured.
+//! The workloads, one file each. A workload builds its scene, drives its clients, checks what they receive,
+//! and returns its figures.
 
 mod burst;
 mod catch_up;
@@ -31,11 +31,11 @@ pub struct Workload {
     pub contenders: &'static [Contender],
     pub scene: fn(Scale) -> Scene,
     pub run: for<'a> fn(&'a Stage) -> BoxFuture<'a, Result<Figures>>,
-    /// What the report shows of it.
+    /// Its rows in the report.
     pub rows: &'static [Row],
 }
 
-/// A line of the report.
+/// A row of the report.
 pub struct Row {
     /// The figure's name.
     pub figure: &'static str,
@@ -44,16 +44,16 @@ pub struct Row {
     pub target: Option<Target>,
 }
 
-/// What the issue asks for: what must be, and what is aimed at.
+/// The required value and the value that is aimed at.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// Parlor's figure divided by the peer's, at most.
+    /// Maximum ratio of Parlor's figure to the peer's.
     OfNode(f64, f64),
-    /// Parlor's figure divided by the peer's, at least.
+    /// Minimum ratio of Parlor's figure to the peer's.
     TimesNode(f64, f64),
-    /// Parlor's figure divided by the floor's, at most.
+    /// Maximum ratio of Parlor's figure to the floor's.
     OfFloor(f64, f64),
-    /// Parlor's figure, at most.
+    /// Maximum of Parlor's figure.
     AtMost(f64, f64),
 }
 
@@ -90,7 +90,7 @@ pub const ALL: &[&Workload] = &[
     &stalled_reader::STALLED_READER,
 ];
 
-/// Clients that have everything, and ask for nothing old.
+/// Clients that have all messages and do not catch up.
 fn fresh(receipts: Receipts) -> Options {
     Options { receipts, has: 0, catches_up: false }
 }

@@ -1,5 +1,5 @@
-//! So many messages a second into a room of 400, whether the server keeps up or not: 600 of them make 240,000 deliveries a
-//! second.
+//! A fixed number of messages per second into a room of 400, whether the server keeps up or not. 600 messages
+//! make 240,000 deliveries a second.
 
 use anyhow::Result;
 use futures_util::FutureExt;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 const PER_SECOND: u64 = 600;
-/// People who take turns in writing.
+/// Users who write in turn.
 const SENDERS: usize = 12;
 
 pub const OFFERED_RATE: Workload = Workload {

@@ -1,4 +1,5 @@
-//! A hundred pairs, one of each writing to the other, one message at a time each: stored and acknowledged by both.
+//! A hundred pairs. In each, one user writes to the other, one message at a time; it is stored and
+//! acknowledged by both.
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};

@@ -1,4 +1,5 @@
-//! In a room of 50, one stops reading and does not hang up: what the others notice, what is held for it, and for how long.
+//! In a room of 50, one client stops reading and keeps its connection. Measures what the others notice, and
+//! how much the server buffers for that client, and for how long.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 const PER_SECOND: u64 = 100;
-/// The reader that stalls; the first one writes.
+/// The client that stops reading. The first client writes.
 const STALLED: usize = 1;
 
 pub const STALLED_READER: Workload = Workload {
@@ -40,7 +41,7 @@ fn members(scale: Scale) -> usize {
 async fn run(stage: &Stage) -> Result<Figures> {
     let members = members(stage.scale);
     let mut crowd = stage.connect(0..members, fresh(Receipts::Batched)).await?;
-    // What the stalled one does not get never reaches everyone.
+    // What that client does not receive never reaches everyone, so senders are not notified.
     crowd.told = false;
     let room = stage.room(0);
     stage.server.settles().await?;
@@ -72,16 +73,16 @@ async fn run(stage: &Stage) -> Result<Figures> {
     ]))
 }
 
-/// A second of messages that reach so many.
+/// One second of messages that reach this many clients each.
 async fn write(crowd: &Crowd, room: &Address, reaching: usize) -> Result<()> {
     crowd.expect(PER_SECOND, reaching as u64);
-    // Long, so that what the kernel holds for the stalled one is soon full.
+    // Long messages, so that the kernel's buffer for that client is soon full.
     let filler = " ".repeat(8_000);
     offer(&crowd.clients[..1], room, PER_SECOND, PER_SECOND, &filler).await?;
     crowd.tally.delivered().await
 }
 
-/// The p99 of what all but the stalled one got since this was asked last.
+/// The p99 of the deliveries to all other clients since the last call.
 async fn slowest(crowd: &Crowd, members: usize) -> Result<f64> {
     let mut deliveries = Latencies::default();
     for at in (0..members).filter(|at| *at != STALLED) {

@@ -1,5 +1,6 @@
-//! Sixty-four senders who each wait for the answer before they write on, to people who are not there: what it takes to
-//! store a message durably. A sender still gets their own message, as everywhere.
+//! Sixty-four senders write to users who are not connected, and each waits for the answer before the next
+//! message. Measures the cost of storing a message durably. As always, senders also receive their own
+//! messages.
 
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};
@@ -47,7 +48,7 @@ fn senders(scale: Scale) -> usize {
 
 async fn run(stage: &Stage) -> Result<Figures> {
     let (senders, each) = (senders(stage.scale), stage.scale.of(3, 50, 150));
-    // The first half of each pair: the others stay away, so nothing is ever delivered to all.
+    // Only the first half of each pair connects, so no message is ever delivered to all.
     let tally = std::sync::Arc::default();
     let everyone = stage.identities(0..senders * 2)?;
     let present = everyone.into_iter().step_by(2).collect();

@@ -1,4 +1,4 @@
-//! The commit that any draft may be in: one transaction that looks before it writes.
+//! The commit for all cases: one transaction that reads before it writes.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,11 +8,12 @@ use sea_orm::{
     QuerySelect, Value,
 };
 
-use super::{Draft, INSERT, Outcome, Outcomes, Stale, columns};
+use super::{Outcome, Outcomes, QueuedDraft, Stale, sql};
 use crate::{
-    chat::{Core, rosters::read_members, text::ClientMessageId},
-    error::{Busy, Denial, Error, Noun, Result},
-    listing::{self, Rest},
+    chat::{Core, room::registry::read_members},
+    db::values_list::{self, Pad},
+    error::{Entity, Error, Forbidden, Result, Unavailable},
+    values::ClientMessageId,
 };
 
 #[derive(FromQueryResult)]
@@ -24,7 +25,7 @@ struct RoomHead {
 }
 
 /// One transaction for all drafts.
-pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
+pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
     let tx = core.db.begin().await?;
     let rooms = lock_rooms(&tx, drafts).await?;
     let repeats = find_repeats(&tx, drafts).await?;
@@ -36,10 +37,10 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(drafts.len());
     let mut stale = BTreeSet::new();
     for draft in drafts {
-        let room = draft.roster.id;
+        let room = draft.room.id;
         let Some(head) = rooms.get(&room).filter(|head| head.deleted_at.is_none()) else {
             stale.insert(room);
-            outcomes.push(Outcome::Refused(Error::NotFound(Noun::Room)));
+            outcomes.push(Outcome::Refused(Error::NotFound(Entity::Room)));
             continue;
         };
         if head.roster_version > draft.roster_version {
@@ -61,11 +62,11 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
             fresh.insert(key, outcomes.len());
         }
         if head.roster_version != draft.roster_version && !is_member(&tx, draft).await? {
-            outcomes.push(Outcome::Refused(Error::Forbidden(Denial::NotAMember)));
+            outcomes.push(Outcome::Refused(Error::Forbidden(Forbidden::NotAMember)));
             continue;
         }
         if draft.reply_to.is_some_and(|reply_to| !replied_to.contains(&(room, reply_to))) {
-            outcomes.push(Outcome::Refused(Error::NotFound(Noun::Message)));
+            outcomes.push(Outcome::Refused(Error::NotFound(Entity::Message)));
             continue;
         }
         let seq = next.get(&room).copied().unwrap_or(head.last_seq).next();
@@ -76,14 +77,14 @@ pub(super) async fn commit(core: &Core, drafts: &[Draft]) -> Result<Outcomes> {
     advance_rooms(&tx, &next, now).await?;
     let stale = read_stale(core, &tx, stale).await?;
     tx.commit().await.map_err(|err| {
-        // Whether it happened is not known, whatever kind of error this is: not to be tried again here.
+        // Nobody knows whether the commit happened, whatever the error is: it must not be tried again here.
         tracing::warn!(error = %err, "the answer of a commit was lost");
-        Error::Unavailable(Busy::Database)
+        Error::Unavailable(Unavailable::Database)
     })?;
     Ok(Outcomes { of_drafts: outcomes, stale })
 }
 
-/// Reads who is in rooms that another process has changed, while their rows are locked.
+/// Reads the membership of rooms that another process has changed, while their rows are locked.
 async fn read_stale(core: &Core, tx: &DatabaseTransaction, rooms: BTreeSet<RoomId>) -> Result<Stale> {
     if rooms.is_empty() {
         return Ok(Stale::new());
@@ -93,19 +94,17 @@ async fn read_stale(core: &Core, tx: &DatabaseTransaction, rooms: BTreeSet<RoomI
     Ok(rooms.into_iter().map(|room| (room, stored.remove(&room))).collect())
 }
 
-/// Reads where each room stands, and keeps other nodes out of it until the commit.
-async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<HashMap<RoomId, RoomHead>> {
-    let ids: BTreeSet<RoomId> = drafts.iter().map(|draft| draft.roster.id).collect();
+/// Reads the newest seq and version of each room, and locks its row until the commit, so that other nodes
+/// wait.
+async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[QueuedDraft]) -> Result<HashMap<RoomId, RoomHead>> {
+    let ids: BTreeSet<RoomId> = drafts.iter().map(|draft| draft.room.id).collect();
     let backend = tx.get_database_backend();
-    // In one order for all, so that two nodes never wait for each other. SQLite has locked everything.
     let text = match backend {
-        DbBackend::Postgres => {
-            "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows) ORDER BY id FOR UPDATE"
-        }
-        _ => "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows)",
+        DbBackend::Postgres => sql::LOCK_ROOMS_POSTGRES,
+        _ => sql::LOCK_ROOMS_SQLITE,
     };
     let ids: Vec<[Value; 1]> = ids.into_iter().map(|id| [id.0.into()]).collect();
-    let asked = listing::statement(backend, text, ids.into_iter(), Rest::Last);
+    let asked = values_list::statement(backend, text, ids.into_iter(), Pad::Last);
     let heads = RoomHead::find_by_statement(asked).all(tx).await?;
     Ok(heads.into_iter().map(|head| (head.id, head)).collect())
 }
@@ -115,22 +114,19 @@ type RepeatKey = (RoomId, UserId, String);
 /// The messages that are stored under the drafts' client message ids.
 async fn find_repeats(
     tx: &DatabaseTransaction,
-    drafts: &[Draft],
+    drafts: &[QueuedDraft],
 ) -> Result<HashMap<RepeatKey, message::Model>> {
     let asked: Vec<[Value; 3]> = drafts
         .iter()
         .filter_map(|draft| {
             let id = draft.client_message_id.as_ref()?;
-            Some([draft.roster.id.0.into(), draft.sender.0.into(), id.as_str().into()])
+            Some([draft.room.id.0.into(), draft.sender.0.into(), id.as_str().into()])
         })
         .collect();
     if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    // A join with the list of values, so that each is one look into the unique index.
-    let text = "SELECT messages.* FROM (rows) AS asked INNER JOIN messages ON messages.room_id = asked.column1 \
-                AND messages.sender_id = asked.column2 AND messages.client_message_id = asked.column3";
-    let asked = listing::statement(tx.get_database_backend(), text, asked.into_iter(), Rest::Last);
+    let asked = values_list::statement(tx.get_database_backend(), sql::REPEATS, asked.into_iter(), Pad::Last);
     let rows = message::Model::find_by_statement(asked).all(tx).await?;
     let keyed = rows.into_iter().filter_map(|row| {
         let id = row.client_message_id.clone()?;
@@ -139,8 +135,11 @@ async fn find_repeats(
     Ok(keyed.collect())
 }
 
-/// The messages that drafts reply to, as far as they exist.
-async fn find_replied_to(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<HashSet<(RoomId, MessageId)>> {
+/// The messages that drafts reply to, if they exist.
+async fn find_replied_to(
+    tx: &DatabaseTransaction,
+    drafts: &[QueuedDraft],
+) -> Result<HashSet<(RoomId, MessageId)>> {
     let ids: Vec<MessageId> = drafts.iter().filter_map(|draft| draft.reply_to).collect();
     if ids.is_empty() {
         return Ok(Default::default());
@@ -155,12 +154,12 @@ async fn find_replied_to(tx: &DatabaseTransaction, drafts: &[Draft]) -> Result<H
     Ok(rows.into_iter().collect())
 }
 
-/// Asked again where the roster has changed since the draft was queued.
-async fn is_member(tx: &DatabaseTransaction, draft: &Draft) -> Result<bool> {
-    if draft.roster.kind == room::Kind::Lobby {
+/// Checked again if the membership has changed since the draft was queued.
+async fn is_member(tx: &DatabaseTransaction, draft: &QueuedDraft) -> Result<bool> {
+    if draft.room.kind == room::Kind::Lobby {
         return Ok(true);
     }
-    let row = entity::member::Entity::find_by_id((draft.roster.id, draft.sender)).one(tx).await?;
+    let row = entity::member::Entity::find_by_id((draft.room.id, draft.sender)).one(tx).await?;
     Ok(row.is_some())
 }
 
@@ -169,12 +168,12 @@ async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
         Outcome::Stored(row) => Some(row),
         _ => None,
     });
-    let rows: Vec<[Value; 9]> = stored.map(columns).collect();
+    let rows: Vec<[Value; 9]> = stored.map(sql::columns).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let text = format!("{INSERT} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL");
-    tx.execute_raw(listing::statement(tx.get_database_backend(), &text, rows.into_iter(), Rest::Null))
+    let text = format!("{} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL", sql::INSERT);
+    tx.execute_raw(values_list::statement(tx.get_database_backend(), &text, rows.into_iter(), Pad::Null))
         .await?;
     Ok(())
 }
@@ -187,10 +186,8 @@ async fn advance_rooms(
     if next.is_empty() {
         return Ok(());
     }
-    // A join once more: a `CASE` would compare every room with every other.
-    let text = "UPDATE rooms SET last_seq = moved.column2, active_at = moved.column3 FROM (rows) AS moved \
-                WHERE rooms.id = moved.column1";
+    let text = sql::ADVANCE_ROOMS;
     let rows = next.iter().map(|(room, seq)| [room.0.into(), seq.0.into(), now.into()]);
-    tx.execute_raw(listing::statement(tx.get_database_backend(), text, rows, Rest::Last)).await?;
+    tx.execute_raw(values_list::statement(tx.get_database_backend(), text, rows, Pad::Last)).await?;
     Ok(())
 }

@@ -6,17 +6,17 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
-    chat::connection::{Connection, Lagging},
-    error::{Busy, Error},
+    chat::connections::connection::{Connection, Lagging},
+    error::{Error, Unavailable},
 };
 
-/// Writes an answer's JSON behind everything that was written before.
+/// Writes an answer's JSON after everything that was written before.
 pub type Write = Box<dyn FnOnce(&RawValue) -> Result<(), Lagging> + Send + Sync>;
 
-/// See the module. A queue too full for it cuts the connection: its client must not wait for an
-/// answer that never comes, and asks again when it is back.
+/// See the module. If the queue is full, the connection is disconnected: its client must not wait for an
+/// answer that never comes. The client asks again after it reconnects.
 pub struct Ack {
-    /// None where the client asked for no answer.
+    /// `None` if the client asked for no answer.
     write: Option<Write>,
     connection: Arc<Connection>,
 }
@@ -26,14 +26,14 @@ impl Ack {
         Self { write, connection }
     }
 
-    /// Answers, in whatever shape the wire form has for it.
+    /// Sends the answer, in the shape of the wire form.
     pub fn answer(self, answer: &impl Serialize) {
         let Some(write) = self.write else { return };
         let written = to_raw_value(answer).map(|json| write(&json));
         match written {
             Ok(Ok(())) => {}
             Ok(Err(Lagging)) => self.connection.cut("its queue is full"),
-            // Views are strings, numbers and JSON that was checked when it came in.
+            // Views contain strings, numbers, and JSON that was checked when it was received.
             Err(err) => {
                 tracing::error!(error = %err, "could not render an answer");
                 self.connection.cut("an answer could not be rendered");
@@ -41,10 +41,10 @@ impl Ack {
         }
     }
 
-    /// Answers with a refusal, except on a connection that is about to go: a client that retries takes
-    /// a refusal as final, and silence as a reason to send again when it is back.
+    /// Answers with a refusal, except on a connection that is about to be disconnected. A client that retries
+    /// treats a refusal as final. Without an answer, it sends again after it reconnects.
     pub fn refuse<R: Serialize>(self, error: &Error, render: impl FnOnce(&Error) -> R) {
-        if !matches!(error, Error::Unavailable(Busy::Draining | Busy::Reconnecting)) {
+        if !matches!(error, Error::Unavailable(Unavailable::Draining | Unavailable::Reconnecting)) {
             self.answer(&render(error));
         }
     }

@@ -1,8 +1,7 @@
-//! The events of one connection, from when they are read until they are handled: the one place where
-//! they are limited and told from each other.
+//! The events of one connection, from reading to handling. This is the only place that limits events.
 //!
-//! They are taken in the order of the wire and handled one after the other; sending a message only
-//! queues it, so a connection's messages still share commits.
+//! Events are taken in the order of the wire and handled one after the other. Sending a message only queues
+//! it, so a connection's messages still share commits.
 
 use std::{collections::VecDeque, future::Future, sync::Arc};
 
@@ -11,14 +10,15 @@ use tracing::Instrument;
 
 use super::{Ack, Request, Socket};
 use crate::{
-    error::{Busy, Error, Result},
+    config::LimitsConfig,
+    error::{Error, Result, Unavailable},
     limits::EventBudget,
     shutdown::Shutdown,
 };
 
-/// What one wire form does with events, and how it refuses them.
+/// How one wire form handles events, and how it refuses them.
 pub trait Dialect: Send + Sync + 'static {
-    /// Handles one event and answers it, at once or, for a message, when it is stored.
+    /// Handles one event and answers it: at once, or, for a message, when the message is stored.
     fn handle(&self, socket: &Socket, request: Request<'_>, ack: Ack) -> impl Future<Output = ()> + Send;
 
     fn refuse(&self, ack: Ack, error: &Error);
@@ -26,10 +26,10 @@ pub trait Dialect: Send + Sync + 'static {
 
 /// An event as it was read.
 pub trait Packet: Send + 'static {
-    /// Its name and payload; fails where it has none.
+    /// Its name and payload. Fails if it has none.
     fn request(&self) -> Result<Request<'_>>;
 
-    /// The bytes that it keeps while it waits.
+    /// The bytes that it occupies while it waits.
     fn bytes(&self) -> usize;
 }
 
@@ -38,13 +38,25 @@ pub trait Packet: Send + 'static {
 pub struct Pace {
     pub events_per_second: u32,
     pub events_burst: u32,
-    /// One more than this that waits is refused as `unavailable`.
+    /// The most events that may wait. One more is refused as `unavailable`.
     pub waiting_events: usize,
-    /// And so is one that comes behind others and makes more bytes than this of them.
+    /// The most bytes of waiting events. An event that would exceed this is refused as `unavailable`, unless
+    /// it is the only one.
     pub waiting_bytes: usize,
 }
 
-/// An event on its way, and the way to answer it.
+impl Pace {
+    pub fn of(limits: &LimitsConfig) -> Self {
+        Self {
+            events_per_second: limits.events_per_second,
+            events_burst: limits.events_burst,
+            waiting_events: limits.waiting_events,
+            waiting_bytes: limits.packet_bytes.saturating_mul(2),
+        }
+    }
+}
+
+/// A received event and its [`Ack`].
 pub struct Incoming<P> {
     pub packet: P,
     pub ack: Ack,
@@ -58,18 +70,18 @@ pub struct Inbox<P, D> {
     budget: EventBudget,
     most_waiting: usize,
     most_bytes: usize,
-    queue: Mutex<Queue<P>>,
+    queue: Mutex<EventQueue<P>>,
 }
 
-/// Events that wait. While nobody has opened the inbox, or a task works on it, they gather.
-struct Queue<P> {
+/// Waiting events. They gather until the inbox is opened, and while a task handles them.
+struct EventQueue<P> {
     waiting: VecDeque<Incoming<P>>,
     bytes: usize,
     busy: bool,
 }
 
 impl<P: Packet, D: Dialect> Inbox<P, D> {
-    /// Holds events back until [`Inbox::open`].
+    /// Creates an inbox that handles no events until [`Inbox::open`].
     pub fn new(socket: Socket, dialect: D, shutdown: Shutdown, pace: Pace) -> Arc<Self> {
         Arc::new(Self {
             dialect,
@@ -78,11 +90,12 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
             budget: EventBudget::new(pace.events_per_second, pace.events_burst),
             most_waiting: pace.waiting_events,
             most_bytes: pace.waiting_bytes,
-            queue: Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, busy: true }),
+            queue: Mutex::new(EventQueue { waiting: VecDeque::new(), bytes: 0, busy: true }),
         })
     }
 
-    /// The client knows that it is in: what was missed goes out, and events are handled.
+    /// The client has received the confirmation of its connection. Now the messages that the connection has
+    /// missed are delivered, and events are handled.
     pub fn open(self: &Arc<Self>) {
         self.socket.chat.open(&self.socket.connection);
         self.work();
@@ -99,7 +112,7 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
                 || (bytes > self.most_bytes && !queue.waiting.is_empty());
             if is_full {
                 drop(queue);
-                return self.dialect.refuse(incoming.ack, &Error::Unavailable(Busy::Inbox));
+                return self.dialect.refuse(incoming.ack, &Error::Unavailable(Unavailable::Inbox));
             }
             queue.bytes = bytes;
             queue.waiting.push_back(incoming);
@@ -110,16 +123,16 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         }
     }
 
-    /// What is asked of every event before anybody looks into it.
+    /// The checks for every event, before its content is read.
     fn admit(&self) -> Result<()> {
         if self.shutdown.has_begun() {
-            return Err(Error::Unavailable(Busy::Draining));
+            return Err(Error::Unavailable(Unavailable::Draining));
         }
         self.budget.take()
     }
 
-    /// Handles what waits, in order, in a task that ends when nothing does. Most clients have said nothing
-    /// yet when they come in, and need none.
+    /// Handles the waiting events in order, in a task that ends when none wait. Most clients have sent
+    /// nothing yet when they connect, and need no task.
     fn work(self: &Arc<Self>) {
         {
             let mut queue = self.queue.lock();
@@ -141,8 +154,8 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         self.shutdown.spawn_command(work.instrument(span));
     }
 
-    /// Waits while too much waits for the client: what it asks for would wait there, too. The end of the
-    /// connection or of the server ends this.
+    /// Waits while too many bytes wait for the client, because the answer would wait there, too. Ends when
+    /// the connection ends or the server shuts down.
     async fn has_room(&self) {
         if self.socket.backlog.is_above_half() {
             tokio::select! {
@@ -163,19 +176,19 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
 
     async fn handle(&self, incoming: Incoming<P>) {
         let Incoming { packet, ack } = incoming;
-        // Asked at the time of the event: the login may have ended since it was read.
+        // Checked when the event is handled: the login may have ended after the event was read.
         if let Err(over) = self.socket.connection.check_login() {
             return self.dialect.refuse(ack, &over);
         }
         if self.shutdown.has_begun() && self.socket.backlog.is_above_half() {
-            return self.dialect.refuse(ack, &Error::Unavailable(Busy::Draining));
+            return self.dialect.refuse(ack, &Error::Unavailable(Unavailable::Draining));
         }
         if self.socket.connection.is_cut() {
-            return self.dialect.refuse(ack, &Error::Unavailable(Busy::Reconnecting));
+            return self.dialect.refuse(ack, &Error::Unavailable(Unavailable::Reconnecting));
         }
         match packet.request() {
             Ok(request) => {
-                // Not its name: that is a client's to choose, and clients put anything there.
+                // Does not log the event's name: the client chooses it, and it can be anything.
                 tracing::debug!("handling an event");
                 metrics::counter!("parlor_events_total").increment(1);
                 self.dialect.handle(&self.socket, request, ack).await;
@@ -192,7 +205,8 @@ impl<P, D> Inbox<P, D> {
 }
 
 impl<P, D> Drop for Inbox<P, D> {
-    // Also where the client could not be told that it is in, which nobody hears about.
+    // Also runs if the client never received the confirmation of its connection, which is reported nowhere
+    // else.
     fn drop(&mut self) {
         self.leave();
     }

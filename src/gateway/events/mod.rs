@@ -1,6 +1,6 @@
-//! What every gateway with lasting connections shares: a connection as the functions behind its
-//! events see it, an event's name and payload, the way to answer it, and the inbox that has them
-//! handled in order. What an event means is left to the wire forms, how it travels to the gateways.
+//! What all gateways with lasting connections share: a connection as event handlers see it, an event's name
+//! and payload, the acknowledgement of an event, and the inbox that handles events in order. The wire forms
+//! decide what an event means. The gateways decide how it travels.
 
 mod ack;
 mod inbox;
@@ -16,22 +16,23 @@ pub use self::{
 use crate::{
     auth::Auth,
     backlog::Backlog,
-    chat::{Chat, caller::Caller, connection::Connection},
+    chat::{Chat, connections::connection::Connection},
+    identity::Caller,
 };
 
-/// One connection, as the functions behind its events see it.
+/// One connection, as event handlers see it.
 pub struct Socket {
     pub connection: Arc<Connection>,
     pub address: IpAddr,
     pub chat: Chat,
     pub auth: Auth,
-    /// The bytes that wait for it.
+    /// The bytes that wait for this connection.
     pub backlog: Arc<Backlog>,
 }
 
 impl Socket {
-    /// A connection that is cut, so that its client reconnects, when more bytes wait for all clients than
-    /// may, and most of them for this one.
+    /// Creates the socket of a connection. If too many bytes wait for all clients together, and most of them
+    /// wait for this one, it is disconnected, so that its client reconnects.
     pub fn new(
         connection: Arc<Connection>,
         address: IpAddr,
@@ -39,17 +40,18 @@ impl Socket {
         auth: Auth,
         backlog: Arc<Backlog>,
     ) -> Self {
-        // Weak: the backlog lives as long as the line, and the connection ends with the socket.
-        let fattest = Arc::downgrade(&connection);
+        // Weak: the backlog lives as long as the TCP connection, and the chat connection ends with the
+        // socket.
+        let weak = Arc::downgrade(&connection);
         backlog.closes_with(move || {
-            if let Some(connection) = fattest.upgrade() {
+            if let Some(connection) = weak.upgrade() {
                 connection.cut("too many bytes wait for all connections");
             }
         });
         Self { connection, address, chat, auth, backlog }
     }
 
-    /// Who is on it, by the newest token.
+    /// The user of this connection, from the newest token.
     pub fn caller(&self) -> Arc<Caller> {
         self.connection.caller()
     }

@@ -1,4 +1,4 @@
-//! An event's name and its payload, undecoded.
+//! An event's name and its undecoded payload.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -17,21 +17,21 @@ impl<'a> Request<'a> {
         Self { event, payload }
     }
 
-    /// The payload as an object; a missing one and `null` count as `{}`.
+    /// The payload as an object. A missing payload and `null` count as `{}`.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         let json = self.payload.map(RawValue::get).filter(|json| *json != "null").unwrap_or("{}");
         if !json.starts_with('{') {
             return Err(Error::invalid("payload", "must be an object"));
         }
         serde_json::from_str(json).map_err(|err| {
-            // Where in the text it was helps nobody: clients send objects, not text.
+            // The position in the text does not help: clients send objects, not text.
             let reason = err.to_string();
             let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
             Error::invalid("payload", reason)
         })
     }
 
-    /// The payload as it was written.
+    /// The payload as the client wrote it.
     pub fn payload(&self) -> Option<&'a RawValue> {
         self.payload
     }

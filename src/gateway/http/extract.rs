@@ -1,5 +1,5 @@
-//! What handlers take out of a request, refused in our own words where it is not there. Deciding on it
-//! is left to them.
+//! Extractors for the parts of a request. Each refuses a missing or invalid part in this server's error
+//! format. The handlers decide what to do with the parts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -17,16 +17,16 @@ use http_body_util::LengthLimitError;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use super::{Http, Settings, refusal::Rejection};
+use super::{Http, HttpSettings, refusal::Rejection};
 use crate::{
     auth::Credential,
-    chat::caller::Caller,
-    error::{Busy, Error, Noun, Result, Why},
-    gateway::{credential, line::Line},
+    error::{AuthError, Entity, Error, Result, Unavailable},
+    gateway::{credential, tcp::TcpHandle},
+    identity::Caller,
 };
 
-/// Who asks, by the credential of the request. A handler without one is open to anybody, and does not
-/// mind a bad credential either. The request counts as one of the user's (`limits.requests_per_second`).
+/// The caller, from the credential of the request. A handler without this extractor is open to everybody,
+/// even with a bad credential. The request counts in the user's rate limit (`limits.requests_per_second`).
 impl<S: Send + Sync> FromRequestParts<S> for Caller
 where
     Http: FromRef<S>,
@@ -36,10 +36,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let http = Http::from_ref(state);
         let found = credential::from_request(&parts.uri, &parts.headers);
-        let token = match found.ok_or(Error::Unauthenticated(Why::TokenMissing))? {
+        let token = match found.ok_or(Error::Unauthenticated(AuthError::TokenMissing))? {
             Credential::Token(token) => token,
-            // Left unused: it may be good where it belongs.
-            Credential::Ticket(_) => return Err(Error::Unauthenticated(Why::TicketMisplaced)),
+            // The ticket stays unused: it may be valid for a connection.
+            Credential::Ticket(_) => return Err(Error::Unauthenticated(AuthError::TicketMisplaced)),
         };
         let from = Client::of(parts, &http.settings);
         let caller = http.auth.authenticate(token.expose_secret(), from.address).await?;
@@ -49,20 +49,20 @@ where
     }
 }
 
-/// Where a request comes from, as far as the peer and the trusted proxies tell.
+/// The origin of a request, according to the peer and the trusted proxies.
 #[derive(Clone, Copy, Debug)]
 pub struct Client {
     pub address: IpAddr,
-    /// Whether it came over TLS to a trusted proxy.
+    /// Whether the client connected to a trusted proxy over TLS.
     pub is_https: bool,
 }
 
 impl Client {
-    fn of(parts: &Parts, settings: &Settings) -> Self {
-        let trusted = &settings.trusted_proxies;
-        let peer = match parts.extensions.get::<ConnectInfo<Line>>() {
+    fn of(parts: &Parts, settings: &HttpSettings) -> Self {
+        let trusted = &settings.server.trusted_proxies;
+        let peer = match parts.extensions.get::<ConnectInfo<TcpHandle>>() {
             Some(ConnectInfo(line)) => line.peer,
-            // Only where the service is called without a socket: all such callers are one.
+            // Only if the service is called without a socket. All such callers share one address.
             None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         };
         Self {
@@ -83,13 +83,13 @@ where
     }
 }
 
-/// What the path names. An id that cannot be one is a room that is not there.
+/// Parameters from the path. An invalid id is answered like a room that does not exist.
 ///
-/// Not called `Path`, because utoipa would want to know more of a type of that name.
+/// Not called `Path`, because utoipa treats a type of that name specially.
 #[derive(Debug)]
-pub struct At<T>(pub T);
+pub struct PathParameter<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for PathParameter<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
@@ -100,18 +100,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
                 ErrorKind::WrongNumberOfParameters { .. } | ErrorKind::UnsupportedType { .. } => {
                     Error::internal(err)
                 }
-                _ => Error::NotFound(Noun::Room),
+                _ => Error::NotFound(Entity::Room),
             }),
             Err(err) => Err(Error::internal(err)),
         }
     }
 }
 
-/// What the query string asks for. Not called `Query`, for the same reason.
+/// Parameters from the query string. Not called `Query`, for the same reason.
 #[derive(Debug)]
-pub struct Wanted<T>(pub T);
+pub struct QueryParameters<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Wanted<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParameters<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
@@ -123,19 +123,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Wanted<T> {
     }
 }
 
-/// Which part of a list.
+/// A page of a list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Listing {
-    /// Only what contains this.
+    /// Only entries that contain this text.
     pub search: Option<String>,
-    /// 100 if not given; at most 200.
+    /// The maximum number of entries: 100 by default, at most 200.
     pub limit: Option<u64>,
-    /// The `next` of the part before.
+    /// The `next` of the previous page.
     pub after: Option<String>,
 }
 
-/// `limit: invalid digit found in string`, from axum, which says the field first.
+/// axum's text puts the field first: `limit: invalid digit found in string`.
 fn bad_query(err: &dyn std::error::Error) -> Rejection {
     let told = err.source().map_or_else(|| err.to_string(), ToString::to_string);
     match told.split_once(": ") {
@@ -146,7 +146,7 @@ fn bad_query(err: &dyn std::error::Error) -> Rejection {
     }
 }
 
-/// A JSON object as the body. `Option<Json<T>>` is for handlers that do without one, too.
+/// A JSON object as the body. `Option<Json<T>>` is for handlers whose body is optional.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -183,25 +183,25 @@ where
     }
 }
 
-/// For a field that may be null: tells a null from a field that is not there.
+/// For a field that may be null: distinguishes null from a missing field.
 pub fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 
-/// Reads a whole body. The handler's task outlives the time limit of its request, so a body that trickles in has
-/// a limit here.
+/// Reads a whole body. The handler's task continues after the time limit of its request. So this function has
+/// its own time limit, for a body that arrives slowly.
 async fn read(body: Body, http: &Http) -> Result<Bytes, Rejection> {
-    let limit = http.settings.body_bytes;
+    let limit = http.settings.limits.packet_bytes;
     let too_large = || Error::TooLarge { what: "the body", limit };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large().into());
     }
-    let whole = tokio::time::timeout(http.settings.request_timeout, body::to_bytes(body, limit));
+    let whole = tokio::time::timeout(http.settings.server.request_timeout, body::to_bytes(body, limit));
     let read = tokio::select! {
         biased;
         read = whole => read.map_err(|_| Rejection::TookTooLong)?,
-        // Nothing has begun yet that draining would have to wait for.
-        () = http.shutdown.begun() => return Err(Error::Unavailable(Busy::Draining).into()),
+        // Nothing has begun yet that the shutdown would have to wait for.
+        () = http.shutdown.begun() => return Err(Error::Unavailable(Unavailable::Draining).into()),
     };
     read.map_err(|err| {
         if err.into_inner().is::<LengthLimitError>() {
@@ -220,9 +220,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Decodes a JSON object, and names the field where it cannot.
+/// Decodes a JSON object. An error names the invalid field.
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
-    // Serde would take an array for an object, its items in the order of the fields.
+    // Serde would accept an array as an object, with its items in the order of the fields.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(malformed("the body must be a JSON object"));
     }
@@ -238,7 +238,7 @@ fn blame(path: &str, err: &serde_json::Error) -> Rejection {
     if !err.is_data() {
         return malformed(format!("the body is not valid JSON: {told}"));
     }
-    // Where it is in the text helps nobody who knows which field it is.
+    // The position in the text does not help a client that knows the field.
     let reason = told.split(" at line ").next().unwrap_or(&told);
     let inside = |field: &str| {
         if path == "." { field.to_owned() } else { format!("{path}.{field}") }
@@ -339,7 +339,7 @@ mod tests {
             assert!(refused.is_err() || bytes.trim_ascii_start().starts_with(b"{"));
             let text = serde_json::json!({ "groupName": name, "users": users }).to_string();
             assert_eq!(decode::<Wish>(text.as_bytes()).unwrap().group_name, name);
-            // Nothing may follow it, and nothing of it may be missing.
+            // Nothing may follow the object, and nothing may be missing from it.
             assert!(decode::<Wish>(format!("{text}x").as_bytes()).is_err());
             assert!(decode::<Wish>(&text.as_bytes()[..text.len() - 1]).is_err());
         }

@@ -1,4 +1,4 @@
-//! Answers whose bytes count in the backlog of their connection until its TCP stream has taken them.
+//! Answers whose bytes count in their connection's backlog until the TCP stream has taken them.
 
 use std::{
     pin::Pin,
@@ -12,41 +12,41 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::{
     backlog::{Backlog, Waiting},
-    gateway::line::Line,
+    gateway::tcp::TcpHandle,
 };
 
-/// In the extensions of an answer whose bytes count elsewhere already.
+/// An extension of an answer whose bytes are already counted elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounted;
 
-/// An answer's body. Its parts count from when they are made; the HTTP server takes the next one only when
-/// it has little left to write.
+/// An answer's body. Each part counts from its creation. The HTTP server takes the next part only when it has
+/// little left to write.
 pub struct Measured {
     body: Body,
-    line: Line,
+    line: TcpHandle,
 }
 
 impl Measured {
-    pub fn new(body: Body, line: Line) -> Self {
+    pub fn new(body: Body, line: TcpHandle) -> Self {
         Self { body, line }
     }
 }
 
-/// A part that waits until it is dropped, which the HTTP server does when it is written.
-struct Part {
+/// A part that counts until it is dropped. The HTTP server drops it when it is written.
+struct MeasuredPart {
     bytes: Bytes,
     _waiting: Waiting,
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for MeasuredPart {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-fn counted(bytes: Bytes, backlog: &Arc<Backlog>, line: &Line) -> Bytes {
+fn counted(bytes: Bytes, backlog: &Arc<Backlog>, line: &TcpHandle) -> Bytes {
     match Waiting::new(backlog.clone(), bytes.len()) {
-        Ok(waiting) => Bytes::from_owner(Part { bytes, _waiting: waiting }),
+        Ok(waiting) => Bytes::from_owner(MeasuredPart { bytes, _waiting: waiting }),
         Err(_) => {
             line.cut();
             Bytes::new()

@@ -1,6 +1,5 @@
-//! What every gateway that speaks HTTP shares: what a request passes through on its way in, what
-//! handlers take out of it, and how they answer. Which routes there are is left to the gateways, which
-//! of them are served to `app`.
+//! What all gateways over HTTP share: the middleware of every request, the extractors for handlers, and the
+//! answers. The gateways define the routes, and `app` decides which of them are served.
 
 pub mod answer;
 pub mod extract;
@@ -9,60 +8,70 @@ mod measured;
 mod origin;
 pub mod refusal;
 mod request;
+mod request_id;
 mod serve;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::measured::Accounted;
-pub use self::origin::{CorsSettings, Guard, Guarded, cors};
+pub use self::origin::{Guard, Guarded, cors};
 use self::refusal::Rejection;
 pub use self::serve::serve;
 use crate::{
     auth::Auth,
     chat::Chat,
-    error::{Error, Noun},
+    config::{Config, CorsConfig, LimitsConfig, ServerConfig},
+    error::{Entity, Error},
     rates::RequestRate,
     shutdown::Shutdown,
 };
 
-/// What handlers work with. Cheap to clone.
+/// What the handlers use. Cheap to clone.
 #[derive(Clone)]
 pub struct Http {
     pub chat: Chat,
     pub auth: Auth,
     pub shutdown: Shutdown,
-    /// What each user who is signed in may ask for.
+    /// The rate limit for each signed-in user.
     pub requests: RequestRate,
-    pub settings: Arc<Settings>,
+    pub settings: Arc<HttpSettings>,
 }
 
-/// What of the configuration HTTP goes by.
+/// The parts of the configuration that HTTP uses.
 #[derive(Clone)]
-pub struct Settings {
-    pub cors: CorsSettings,
-    /// How long a request may take.
-    pub request_timeout: Duration,
-    /// Most bytes of a request's body.
-    pub body_bytes: usize,
-    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
-    pub trusted_proxies: Vec<IpAddr>,
-    /// Whether the login cookie goes over TLS only, however it was asked for.
+pub struct HttpSettings {
+    pub cors: CorsConfig,
+    pub limits: LimitsConfig,
+    pub server: ServerConfig,
+    /// Whether browsers may send the login cookie over TLS only, even if it was set without TLS.
     pub secure_cookie: bool,
-    /// How long a token, and the cookie it stands in, lives.
+    /// The lifetime of a token, and of the cookie that contains it.
     pub token_ttl: Duration,
 }
 
-/// Puts around all routes what every request passes through, ready to be given to [`serve`]. Routes whose
-/// requests may carry the login cookie stand behind a [`Guard`] besides.
-pub fn wrap(routes: Router, settings: &Settings, shutdown: &Shutdown) -> Router {
-    // The last layer is the outermost: a refusal of any of them gets what the later ones add.
+impl HttpSettings {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            cors: config.cors.clone(),
+            limits: config.limits.clone(),
+            server: config.server.clone(),
+            secure_cookie: config.auth.secure_cookie,
+            token_ttl: config.auth.token_ttl,
+        }
+    }
+}
+
+/// Adds the layers that every request passes, so that the router is ready for [`serve`]. Routes whose
+/// requests may carry the login cookie also need a [`Guard`].
+pub fn wrap(routes: Router, settings: &HttpSettings, shutdown: &Shutdown) -> Router {
+    // The last layer is the outermost. A refusal by one layer also passes the layers that follow here.
     routes
         .fallback(nothing_here)
         .layer(middleware::from_fn_with_state(shutdown.clone(), request::run_to_end))
-        .layer(middleware::from_fn_with_state(settings.request_timeout, request::limit_time))
+        .layer(middleware::from_fn_with_state(settings.server.request_timeout, request::limit_time))
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(cors(&settings.cors))
         .layer(middleware::from_fn(headers::add))
@@ -70,10 +79,10 @@ pub fn wrap(routes: Router, settings: &Settings, shutdown: &Shutdown) -> Router 
 }
 
 async fn nothing_here() -> Error {
-    Error::NotFound(Noun::Page)
+    Error::NotFound(Entity::Page)
 }
 
-/// For routes that are there, but do not answer the method asked with.
+/// For routes that exist but do not support the request's method.
 pub async fn wrong_method() -> Rejection {
     Rejection::Method
 }

@@ -1,6 +1,6 @@
-//! Which web pages may talk to this server: the guard that refuses the others, and the CORS answers
-//! that tell browsers so. Origins are compared with the configured list and never with `Host`, which
-//! proxies rewrite.
+//! Which web pages may use this server: the guard that refuses other pages, and the CORS answers that inform
+//! browsers. Origins are compared with the configured list, never with `Host`, because proxies rewrite
+//! `Host`.
 
 use std::{
     collections::HashSet,
@@ -8,7 +8,6 @@ use std::{
     future::{Ready, ready},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::{
@@ -20,62 +19,46 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-use super::{answer::AUTH_TOKEN, request};
+use super::{answer::AUTH_TOKEN, request_id};
+use crate::config::CorsConfig;
 use crate::{
-    error::{Denial, Error, Result},
+    error::{Error, Forbidden, Result},
     gateway::credential,
 };
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The most of a strange origin that is written down.
+/// The most bytes of an unknown origin that go to the log.
 const LONGEST_WRITTEN: usize = 200;
 
-/// Who may ask from a browser.
-#[derive(Clone, Debug)]
-pub struct CorsSettings {
-    /// Exact origins; `*` is everyone, and then credentials are off whatever the next field says.
-    pub origins: Vec<String>,
-    /// Whether browsers may send cookies from those origins.
-    pub credentials: bool,
-    /// How long a browser may remember the answer to a preflight request.
-    pub max_age: Duration,
-    /// Whether requests without an `Origin` (curl, Node, mobile apps) are let in.
-    pub allow_missing_origin: bool,
+/// The configured origins, in the form that a browser sends.
+fn listed(settings: &CorsConfig) -> impl Iterator<Item = HeaderValue> {
+    let named = settings.origins.iter().filter(|origin| *origin != "*");
+    named.filter_map(|origin| HeaderValue::from_str(origin).ok())
 }
 
-impl CorsSettings {
-    fn allow_everyone(&self) -> bool {
-        self.origins.iter().any(|origin| origin == "*")
-    }
-
-    fn listed(&self) -> impl Iterator<Item = HeaderValue> {
-        let named = self.origins.iter().filter(|origin| *origin != "*");
-        named.filter_map(|origin| HeaderValue::from_str(origin).ok())
-    }
-}
-
-/// Answers preflight requests, and tells browsers who may read an answer. Stands outside [`Guard`],
-/// so that allowed pages can read refusals, too.
-pub fn cors(settings: &CorsSettings) -> CorsLayer {
+/// Answers preflight requests, and informs browsers which pages may read an answer. This layer is outside
+/// [`Guard`], so that allowed pages can also read refusals.
+pub fn cors(settings: &CorsConfig) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        // Whoever is let in may send any header; with credentials, browsers take no `*` for it.
+        // An allowed page may send any header. With credentials, browsers do not accept `*` here.
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([AUTH_TOKEN, request::ID, header::RETRY_AFTER, header::LOCATION])
+        .expose_headers([AUTH_TOKEN, request_id::HEADER, header::RETRY_AFTER, header::LOCATION])
         .max_age(settings.max_age);
-    if settings.allow_everyone() {
+    if settings.allows_everyone() {
         layer.allow_origin(Any)
     } else {
-        layer.allow_origin(AllowOrigin::list(settings.listed())).allow_credentials(settings.credentials)
+        layer.allow_origin(AllowOrigin::list(listed(settings))).allow_credentials(settings.credentials)
     }
 }
 
-/// Refuses requests from pages of other origins: as a layer around the API, or around any other
-/// service whose requests may carry the login cookie.
+/// Refuses requests from pages of other origins. A layer for the API, and for every other service whose
+/// requests may carry the login cookie.
 ///
-/// A cookie goes along by itself, whichever page asks. So what changes something by nothing but the
-/// cookie must come from a listed origin, from a page of our own, or from no browser at all.
+/// Browsers add a cookie to requests from any page. So a request that changes something, with the cookie as
+/// its only credential, must come from a listed origin, from a page of this server, or from a client that is
+/// not a browser.
 #[derive(Clone, Debug)]
 pub struct Guard {
     rules: Arc<Rules>,
@@ -90,10 +73,10 @@ struct Rules {
 }
 
 impl Guard {
-    pub fn new(settings: &CorsSettings) -> Self {
-        let everyone = settings.allow_everyone();
+    pub fn new(settings: &CorsConfig) -> Self {
+        let everyone = settings.allows_everyone();
         let rules = Rules {
-            listed: settings.listed().collect(),
+            listed: listed(settings).collect(),
             everyone,
             credentials: settings.credentials && !everyone,
             missing: settings.allow_missing_origin,
@@ -101,11 +84,12 @@ impl Guard {
         Self { rules: Arc::new(rules) }
     }
 
-    /// Whether a request may pass, as far as its origin goes.
+    /// Whether the origin of a request is allowed.
     pub fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()> {
         let rules = &*self.rules;
         let mut origins = headers.get_all(header::ORIGIN).into_iter().peekable();
-        // Browsers say it of every request to a trustworthy address; `none` is a typed address.
+        // Browsers send this header with every request to a trustworthy address. `none` is an address that a
+        // user has typed.
         let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
         let is_ours = matches!(site, Some(b"same-origin" | b"none"));
         let has_origin = origins.peek().is_some();
@@ -113,21 +97,21 @@ impl Guard {
 
         let may_ask = match has_origin {
             true => is_listed || rules.everyone,
-            // Browsers leave it out where a page only reads from its own origin.
+            // Browsers omit the origin if a page only reads from its own origin.
             false => rules.missing || is_ours,
         };
         if !may_ask {
-            return Err(Error::Forbidden(Denial::Origin));
+            return Err(Error::Forbidden(Forbidden::Origin));
         }
         let is_vouched_for = (is_listed && rules.credentials) || is_ours || (!has_origin && site.is_none());
         if !is_vouched_for && changes_something(method, headers) && credential::is_by_cookie(uri, headers) {
-            return Err(Error::Forbidden(Denial::Origin));
+            return Err(Error::Forbidden(Forbidden::Origin));
         }
         Ok(())
     }
 }
 
-/// An upgraded connection carries commands, whatever the method it began with.
+/// An upgraded connection carries commands, whatever its method.
 fn changes_something(method: &Method, headers: &HeaderMap) -> bool {
     !method.is_safe() || headers.contains_key(header::UPGRADE)
 }
@@ -181,15 +165,15 @@ mod tests {
     const BAD: &str = "https://evil.example.com";
 
     fn guard(origin: &str, credentials: bool, allow_missing_origin: bool) -> Guard {
-        Guard::new(&CorsSettings {
+        Guard::new(&CorsConfig {
             origins: vec![origin.to_owned(), "http://localhost:3000".to_owned()],
             credentials,
-            max_age: Duration::ZERO,
+            max_age: std::time::Duration::ZERO,
             allow_missing_origin,
         })
     }
 
-    /// Lines as `name: value`, one for each header.
+    /// Header lines in the form `name: value`.
     fn passes(guard: &Guard, method: Method, lines: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for line in lines {

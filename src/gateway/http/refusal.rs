@@ -1,5 +1,5 @@
-//! Errors as HTTP answers: the one place that gives a failure its status. Bodies are RFC 9457
-//! `application/problem+json`; what they say is left to `wire::Refusal`.
+//! Errors as HTTP answers. Only this module maps an error to a status. Bodies are RFC 9457
+//! `application/problem+json`; `wire::Refusal` defines their text.
 
 use std::{any::Any, borrow::Cow};
 
@@ -11,55 +11,55 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::request;
+use super::request_id;
 use crate::{
-    error::{Error, Why},
+    error::{AuthError, Error},
     gateway::wire::{Refusal, code_schema},
 };
 
-/// The body of every refusal: RFC 9457, with `code` added.
+/// The body of every refusal: RFC 9457, with an additional `code`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// Always `about:blank`: `code` is what tells problems apart.
+    /// Always `about:blank`. `code` identifies the problem.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The name of the status.
     title: &'static str,
     status: u16,
-    /// A sentence for people; it may change.
+    /// A sentence for people. It may change.
     detail: String,
     #[schema(schema_with = code_schema)]
     code: &'static str,
-    /// What of the request is to blame.
+    /// The part of the request that caused the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>)]
     field: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     retry_after_ms: Option<u64>,
-    /// The answer's `x-request-id`, which the log knows this request by.
+    /// The answer's `x-request-id`, which is also in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request_id: Option<String>,
 }
 
-/// Refusals that only HTTP knows, besides every [`Error`].
+/// Every [`Error`], and refusals that exist only in HTTP.
 #[derive(Debug)]
 pub enum Rejection {
     Error(Error),
-    /// The request could not be decoded; `field` is the path to what is wrong in it, if any.
+    /// The request could not be decoded. `field` is the path to the invalid part, if any.
     Malformed {
         field: Option<String>,
         reason: String,
     },
-    /// The address is there, but does not answer this method.
+    /// The address exists, but does not support this method.
     Method,
-    /// The address is a websocket's, and was asked for something else.
+    /// The address is a websocket's, and the request does not ask for a websocket.
     NotAWebSocket,
-    /// A websocket of another version than ours.
+    /// A websocket version other than 13.
     WebSocketVersion,
-    /// Nobody knows how far it got.
+    /// The request exceeded its time limit. It may or may not have been carried out.
     TookTooLong,
 }
 
@@ -71,7 +71,7 @@ impl From<Error> for Rejection {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = answer(status(&self), Refusal::under(&self, request::id()));
+        let mut response = answer(status(&self), Refusal::under(&self, request_id::current()));
         if let Self::Unauthenticated(why) = &self {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge(why));
         }
@@ -82,20 +82,20 @@ impl IntoResponse for Error {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         let malformed = |status, field, reason: &str| {
-            answer(status, Refusal { request_id: request::id(), ..Refusal::malformed(field, reason) })
+            answer(status, Refusal { request_id: request_id::current(), ..Refusal::malformed(field, reason) })
         };
         match self {
             Self::Error(error) => error.into_response(),
             Self::Malformed { field, reason } => malformed(StatusCode::BAD_REQUEST, field, &reason),
             Self::Method => {
-                malformed(StatusCode::METHOD_NOT_ALLOWED, None, "this address does not answer that method")
+                malformed(StatusCode::METHOD_NOT_ALLOWED, None, "This address does not answer that method")
             }
             Self::NotAWebSocket => {
-                let told = "this address is a websocket's: ask for an upgrade";
+                let told = "This address is for WebSockets: ask for an upgrade";
                 upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told))
             }
             Self::WebSocketVersion => {
-                let told = "websockets are spoken in version 13";
+                let told = "The server supports WebSocket version 13 only";
                 let mut response = upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told));
                 response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 response
@@ -103,10 +103,10 @@ impl IntoResponse for Rejection {
             Self::TookTooLong => {
                 let refusal = Refusal {
                     code: "unavailable",
-                    message: "the request took too long; it may have been carried out, or not".to_owned(),
+                    message: "The request took too long; it may have been carried out, or not".to_owned(),
                     field: None,
                     retry_after_ms: Some(1000),
-                    request_id: request::id(),
+                    request_id: request_id::current(),
                 };
                 answer(StatusCode::SERVICE_UNAVAILABLE, refusal)
             }
@@ -114,7 +114,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// RFC 9110, section 15.5.22: a 426 says what to upgrade to.
+/// RFC 9110, section 15.5.22: a 426 names the protocol to upgrade to.
 fn upgrade_needed(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -122,7 +122,7 @@ fn upgrade_needed(mut response: Response) -> Response {
     response
 }
 
-/// The answer where a handler panicked. What it said goes to the log.
+/// The answer after a handler panicked. The panic's message goes to the log.
 pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let said = panic.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something");
@@ -143,15 +143,15 @@ fn status(error: &Error) -> StatusCode {
     }
 }
 
-/// RFC 6750, section 3: a 401 says how to sign in, and whether what came along was the trouble.
-fn challenge(why: &Why) -> HeaderValue {
+/// RFC 6750, section 3: a 401 names the authentication scheme, and says whether the given token was invalid.
+fn challenge(why: &AuthError) -> HeaderValue {
     HeaderValue::from_static(match why {
-        Why::WrongLogin | Why::TokenMissing => "Bearer",
-        Why::TokenInvalid
-        | Why::TokenExpired(_)
-        | Why::TokenRevoked
-        | Why::TicketUsed
-        | Why::TicketMisplaced => "Bearer error=\"invalid_token\"",
+        AuthError::WrongLogin | AuthError::TokenMissing => "Bearer",
+        AuthError::TokenInvalid
+        | AuthError::TokenExpired(_)
+        | AuthError::TokenRevoked
+        | AuthError::TicketUsed
+        | AuthError::TicketMisplaced => "Bearer error=\"invalid_token\"",
     })
 }
 
@@ -175,10 +175,10 @@ fn answer(status: StatusCode, refusal: Refusal) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(wait) = retry_after_ms {
-        // The header counts in seconds; never too early.
+        // The header counts in seconds; rounded up, so that it is never too early.
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
     }
-    // For a dialect whose refusals have another body.
+    // For a dialect whose refusals have a different body.
     response.extensions_mut().insert(refusal);
     response
 }
@@ -190,7 +190,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::error::{Busy, Clash, Denial, Noun};
+    use crate::error::{Conflict, Entity, Forbidden, Unavailable};
 
     async fn body(response: Response) -> String {
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
@@ -200,24 +200,24 @@ mod tests {
     fn every_error_has_the_status_of_its_code() {
         for (error, expected) in [
             (Error::invalid("x", "y"), 400),
-            (Error::Unauthenticated(Why::WrongLogin), 401),
-            (Error::Unauthenticated(Why::TokenMissing), 401),
-            (Error::Unauthenticated(Why::TokenInvalid), 401),
-            (Error::Unauthenticated(Why::TokenExpired("then".into())), 401),
-            (Error::Unauthenticated(Why::TokenRevoked), 401),
-            (Error::Unauthenticated(Why::TicketUsed), 401),
-            (Error::Unauthenticated(Why::TicketMisplaced), 401),
-            (Error::Forbidden(Denial::Role), 403),
-            (Error::Forbidden(Denial::NotYours), 403),
-            (Error::Forbidden(Denial::NotAMember), 403),
-            (Error::Forbidden(Denial::WrongPassword), 403),
-            (Error::Forbidden(Denial::SignupOff), 403),
-            (Error::Forbidden(Denial::Origin), 403),
-            (Error::NotFound(Noun::Room), 404),
-            (Error::Conflict(Clash::UsernameTaken), 409),
+            (Error::Unauthenticated(AuthError::WrongLogin), 401),
+            (Error::Unauthenticated(AuthError::TokenMissing), 401),
+            (Error::Unauthenticated(AuthError::TokenInvalid), 401),
+            (Error::Unauthenticated(AuthError::TokenExpired("then".into())), 401),
+            (Error::Unauthenticated(AuthError::TokenRevoked), 401),
+            (Error::Unauthenticated(AuthError::TicketUsed), 401),
+            (Error::Unauthenticated(AuthError::TicketMisplaced), 401),
+            (Error::Forbidden(Forbidden::Role), 403),
+            (Error::Forbidden(Forbidden::NotYours), 403),
+            (Error::Forbidden(Forbidden::NotAMember), 403),
+            (Error::Forbidden(Forbidden::WrongPassword), 403),
+            (Error::Forbidden(Forbidden::SignupOff), 403),
+            (Error::Forbidden(Forbidden::Origin), 403),
+            (Error::NotFound(Entity::Room), 404),
+            (Error::Conflict(Conflict::UsernameTaken), 409),
             (Error::TooLarge { what: "x", limit: 1 }, 413),
             (Error::RateLimited { retry_after: Duration::ZERO }, 429),
-            (Error::Unavailable(Busy::Database), 503),
+            (Error::Unavailable(Unavailable::Database), 503),
             (Error::internal("secret"), 500),
         ] {
             assert_eq!(status(&error).as_u16(), expected, "{error:?}");
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(
             body(response).await,
-            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"too many for now; try again in 2 s","code":"rate_limited","retryAfterMs":1500}"#
+            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"Too many requests; try again in 2 s","code":"rate_limited","retryAfterMs":1500}"#
         );
     }
 
@@ -248,8 +248,8 @@ mod tests {
     async fn a_bad_token_is_told_from_none() {
         let challenge =
             |why| Error::Unauthenticated(why).into_response().headers()[header::WWW_AUTHENTICATE].clone();
-        assert_eq!(challenge(Why::TokenMissing), "Bearer");
-        assert_eq!(challenge(Why::TokenRevoked), "Bearer error=\"invalid_token\"");
+        assert_eq!(challenge(AuthError::TokenMissing), "Bearer");
+        assert_eq!(challenge(AuthError::TokenRevoked), "Bearer error=\"invalid_token\"");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! What every request gets on its way in: an id, a span in the log, a line when it is answered, a time limit,
-//! and for a command a task that runs to its end. Handlers decide what the answer says.
+//! What every request passes: an id, a span in the log, a log entry after its answer, and a time limit. A
+//! command also gets a task that runs to its end. Handlers decide the content of the answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,18 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
-use super::refusal::Rejection;
+use super::{refusal::Rejection, request_id};
 use crate::{
-    error::{Busy, Error},
+    error::{Error, Unavailable},
     shutdown::Shutdown,
 };
 
-pub const ID: HeaderName = HeaderName::from_static("x-request-id");
-
-tokio::task_local! {
-    static CURRENT: String;
-}
-
-/// The id of the request that is being answered, if this is inside one.
-pub fn id() -> Option<String> {
-    CURRENT.try_with(Clone::clone).ok()
-}
-
-/// The outermost layer: gives the request an id, its sender's own if that is a sane one, and writes
-/// down what became of it. Neither query nor headers are written down: tokens may stand there.
+/// The outermost layer. Gives the request an id (the client's own, if it is valid) and logs the result. Does
+/// not log the query or the headers, because they may contain tokens.
 pub async fn trail(request: Request, next: Next) -> Response {
     let id = given(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
     let header = HeaderValue::from_str(&id);
@@ -45,12 +34,12 @@ pub async fn trail(request: Request, next: Next) -> Response {
         user.id = field::Empty,
     );
     let began = Instant::now();
-    let mut response = CURRENT.scope(id, next.run(request)).instrument(span.clone()).await;
+    let mut response = request_id::scope(id, next.run(request)).instrument(span.clone()).await;
 
     let status = response.status().as_u16();
     let latency_ms = began.elapsed().as_millis();
     span.in_scope(|| {
-        // Probes come every few seconds and say nothing.
+        // Probes come every few seconds and are not of interest.
         if matches!(route, "/healthz" | "/readyz" | "/metrics") {
             tracing::debug!(http.status = status, latency_ms, "{method} {route}: {status}");
         } else {
@@ -58,43 +47,43 @@ pub async fn trail(request: Request, next: Next) -> Response {
         }
     });
     if let Ok(header) = header {
-        response.headers_mut().insert(ID, header);
+        response.headers_mut().insert(request_id::HEADER, header);
     }
     response
 }
 
-/// Gives up on a request that takes longer than the limit.
+/// Answers with an error if a request takes longer than the limit.
 pub async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(limit, next.run(request)).await;
     answered.unwrap_or_else(|_| Rejection::TookTooLong.into_response())
 }
 
-/// Runs a command (every method but the safe ones of RFC 9110) in a task that neither a hang-up nor the time
-/// limit ends: once the handler has begun, it runs to its end, and draining waits for it. A read stays with its
-/// connection and ends with it.
+/// Runs a command (every method except the safe ones of RFC 9110) in a task that ends neither with the
+/// connection nor at the time limit. Once the handler has begun, it runs to its end, and the shutdown waits
+/// for it. A read ends with its connection.
 ///
 /// # Errors
-/// 503 `unavailable` while the server shuts down; the handler has not begun then.
+/// 503 `unavailable` while the server shuts down. The handler has not begun then.
 pub async fn run_to_end(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let id = id().unwrap_or_default();
-    let command = CURRENT.scope(id, next.run(request)).in_current_span();
+    let id = request_id::current().unwrap_or_default();
+    let command = request_id::scope(id, next.run(request)).in_current_span();
     let Some(running) = shutdown.begin_command(command) else {
-        return Error::Unavailable(Busy::Draining).into_response();
+        return Error::Unavailable(Unavailable::Draining).into_response();
     };
     match running.await {
         Ok(response) => response,
-        // For the layer that answers panics.
+        // Passes the panic on to the layer that answers panics.
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
         Err(ended) => Error::internal(ended).into_response(),
     }
 }
 
-/// An id that came along, if it can stand in a log line and a header as it is.
+/// The client's own id, if it is safe to copy into a log entry and a header.
 fn given(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get(ID)?.to_str().ok()?;
+    let id = headers.get(request_id::HEADER)?.to_str().ok()?;
     let is_sane = (1..=128).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     is_sane.then(|| id.to_owned())
@@ -115,7 +104,8 @@ mod tests {
             ("é", false),
             (&"x".repeat(129), false),
         ] {
-            let headers = HeaderMap::from_iter([(ID, HeaderValue::from_bytes(id.as_bytes()).unwrap())]);
+            let headers =
+                HeaderMap::from_iter([(request_id::HEADER, HeaderValue::from_bytes(id.as_bytes()).unwrap())]);
             assert_eq!(given(&headers).is_some(), sane, "{id:?}");
         }
         assert_eq!(given(&HeaderMap::new()), None);

@@ -1,5 +1,5 @@
-//! Requests from the lines they arrive on: a task a line, and a time by which a request's head must be
-//! there, so that silent connections cost nothing for long.
+//! Serves the requests of TCP connections: one task for each connection, and a time limit for receiving a
+//! request's head, so that silent connections do not use resources for long.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -11,17 +11,17 @@ use tower::ServiceExt;
 
 use super::measured::{Accounted, Measured};
 use crate::{
-    gateway::line::{Line, LineListener, LineStream},
+    gateway::tcp::{TcpAcceptor, TcpConnection, TcpHandle},
     shutdown::Shutdown,
 };
 
 /// Most bytes of a request's head.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Serves until the server goes down; what is being answered then is let finish. `head_timeout` is by when
-/// the head of a request must be there, counted from the connection or the answer before: clients that
-/// poll ask again at once, and who comes later connects again.
-pub async fn serve(listener: LineListener, router: Router, head_timeout: Duration, shutdown: Shutdown) {
+/// Serves until the server shuts down. Answers in progress are then completed. `head_timeout` is the maximum
+/// time to receive the head of a request, counted from the connection or the previous answer. Clients that
+/// poll ask again at once; a client that asks later connects again.
+pub async fn serve(listener: TcpAcceptor, router: Router, head_timeout: Duration, shutdown: Shutdown) {
     loop {
         let (stream, line) = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -31,7 +31,13 @@ pub async fn serve(listener: LineListener, router: Router, head_timeout: Duratio
     }
 }
 
-async fn answer(stream: LineStream, line: Line, router: Router, head_timeout: Duration, shutdown: Shutdown) {
+async fn answer(
+    stream: TcpConnection,
+    line: TcpHandle,
+    router: Router,
+    head_timeout: Duration,
+    shutdown: Shutdown,
+) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(line.clone()));
         let (answer, line) = (router.clone().oneshot(request.map(Body::new)), line.clone());
@@ -59,7 +65,7 @@ async fn answer(stream: LineStream, line: Line, router: Router, head_timeout: Du
         }
     };
     if let Err(err) = ended {
-        // Whatever it was, it was the client's or the network's doing.
+        // The client or the network has caused this error.
         tracing::debug!(error = %err, "a connection ended");
     }
 }

@@ -1,4 +1,4 @@
-//! What every request passes through, around handlers that misbehave.
+//! The layers of every request, around handlers that fail.
 
 use axum::{body::Body, extract::Request, response::Response, routing::get};
 use http::{Method, header};
@@ -10,25 +10,19 @@ use super::*;
 
 const ORIGIN: &str = "https://chat.example.com";
 
-impl Settings {
+impl HttpSettings {
     pub fn for_tests() -> Self {
-        Self {
-            cors: CorsSettings {
-                origins: vec![ORIGIN.to_owned()],
-                credentials: true,
-                max_age: Duration::from_secs(60),
-                allow_missing_origin: true,
-            },
-            request_timeout: Duration::from_millis(50),
-            body_bytes: 1000,
-            trusted_proxies: vec![],
-            secure_cookie: false,
-            token_ttl: Duration::from_secs(3600),
-        }
+        let mut config = Config::development();
+        config.cors.origins = vec![ORIGIN.to_owned()];
+        config.cors.max_age = Duration::from_secs(60);
+        config.server.request_timeout = Duration::from_millis(50);
+        config.limits.packet_bytes = 1000;
+        config.auth.token_ttl = Duration::from_secs(3600);
+        Self::of(&config)
     }
 }
 
-fn wrapped(settings: &Settings) -> Router {
+fn wrapped(settings: &HttpSettings) -> Router {
     async fn panics() {
         panic!("a secret")
     }
@@ -47,7 +41,7 @@ async fn ask(method: Method, uri: &str, headers: &[(&str, &str)]) -> Response {
         request = request.header(*name, *value);
     }
     let request = request.body(Body::empty()).unwrap();
-    wrapped(&Settings::for_tests()).oneshot(request).await.unwrap()
+    wrapped(&HttpSettings::for_tests()).oneshot(request).await.unwrap()
 }
 
 #[tokio::test]
@@ -69,7 +63,11 @@ async fn every_refusal_is_a_problem_with_the_id_of_the_request() {
         let problem: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem["code"], code, "{uri}: {problem}");
         assert_eq!(problem["status"], status, "{uri}: {problem}");
-        assert_eq!(problem["requestId"], parts.headers[request::ID].to_str().unwrap(), "{uri}: {problem}");
+        assert_eq!(
+            problem["requestId"],
+            parts.headers[request_id::HEADER].to_str().unwrap(),
+            "{uri}: {problem}"
+        );
         assert!(!problem.to_string().contains("secret"), "{problem}");
     }
 }
@@ -83,7 +81,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 async fn a_sane_request_id_is_kept_and_another_replaced() {
     let id = async |given: &'static str| {
         let response = ask(Method::GET, "/fine", &[("x-request-id", given)]).await;
-        response.headers()[request::ID].to_str().unwrap().to_owned()
+        response.headers()[request_id::HEADER].to_str().unwrap().to_owned()
     };
     assert_eq!(id("abc-1").await, "abc-1");
     let made = id("a b").await;
@@ -140,7 +138,7 @@ async fn a_preflight_is_answered_for_listed_origins_alone() {
 
 #[tokio::test]
 async fn everyone_is_never_let_in_with_cookies() {
-    let mut settings = Settings::for_tests();
+    let mut settings = HttpSettings::for_tests();
     settings.cors.origins = vec!["*".to_owned(), ORIGIN.to_owned()];
     let request = Request::get("/fine").header("origin", ORIGIN).body(Body::empty()).unwrap();
     let response = wrapped(&settings).oneshot(request).await.unwrap();

@@ -1,4 +1,4 @@
-//! How the native form answers: `{ success: true, response }`, or `{ success: false, error }`.
+//! The native form of an answer: `{ success: true, response }`, or `{ success: false, error }`.
 
 use serde::Serialize;
 

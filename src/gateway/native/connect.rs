@@ -1,5 +1,5 @@
-//! What a native client may ask for when it connects, besides showing who it is: the fields of `auth` on
-//! Socket.IO, parameters of the query on a plain WebSocket.
+//! The connect parameters of a native client, besides its credential. On Socket.IO they are fields of `auth`.
+//! On a plain WebSocket they are query parameters.
 
 use std::collections::HashMap;
 
@@ -7,43 +7,44 @@ use entity::{RoomId, Seq};
 use serde::Deserialize;
 
 use crate::{
-    chat::connection::ConnectOptions,
+    chat::connections::connection::ConnectOptions,
     error::{Error, Result},
 };
 
-/// How a client says that messages have arrived.
+/// How a client confirms that messages have arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receipts {
-    /// It acknowledges each `response`.
+pub enum ReceiptMode {
+    /// The client acknowledges each `response`.
     Acknowledged,
-    /// It sends `delivered` when it likes.
+    /// The client sends `delivered` whenever it chooses.
     Batched,
 }
 
 /// See the module.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Wishes {
+pub struct ConnectParameters {
     since: Option<HashMap<String, i64>>,
     catch_up: Option<bool>,
     receipts: Option<String>,
 }
 
-impl Wishes {
+impl ConnectParameters {
     pub fn options(&self) -> ConnectOptions {
         let since = self.since.iter().flatten();
         ConnectOptions {
-            // A room that does not exist is one that the user is not in; neither has anything to send.
+            // An id of no room is ignored like a room of which the user is not a member: neither has anything
+            // to send.
             since: since.filter_map(|(room, seq)| Some((room.parse::<RoomId>().ok()?, Seq(*seq)))).collect(),
             catch_up: self.catch_up.unwrap_or(true),
             ..ConnectOptions::default()
         }
     }
 
-    pub fn receipts(&self) -> Result<Receipts> {
+    pub fn receipts(&self) -> Result<ReceiptMode> {
         match self.receipts.as_deref() {
-            None => Ok(Receipts::Acknowledged),
-            Some("batched") => Ok(Receipts::Batched),
+            None => Ok(ReceiptMode::Acknowledged),
+            Some("batched") => Ok(ReceiptMode::Batched),
             Some(_) => Err(Error::invalid("receipts", "can only be \"batched\"")),
         }
     }

@@ -1,22 +1,25 @@
-//! `listGroups`, `listUsers` and `listRooms`: lists in one array, which ends where the list ends, at the limit,
-//! or at the bytes that an answer may have. What follows is asked for by the last entry's id.
+//! `listGroups`, `listUsers` and `listRooms`. Each returns one array, which ends at the end of the list, at
+//! the limit, or at the byte limit of an answer. The last entry's id, sent as `after`, requests the next
+//! page.
 
 use entity::{RoomId, UserId};
 use serde::Deserialize;
 
 use super::Answer;
 use crate::{
-    chat::{ListGroups, ListRooms, ListUsers, nouns::After},
+    chat::{ListGroups, ListRooms, ListUsers, model::After},
     error::Result,
     gateway::{
-        bounded::{ANSWER_BYTES, Bounded, entries},
         events::{Ack, Request, Socket},
-        wire::{ConversationView, GroupView, UserView},
+        wire::{
+            ConversationView, GroupView, UserView,
+            bounded::{ANSWER_BYTES, Bounded, entries},
+        },
     },
 };
 
 #[derive(Deserialize)]
-struct Part<Id> {
+struct ListPart<Id> {
     search: Option<String>,
     limit: Option<usize>,
     after: Option<Id>,
@@ -32,7 +35,7 @@ fn answer(ack: Ack, array: Result<Bounded>) {
 pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let groups = async {
-        let Part { search, limit, after } = request.decode()?;
+        let ListPart { search, limit, after } = request.decode()?;
         let part = |limit, next: Option<String>| {
             let after = After::part(next, after);
             socket.chat.groups(&caller, ListGroups { search: search.clone(), limit: Some(limit), after })
@@ -47,7 +50,7 @@ pub async fn groups(socket: &Socket, request: Request<'_>, ack: Ack) {
 pub async fn users(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let users = async {
-        let Part::<UserId> { search, limit, after } = request.decode()?;
+        let ListPart::<UserId> { search, limit, after } = request.decode()?;
         let part = |limit, next: Option<String>| {
             let after = After::part(next, after);
             let list = ListUsers { search: search.clone(), limit: Some(limit), after, whole_profiles: false };
@@ -62,7 +65,7 @@ pub async fn users(socket: &Socket, request: Request<'_>, ack: Ack) {
 pub async fn rooms(socket: &Socket, request: Request<'_>, ack: Ack) {
     let caller = socket.caller();
     let rooms = async {
-        let Part::<RoomId> { search: _, limit, after } = request.decode()?;
+        let ListPart::<RoomId> { search: _, limit, after } = request.decode()?;
         let part = |limit, next: Option<String>| {
             socket.chat.conversations(&caller, ListRooms::part(limit, next, after))
         };

@@ -8,15 +8,13 @@ use serde_json::value::RawValue;
 
 use super::{Addressed, Answer, group_id};
 use crate::{
-    chat::{
-        Draft, HistoryQuery, Place,
-        text::{Body, ClientMessageId},
-    },
+    chat::{Draft, HistoryQuery, Place},
     error::{Error, Result},
     gateway::{
         events::{Ack, Request, Socket},
         wire::{HistoryView, MessageView},
     },
+    values::{Body, ClientMessageId},
 };
 
 #[derive(Deserialize)]
@@ -29,13 +27,13 @@ struct Content {
 }
 
 #[derive(Deserialize)]
-struct Receiver {
+struct UserReceiver {
     receiver: String,
 }
 
-/// The receiver and the rest; flattening would take the content apart.
+/// The receiver and the other fields. One type with `flatten` would decode the content.
 fn decode(request: &Request<'_>) -> Result<(String, Content)> {
-    let Receiver { receiver } = request.decode()?;
+    let UserReceiver { receiver } = request.decode()?;
     Ok((receiver, request.decode()?))
 }
 
@@ -84,7 +82,7 @@ fn draft(content: Content, limit: usize) -> Result<Draft> {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct HistoryRequest {
     #[serde(default)]
     lobby: bool,
     before: Option<u32>,
@@ -94,7 +92,7 @@ struct Wanted {
 
 pub async fn history(socket: &Socket, request: Request<'_>, ack: Ack) {
     let read = async {
-        let Wanted { lobby, before, after, limit } = request.decode()?;
+        let HistoryRequest { lobby, before, after, limit } = request.decode()?;
         let place = if lobby { Place::Lobby } else { request.decode::<Addressed>()?.place()? };
         let seq = |seq: Option<u32>| seq.map(|seq| Seq(seq.into()));
         let query = HistoryQuery { before: seq(before), after: seq(after), limit: limit.map(Into::into) };

@@ -1,13 +1,13 @@
-//! The native form (protocol.md part 3): which event is which operation, how it is answered, and how the
-//! core's events look. The namespace `/chat` and the plain WebSocket both speak it; how its events travel
-//! is left to them.
+//! The native form (docs/events.md): which operation each event calls, how the event is answered, and the
+//! form of the core's events. The namespace `/chat` and the plain WebSocket both use it. They define how
+//! events travel.
 
 mod answer;
+mod back_pressure;
 mod connect;
 mod lists;
 mod messages;
 mod presence;
-mod pressure;
 mod receipts;
 mod render;
 mod rooms;
@@ -18,15 +18,15 @@ use serde::Deserialize;
 
 use self::answer::Answer;
 pub use self::{
-    connect::{Receipts, Wishes},
-    pressure::Pressure,
+    back_pressure::Pressure,
+    connect::{ConnectParameters, ReceiptMode},
     receipts::Acknowledgement,
     render::{Rendered, render},
 };
 use super::events::{Ack, Dialect, Request, Socket};
 use crate::{
     chat::Place,
-    error::{Error, Noun, Result},
+    error::{Entity, Error, Result},
 };
 
 /// See the module.
@@ -62,16 +62,16 @@ async fn route(socket: &Socket, request: Request<'_>, ack: Ack) {
         "delivered" => receipts::delivered(socket, request, ack).await,
         "typing" => presence::typing(socket, request, ack).await,
         "refreshToken" => session::refresh_token(socket, request, ack).await,
-        _ => ack.fail(&Error::NotFound(Noun::Event)),
+        _ => ack.fail(&Error::NotFound(Entity::Event)),
     }
 }
 
-/// A group's id as clients send it; what is no id names no group.
+/// A group's id as clients send it. Text that is not an id is answered like a group that does not exist.
 fn group_id(text: &str) -> Result<RoomId> {
-    text.parse().map_err(|_| Error::NotFound(Noun::Group))
+    text.parse().map_err(|_| Error::NotFound(Entity::Group))
 }
 
-/// Whom or what an event is about: a username, or a groupId where `group` says so.
+/// The target of an event: a groupId if `group` is true, otherwise a username.
 #[derive(Deserialize)]
 struct Addressed {
     receiver: String,

@@ -6,13 +6,13 @@ use super::{Addressed, Answer};
 use crate::gateway::events::{Ack, Request, Socket};
 
 #[derive(Deserialize)]
-struct Typing {
+struct TypingRequest {
     typing: bool,
 }
 
 pub async fn typing(socket: &Socket, request: Request<'_>, ack: Ack) {
     let told = async {
-        let Typing { typing } = request.decode()?;
+        let TypingRequest { typing } = request.decode()?;
         let place = request.decode::<Addressed>()?.place()?;
         socket.chat.typing(&socket.caller(), Some(&socket.connection), place, typing).await
     };

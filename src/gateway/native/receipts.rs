@@ -1,4 +1,4 @@
-//! `markRead` and `delivered`, and what counts as the acknowledgement of a `response`.
+//! `markRead` and `delivered`, and the acknowledgement of a `response`.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use serde_json::Value as Json;
 
 use super::{Addressed, Answer, group_id};
 use crate::{
-    error::{Error, Noun, Result},
+    error::{Entity, Error, Result},
     gateway::events::{Ack, Request, Socket},
 };
 
-/// A seq as clients send it: never negative, never broken.
+/// A seq as clients send it: a whole number, never negative.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "i64")]
 struct Up(Seq);
@@ -25,7 +25,7 @@ impl TryFrom<i64> for Up {
     }
 }
 
-/// What a client acknowledges `response` with.
+/// The client's acknowledgement of a `response`.
 #[derive(Default, Deserialize)]
 pub struct Acknowledgement {
     success: Option<bool>,
@@ -36,8 +36,9 @@ impl Acknowledgement {
         serde_json::from_value(answer).unwrap_or_default()
     }
 
-    /// Whether it says that the message has arrived. Anything but a `success: false` does, also what is no
-    /// acknowledgement by its form: that the client answered says that the message is there.
+    /// Whether the message has arrived. This is true for every answer except `success: false`, even for an
+    /// answer that has not the form of an acknowledgement: an answer proves that the client has received the
+    /// message.
     pub fn says_arrived(&self) -> bool {
         self.success != Some(false)
     }
@@ -49,7 +50,7 @@ struct UpTo {
 }
 
 #[derive(Serialize)]
-struct Standing {
+struct ReadUpTo {
     seq: Seq,
 }
 
@@ -60,7 +61,7 @@ pub async fn mark_read(socket: &Socket, request: Request<'_>, ack: Ack) {
         socket.chat.mark_read(&socket.caller(), Some(&socket.connection), place, seq.0).await
     };
     match read.await {
-        Ok(seq) => ack.succeed(Standing { seq }),
+        Ok(seq) => ack.succeed(ReadUpTo { seq }),
         Err(err) => ack.fail(&err),
     }
 }
@@ -89,7 +90,7 @@ pub async fn delivered(socket: &Socket, request: Request<'_>, ack: Ack) {
             Err(err) => ack.fail(&err),
         },
         Delivered { room_id: Some(room), seq: Some(Up(seq)), .. } => match one(socket, &room, seq).await {
-            Ok(seq) => ack.succeed(Standing { seq }),
+            Ok(seq) => ack.succeed(ReadUpTo { seq }),
             Err(err) => ack.fail(&err),
         },
         _ => ack.fail(&Error::invalid("roomId", "and seq are needed, or rooms")),
@@ -99,14 +100,14 @@ pub async fn delivered(socket: &Socket, request: Request<'_>, ack: Ack) {
 async fn many(socket: &Socket, rooms: BTreeMap<String, Up>) -> Result<BTreeMap<RoomId, Seq>> {
     let mut wanted = Vec::with_capacity(rooms.len());
     for (room, Up(seq)) in rooms {
-        wanted.push((group_id(&room).map_err(|_| Error::NotFound(Noun::Room))?, seq));
+        wanted.push((group_id(&room).map_err(|_| Error::NotFound(Entity::Room))?, seq));
     }
     let standings = socket.chat.delivered(&socket.caller(), Some(&socket.connection), wanted).await?;
     Ok(standings.into_iter().collect())
 }
 
 async fn one(socket: &Socket, room: &str, seq: Seq) -> Result<Seq> {
-    let room = room.parse().map_err(|_| Error::NotFound(Noun::Room))?;
+    let room = room.parse().map_err(|_| Error::NotFound(Entity::Room))?;
     let standings =
         socket.chat.delivered(&socket.caller(), Some(&socket.connection), vec![(room, seq)]).await?;
     Ok(standings.first().map_or(Seq::ZERO, |(_, seq)| *seq))

@@ -1,4 +1,4 @@
-//! The core's events in the words of protocol.md part 3, server to client.
+//! The core's events in the form of docs/events.md, server to client.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -6,16 +6,16 @@ use serde_json::value::{RawValue, to_raw_value};
 use crate::{
     chat::{
         event::{Change, Event},
-        nouns::Receiver,
+        model::Receiver,
     },
     gateway::wire::{GroupView, MessageView, Time},
 };
 
-/// An event's name on the wire and its payload, encoded once for all who get it.
+/// An event's name on the wire and its payload, encoded once for all clients that receive it.
 pub struct Rendered {
     pub name: &'static str,
     pub payload: Box<RawValue>,
-    /// Whether each client is asked to acknowledge it.
+    /// Whether the client is asked to acknowledge it.
     pub is_response: bool,
     /// Whether it may be dropped.
     pub is_lossy: bool,
@@ -53,13 +53,13 @@ struct OnlineStatus<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Membership<'a> {
+struct MembershipView<'a> {
     group_id: String,
     username: &'a str,
 }
 
 #[derive(Serialize)]
-struct Typing<'a> {
+struct TypingView<'a> {
     sender: &'a str,
     receiver: String,
     group: bool,
@@ -116,16 +116,16 @@ pub fn render(event: &Event) -> Rendered {
             },
         ),
         Event::MemberJoined { group, username } => {
-            named("memberJoined", &Membership { group_id: group.to_string(), username })
+            named("memberJoined", &MembershipView { group_id: group.to_string(), username })
         }
         Event::MemberLeft { group, username } => {
-            named("memberLeft", &Membership { group_id: group.to_string(), username })
+            named("memberLeft", &MembershipView { group_id: group.to_string(), username })
         }
         Event::Typing { sender, receiver, typing } => {
             let (receiver, group) = addressee(receiver);
             Rendered {
                 is_lossy: true,
-                ..named("typing", &Typing { sender, receiver, group, typing: *typing })
+                ..named("typing", &TypingView { sender, receiver, group, typing: *typing })
             }
         }
         Event::TokenExpiring { expires_at } => {
@@ -137,7 +137,7 @@ pub fn render(event: &Event) -> Rendered {
 
 fn named(name: &'static str, payload: &impl Serialize) -> Rendered {
     let payload = to_raw_value(payload).unwrap_or_else(|err| {
-        // Strings, numbers and JSON that was checked when it came in: nothing here can fail.
+        // Strings, numbers, and JSON that was checked when it was received: this cannot fail.
         tracing::error!(error = %err, event = name, "could not render an event");
         RawValue::NULL.to_owned()
     });

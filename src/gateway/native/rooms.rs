@@ -6,12 +6,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Answer, group_id};
 use crate::{
-    chat::{GroupChange, GroupRef, NewGroup, nouns::Group, text::GroupName},
+    chat::{GroupChange, GroupRef, NewGroup, model::Group},
     error::{Error, Result},
     gateway::{
         events::{Ack, Request, Socket},
         wire::{GroupView, UserRef},
     },
+    values::GroupName,
 };
 
 fn answer(ack: Ack, group: Result<Group>) {
@@ -23,7 +24,7 @@ fn answer(ack: Ack, group: Result<Group>) {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Create {
+struct NewGroupRequest {
     group_name: Option<String>,
     users: Option<Vec<UserRef>>,
     password: Option<SecretString>,
@@ -32,7 +33,7 @@ struct Create {
 
 pub async fn create(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
-        let create: Create = request.decode()?;
+        let create: NewGroupRequest = request.decode()?;
         let caller = socket.caller();
         match (create.group_id, create.group_name) {
             (Some(id), _) => socket.chat.announce_group(&caller, group_id(&id)?).await,
@@ -73,13 +74,13 @@ pub async fn join(socket: &Socket, request: Request<'_>, ack: Ack) {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Named {
+struct GroupId {
     group_id: String,
 }
 
 pub async fn leave(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
-        let named: Named = request.decode()?;
+        let named: GroupId = request.decode()?;
         socket.chat.leave(&socket.caller(), group_id(&named.group_id)?).await
     };
     answer(ack, group.await);
@@ -87,7 +88,7 @@ pub async fn leave(socket: &Socket, request: Request<'_>, ack: Ack) {
 
 pub async fn delete(socket: &Socket, request: Request<'_>, ack: Ack) {
     let group = async {
-        let named: Named = request.decode()?;
+        let named: GroupId = request.decode()?;
         socket.chat.delete_group(&socket.caller(), group_id(&named.group_id)?).await
     };
     answer(ack, group.await);
@@ -102,7 +103,7 @@ struct Update {
     password: Option<Option<SecretString>>,
 }
 
-/// Tells a `null` from a field that is not there.
+/// Distinguishes `null` from a missing field.
 fn named_or_null<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

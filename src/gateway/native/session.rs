@@ -1,4 +1,4 @@
-//! `refreshToken`: a newer token under a socket that lives on.
+//! `refreshToken`: replaces the token of a socket that stays connected.
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;

@@ -1,4 +1,4 @@
-//! `/api/users`: sign-up, the list of users, one's own account. Who may do what is left to `chat`.
+//! `/api/users`: sign-up, the list of users, and accounts. `chat` checks the permissions.
 
 use axum::{
     extract::State,
@@ -12,18 +12,18 @@ use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
-    extract::{self, At, Client, Json, Listing, Wanted},
+    extract::{self, Client, Json, Listing, PathParameter, QueryParameters},
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
     chat::{
         ListUsers, NewUser, UserChange,
-        caller::Caller,
-        nouns::{After, User},
-        text::Username,
+        model::{After, User},
     },
-    error::{Denial, Error, Result},
+    error::{Error, Forbidden, Result},
     gateway::wire::{UserPageView, UserView},
+    identity::Caller,
+    values::Username,
 };
 
 /// A new account.
@@ -56,7 +56,7 @@ pub struct SignUp {
 )]
 pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> Result<Response> {
     if !rest.signup {
-        return Err(Error::Forbidden(Denial::SignupOff));
+        return Err(Error::Forbidden(Forbidden::SignupOff));
     }
     let new = NewUser {
         username: Username::parse(&sign_up.username)?,
@@ -73,7 +73,7 @@ pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> 
     Ok((location, answer::json(StatusCode::CREATED, UserView::own(&user))?).into_response())
 }
 
-/// The users, in order of their names.
+/// List the users, in the order of their names.
 #[utoipa::path(
     get, path = "/api/users", tag = "users", operation_id = "listUsers",
     params(Listing),
@@ -85,7 +85,7 @@ pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> 
 pub async fn list(
     State(rest): State<Rest>,
     caller: Caller,
-    Wanted(listing): Wanted<Listing>,
+    QueryParameters(listing): QueryParameters<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
     let list = ListUsers { search, limit, after: after.map(After::Key), whole_profiles: false };
@@ -93,7 +93,7 @@ pub async fn list(
     answer::ok(UserPageView::of(&page, &caller))
 }
 
-/// One user.
+/// Get one user.
 #[utoipa::path(
     get, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "getUser",
     params(("idOrUsername" = String, Path, description = "An id or a username")),
@@ -102,16 +102,20 @@ pub async fn list(
         NeedsCaller, NeedsThing, Always
     )
 )]
-pub async fn show(State(rest): State<Rest>, caller: Caller, At(user): At<String>) -> Result<Response> {
+pub async fn show(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(user): PathParameter<String>,
+) -> Result<Response> {
     let user = rest.chat.user(&caller, &user).await?;
     answer::ok(UserView::of(&user, &caller))
 }
 
-/// What an account becomes. A null empties a field.
+/// The changes to an account. A null clears a field.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountChange {
-    /// May be there, but usernames never change.
+    /// Accepted if it is the current username. Usernames never change.
     #[schema(nullable = false)]
     username: Option<String>,
     #[serde(default, deserialize_with = "extract::named")]
@@ -129,17 +133,17 @@ pub struct AccountChange {
     #[serde(default, deserialize_with = "extract::named")]
     #[schema(value_type = Option<Object>)]
     profile: Option<Option<Box<RawValue>>>,
-    /// A new password; it ends the user's other logins.
+    /// The new password. Changing it ends the user's other logins.
     #[schema(value_type = Option<String>, format = Password, nullable = false)]
     #[schema(min_length = 8, max_length = 1024)]
     password: Option<SecretString>,
-    /// The password until now: needed to change one's own.
+    /// The current password. Required to change one's own password.
     #[schema(value_type = Option<String>, format = Password, nullable = false)]
     current_password: Option<SecretString>,
 }
 
 impl AccountChange {
-    /// As a whole: what is not named is emptied.
+    /// A complete replacement: clears every field that is not given.
     fn whole(self) -> Self {
         Self {
             first_name: Some(self.first_name.flatten()),
@@ -152,7 +156,7 @@ impl AccountChange {
     }
 }
 
-/// Replace an account's details: what is not named becomes null. The password stays if not named.
+/// Replace an account's details. Details that are not given become null; the password stays.
 #[utoipa::path(
     put, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "replaceUser",
     request_body = AccountChange,
@@ -165,13 +169,13 @@ impl AccountChange {
 pub async fn replace(
     State(rest): State<Rest>,
     caller: Caller,
-    At(user): At<String>,
+    PathParameter(user): PathParameter<String>,
     Json(change): Json<AccountChange>,
 ) -> Result<Response> {
     apply(&rest, &caller, &user, change.whole()).await
 }
 
-/// Change what is named of an account.
+/// Change the given fields of an account.
 #[utoipa::path(
     patch, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "changeUser",
     request_body = AccountChange,
@@ -184,7 +188,7 @@ pub async fn replace(
 pub async fn change(
     State(rest): State<Rest>,
     caller: Caller,
-    At(user): At<String>,
+    PathParameter(user): PathParameter<String>,
     Json(change): Json<AccountChange>,
 ) -> Result<Response> {
     apply(&rest, &caller, &user, change).await
@@ -217,8 +221,8 @@ fn keeps_its_name(user: &User, username: Option<&str>) -> Result<()> {
     }
 }
 
-/// Whether the caller knows their own password: a login left open must not be enough to take an account
-/// over. Wrong ones count like wrong logins, and are no reason to sign in anew.
+/// Checks that the caller knows their own password: access to an open login must not be enough to take over
+/// the account. A wrong password counts like a failed login, but the caller stays signed in.
 async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -> Result<()> {
     let password =
         password.ok_or_else(|| Error::invalid("currentPassword", "is needed to change the password"))?;
@@ -229,7 +233,7 @@ async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -
     }
 }
 
-/// Delete an account. Its logins end at once, sockets too.
+/// Delete an account. Its logins and connections end at once.
 #[utoipa::path(
     delete, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "deleteUser",
     params(("idOrUsername" = String, Path, description = "An id or a username")),
@@ -242,7 +246,7 @@ pub async fn delete(
     State(rest): State<Rest>,
     caller: Caller,
     client: Client,
-    At(user): At<String>,
+    PathParameter(user): PathParameter<String>,
 ) -> Result<Response> {
     let gone = rest.chat.delete_user(&caller, &user).await?;
     if gone == caller.user {
@@ -252,7 +256,7 @@ pub async fn delete(
     }
 }
 
-/// A profile's text; how long it may be is for `chat` to say.
+/// The text of a profile. `chat` checks its length.
 fn object(profile: Option<Box<RawValue>>) -> Result<Option<String>> {
     match profile {
         Some(profile) if !profile.get().starts_with('{') => {

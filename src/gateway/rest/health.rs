@@ -1,5 +1,5 @@
-//! What machines ask about the server itself: is it up, is it ready, how is it doing. Open to anyone
-//! who reaches the address, from whatever origin: nothing here is anybody's.
+//! The state of the server for other machines: is it running, is it ready, and its metrics. Everyone who
+//! reaches the address may ask, from any origin, because no answer contains a user's data.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use crate::error::Result;
 /// Renders the metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// All is well.
+/// The server works.
 #[derive(Serialize, ToSchema)]
 pub struct Health {
     /// Always `ok`.
     status: &'static str,
 }
 
-/// The process is up.
+/// Check that the process is running.
 #[utoipa::path(
     get, path = "/healthz", tag = "server", operation_id = "isAlive", security(()),
     responses((status = 200, description = "It is", body = Health))
@@ -35,7 +35,7 @@ pub async fn alive() -> Result<Response> {
     answer::ok(Health { status: "ok" })
 }
 
-/// What the server needs is there: its database reads and stores.
+/// Check that the server is ready: its database can be read and written.
 #[utoipa::path(
     get, path = "/readyz", tag = "server", operation_id = "isReady", security(()),
     responses((status = 200, description = "It is", body = Health), Always)
@@ -45,7 +45,7 @@ pub async fn ready(State(rest): State<Rest>) -> Result<Response> {
     answer::ok(Health { status: "ok" })
 }
 
-/// `/metrics` alone, for a listener of its own or for the whole router.
+/// The route `/metrics` alone, for a separate listener or as a part of the whole router.
 pub fn metrics(render: RenderMetrics) -> Router {
     let answer = move || {
         let text = render();

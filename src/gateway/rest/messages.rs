@@ -1,4 +1,4 @@
-//! `/api/rooms/{id}/messages`: what was said in a room. Sending is left to the socket gateways.
+//! `/api/rooms/{id}/messages`: the messages of a room. The socket gateways send messages.
 
 use axum::{extract::State, response::Response};
 use entity::{RoomId, Seq};
@@ -6,28 +6,29 @@ use serde::Deserialize;
 
 use super::{
     Rest, answer,
-    extract::{At, Wanted},
+    extract::{PathParameter, QueryParameters},
     openapi::{Always, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing},
 };
 use crate::{
-    chat::{HistoryQuery, Place, caller::Caller},
+    chat::{HistoryQuery, Place},
     error::Result,
     gateway::wire::HistoryView,
+    identity::Caller,
 };
 
-/// Which messages: the newest, if nothing is said.
+/// Which messages to return. Without parameters, the newest.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Span {
-    /// Only those before this seq, the nearest to it.
+    /// Only messages before this seq. The newest of them are returned.
     before: Option<u64>,
-    /// Only those after this seq, the nearest to it.
+    /// Only messages after this seq. The oldest of them are returned.
     after: Option<u64>,
-    /// 50 if not given; at most 200.
+    /// The maximum number of messages: 50 by default, at most 200.
     limit: Option<u64>,
 }
 
-/// Messages of a room of one's own, oldest first.
+/// List the messages of one of the caller's rooms, oldest first.
 #[utoipa::path(
     get, path = "/api/rooms/{id}/messages", tag = "rooms", operation_id = "listMessages",
     params(("id" = Uuid, Path, description = "A roomId"), Span),
@@ -39,10 +40,10 @@ pub struct Span {
 pub async fn list(
     State(rest): State<Rest>,
     caller: Caller,
-    At(room): At<RoomId>,
-    Wanted(span): Wanted<Span>,
+    PathParameter(room): PathParameter<RoomId>,
+    QueryParameters(span): QueryParameters<Span>,
 ) -> Result<Response> {
-    // Past the last there can be, which is a way to say "the newest".
+    // A larger number means "the newest": no seq can be greater than the maximum.
     let seq = |at| Seq(i64::try_from(at).unwrap_or(i64::MAX));
     let query = HistoryQuery { before: span.before.map(seq), after: span.after.map(seq), limit: span.limit };
     let page = rest.chat.history(&caller, Place::Room(room), query).await?;

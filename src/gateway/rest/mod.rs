@@ -1,6 +1,6 @@
-//! The HTTP API: request in, one call of `chat` or `auth`, answer out. Which routes there are stands
-//! here; what a request means, in the files beside; what it does, in the core; what every request
-//! passes through, in `gateway::http`.
+//! The HTTP API. A request becomes one call of `chat` or `auth`. This file lists the routes. The other files
+//! of this folder define what a request means. The core does the work. `gateway::http` has the layers of
+//! every request.
 
 mod accounts;
 mod health;
@@ -19,11 +19,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use self::health::{RenderMetrics, metrics};
 use super::http::{Guard, Http, answer, extract, headers, refusal, wrong_method};
 
-/// What handlers work with. Cheap to clone.
+/// What the handlers use. Cheap to clone.
 #[derive(Clone)]
 pub struct Rest {
     pub http: Http,
-    /// Whether people may create accounts by themselves.
+    /// Whether people may create their own accounts.
     pub signup: bool,
 }
 
@@ -41,7 +41,7 @@ impl FromRef<Rest> for Http {
     }
 }
 
-/// The whole API; `render` is what `/metrics` answers, none switches it off here.
+/// The whole API. `render` creates the answer of `/metrics`; without it, the route does not exist here.
 pub fn router(rest: Rest, render: Option<RenderMetrics>) -> Router {
     let guard = Guard::new(&rest.settings.cors);
     let (open, open_description) = server_routes().split_for_parts();
@@ -60,14 +60,14 @@ pub fn router(rest: Rest, render: Option<RenderMetrics>) -> Router {
     guarded.merge(open)
 }
 
-/// The description of the API, without a server: for the command line.
+/// The OpenAPI description, without a running server: for the command line.
 pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = routes().into_openapi();
     description.merge(server_routes().into_openapi());
     description
 }
 
-/// Every route, in the order of protocol.md part 2.
+/// Every route, in the order of the API page (`/docs`).
 fn routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(accounts::register, accounts::list))
@@ -87,7 +87,7 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(messages::list))
 }
 
-/// The routes that any page and any probe may ask.
+/// The routes that every page and every probe may request.
 fn server_routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::default().routes(routes!(health::alive)).routes(routes!(health::ready))
 }

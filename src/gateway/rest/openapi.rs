@@ -1,5 +1,5 @@
-//! The description of the API, generated from the handlers, and the page that shows it. What a handler
-//! may refuse with is named here once, for handlers to list.
+//! The description of the API, generated from the handlers, and the page that shows it. This file defines the
+//! possible refusals once; handlers list the ones that they use.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::{headers, refusal::Problem};
 use crate::{
-    error::{Error, Noun},
+    error::{Entity, Error},
     gateway::{credential, wire},
 };
 
-/// What the handlers are added to.
+/// The base of the description, to which the handlers are added.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -45,7 +45,7 @@ use crate::{
 )]
 pub struct Api;
 
-/// Where a credential may stand; the first found wins, in the order query, header, cookie.
+/// The places for a credential. The first one found counts, in the order query, header, cookie.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -75,29 +75,29 @@ macro_rules! refusals {
 }
 
 refusals! {
-    /// Of whatever handler.
+    /// For every handler.
     Always {
         500: "`internal`: a fault of the server's";
         503: "`unavailable`: try again later";
     }
-    /// Of one that wants to know who asks.
+    /// For handlers that need a caller.
     NeedsCaller { 401: "`token_missing`, `token_invalid`, `token_expired` or `token_revoked`"; }
-    /// Of one that signs in.
+    /// For handlers that sign in.
     NeedsLogin { 401: "`unauthorized`: no such user, or not their password"; }
-    /// Of one with a query.
+    /// For handlers with a query.
     NeedsQuery { 400: "`bad_request`: `field` says what is wrong"; }
-    /// Of one that takes a body.
+    /// For handlers with a body.
     NeedsBody {
         400: "`bad_request`: `field` says what is wrong";
         413: "`too_large`";
     }
-    /// Of one that not everybody may use.
+    /// For handlers that not everyone may use.
     NeedsRight { 403: "`forbidden`, `not_a_member` or `wrong_password`"; }
-    /// Of one about something that may not be there.
+    /// For handlers whose target may not exist.
     NeedsThing { 404: "`not_found`"; }
-    /// Of one that gives a name.
+    /// For handlers that set a name.
     MayClash { 409: "`conflict`: the name is taken"; }
-    /// Of one that may be asked only so often.
+    /// For handlers with a rate limit.
     Throttled { 429: "`rate_limited`: `retryAfterMs` says when to try again"; }
 }
 
@@ -107,17 +107,17 @@ fn problem((status, codes): (u16, &str)) -> (String, RefOr<openapi::Response>) {
     (status.to_string(), response.build().into())
 }
 
-/// `/openapi.json` and the page at `/docs`, which needs nothing from anywhere else.
+/// `/openapi.json`, and the page at `/docs`, which loads nothing from other servers.
 pub fn pages(description: Description) -> Router {
     let page = SwaggerUi::new("/docs").url("/openapi.json", description);
     Router::from(page).layer(middleware::from_fn(show))
 }
 
-/// Lets the page load its own scripts and styles, and turns its own refusals into ours.
+/// Allows the page to load its own scripts and styles, and replaces its refusals with this server's.
 async fn show(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if response.status().is_client_error() {
-        return Error::NotFound(Noun::Page).into_response();
+        return Error::NotFound(Entity::Page).into_response();
     }
     let csp = HeaderValue::from_static(headers::PAGE_POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp);

@@ -1,5 +1,4 @@
-//! `/api/rooms`: groups, who is in them, and the caller's conversations. Who may do what is left to
-//! `chat`.
+//! `/api/rooms`: groups, their members, and the caller's conversations. `chat` checks the permissions.
 
 use axum::{extract::State, response::Response};
 use entity::RoomId;
@@ -10,35 +9,35 @@ use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
-    extract::{self, At, Json, Listing, Wanted},
+    extract::{self, Json, Listing, PathParameter, QueryParameters},
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
-    chat::{
-        GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, caller::Caller, nouns::After, text::GroupName,
-    },
+    chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, model::After},
     error::Result,
-    gateway::{
+    gateway::wire::{
+        ConversationView, GroupPageView, GroupView, MemberPageView, UserRef,
         bounded::{ANSWER_BYTES, Bounded, entries},
-        wire::{ConversationView, GroupPageView, GroupView, MemberPageView, UserRef},
     },
+    identity::Caller,
+    values::GroupName,
 };
 
-/// A group to be made.
+/// A new group.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupDraft {
     #[schema(min_length = 1, max_length = 100)]
     group_name: String,
-    /// Who is in it besides oneself.
+    /// The members, besides the caller.
     #[serde(default)]
     users: Vec<UserRef>,
-    /// What who joins must know.
+    /// The password that is needed to join.
     #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024)]
     password: Option<SecretString>,
 }
 
-/// Make a group.
+/// Create a group.
 #[utoipa::path(
     post, path = "/api/rooms", tag = "rooms", operation_id = "createGroup",
     request_body = GroupDraft,
@@ -61,7 +60,7 @@ pub async fn create(
     answer::json(StatusCode::CREATED, GroupView::of(&group))
 }
 
-/// All groups, as everyone may see them.
+/// List all groups, with the fields that everyone may see.
 #[utoipa::path(
     get, path = "/api/rooms", tag = "rooms", operation_id = "listGroups",
     params(Listing),
@@ -73,7 +72,7 @@ pub async fn create(
 pub async fn list(
     State(rest): State<Rest>,
     caller: Caller,
-    Wanted(listing): Wanted<Listing>,
+    QueryParameters(listing): QueryParameters<Listing>,
 ) -> Result<Response> {
     let Listing { search, limit, after } = listing;
     let after = after.map(After::Key);
@@ -81,18 +80,19 @@ pub async fn list(
     answer::ok(GroupPageView::of(&page))
 }
 
-/// Which part of one's conversations.
+/// A page of the caller's conversations.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ConversationListing {
-    /// 2,000 if not given, which is also the most.
+    /// The maximum number of conversations: 2,000 by default, which is also the limit.
     limit: Option<usize>,
-    /// The `roomId` of the last conversation of the part before.
+    /// The `roomId` of the last conversation of the previous page.
     #[param(value_type = Option<String>, format = Uuid)]
     after: Option<RoomId>,
 }
 
-/// My conversations, the most recent first. The array ends before it exceeds 1 MB; ask for what follows.
+/// List the caller's conversations, most recent first.
+/// The array ends before it exceeds 1 MB. Request the next page to get the rest.
 #[utoipa::path(
     get, path = "/api/rooms/mine", tag = "rooms", operation_id = "listConversations",
     params(ConversationListing),
@@ -104,7 +104,7 @@ pub struct ConversationListing {
 pub async fn mine(
     State(rest): State<Rest>,
     caller: Caller,
-    Wanted(listing): Wanted<ConversationListing>,
+    QueryParameters(listing): QueryParameters<ConversationListing>,
 ) -> Result<Response> {
     let part = |limit, next: Option<String>| {
         rest.chat.conversations(&caller, ListRooms::part(limit, next, listing.after))
@@ -113,7 +113,7 @@ pub async fn mine(
     answer::ok(Bounded::default().gather(entries(listing.limit), part, push).await?)
 }
 
-/// What joining takes.
+/// What is needed to join a group.
 #[derive(Default, Deserialize, ToSchema)]
 pub struct Entry {
     #[serde(default)]
@@ -134,7 +134,7 @@ pub struct Entry {
 pub async fn join(
     State(rest): State<Rest>,
     caller: Caller,
-    At(room): At<RoomId>,
+    PathParameter(room): PathParameter<RoomId>,
     entry: Option<Json<Entry>>,
 ) -> Result<Response> {
     let password = entry.and_then(|Json(entry)| entry.password);
@@ -151,12 +151,16 @@ pub async fn join(
         NeedsCaller, NeedsRight, NeedsThing, Always
     )
 )]
-pub async fn leave(State(rest): State<Rest>, caller: Caller, At(room): At<RoomId>) -> Result<Response> {
+pub async fn leave(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(room): PathParameter<RoomId>,
+) -> Result<Response> {
     let group = rest.chat.leave(&caller, room).await?;
     answer::ok(GroupView::of(&group))
 }
 
-/// What to change of a group; a null password removes it.
+/// The changes to a group. A null password removes the password.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupUpdate {
@@ -180,7 +184,7 @@ pub struct GroupUpdate {
 pub async fn change(
     State(rest): State<Rest>,
     caller: Caller,
-    At(room): At<RoomId>,
+    PathParameter(room): PathParameter<RoomId>,
     Json(update): Json<GroupUpdate>,
 ) -> Result<Response> {
     let name = update.group_name.as_deref().map(GroupName::parse).transpose()?;
@@ -198,22 +202,26 @@ pub async fn change(
         NeedsCaller, NeedsRight, NeedsThing, Always
     )
 )]
-pub async fn delete(State(rest): State<Rest>, caller: Caller, At(room): At<RoomId>) -> Result<Response> {
+pub async fn delete(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(room): PathParameter<RoomId>,
+) -> Result<Response> {
     rest.chat.delete_group(&caller, room).await?;
     Ok(answer::no_content())
 }
 
-/// Which part of the list of members.
+/// A page of the list of members.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MemberListing {
-    /// 100 if not given; at most 200.
+    /// The maximum number of members: 100 by default, at most 200.
     limit: Option<u64>,
-    /// The `next` of the part before.
+    /// The `next` of the previous page.
     after: Option<String>,
 }
 
-/// Who is in a room of one's own.
+/// List the members of one of the caller's rooms.
 #[utoipa::path(
     get, path = "/api/rooms/{id}/members", tag = "rooms", operation_id = "listMembers",
     params(("id" = Uuid, Path, description = "A roomId"), MemberListing),
@@ -225,20 +233,20 @@ pub struct MemberListing {
 pub async fn members(
     State(rest): State<Rest>,
     caller: Caller,
-    At(room): At<RoomId>,
-    Wanted(listing): Wanted<MemberListing>,
+    PathParameter(room): PathParameter<RoomId>,
+    QueryParameters(listing): QueryParameters<MemberListing>,
 ) -> Result<Response> {
     let page = rest.chat.members(&caller, room, listing.limit, listing.after).await?;
     answer::ok(MemberPageView::of(&page))
 }
 
-/// Who is to come in.
+/// The users to add.
 #[derive(Deserialize, ToSchema)]
 pub struct NewMembers {
     users: Vec<UserRef>,
 }
 
-/// Take users into a group.
+/// Add users to a group.
 #[utoipa::path(
     post, path = "/api/rooms/{id}/members", tag = "rooms", operation_id = "addMembers",
     request_body = NewMembers,
@@ -251,14 +259,14 @@ pub struct NewMembers {
 pub async fn add_members(
     State(rest): State<Rest>,
     caller: Caller,
-    At(room): At<RoomId>,
+    PathParameter(room): PathParameter<RoomId>,
     Json(new): Json<NewMembers>,
 ) -> Result<Response> {
     let group = rest.chat.add_members(&caller, room, UserRef::usernames(new.users)).await?;
     answer::ok(GroupView::of(&group))
 }
 
-/// Take a user out of a group; the user's sockets leave at once.
+/// Remove a user from a group. The user's connections leave it at once.
 #[utoipa::path(
     delete, path = "/api/rooms/{id}/members/{username}", tag = "rooms",
     operation_id = "removeMember",
@@ -271,7 +279,7 @@ pub async fn add_members(
 pub async fn remove_member(
     State(rest): State<Rest>,
     caller: Caller,
-    At((room, username)): At<(RoomId, String)>,
+    PathParameter((room, username)): PathParameter<(RoomId, String)>,
 ) -> Result<Response> {
     let group = rest.chat.remove_member(&caller, room, &username).await?;
     answer::ok(GroupView::of(&group))

@@ -1,4 +1,4 @@
-//! `/api/auth`: sign in, stay signed in, sign out. Passwords and tokens are left to `auth`.
+//! `/api/auth`: sign in, refresh a token, sign out. `auth` handles passwords and tokens.
 
 use axum::{extract::State, response::Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{
     auth::SignIn,
-    chat::caller::Caller,
     error::{Error, Result},
     gateway::wire::{Time, UserView},
+    identity::Caller,
 };
 
-/// Who signs in: `username`, or `userID` for front ends that call it so.
+/// The credentials of a sign-in: `username` (or `userID`, for front ends that use this name) and `password`.
 #[derive(Deserialize, ToSchema)]
 pub struct Login {
     #[schema(nullable = false)]
@@ -29,13 +29,13 @@ pub struct Login {
     password: SecretString,
 }
 
-/// A token, twice under the names that front ends know.
+/// A token, under both names that front ends use.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = SignIn)]
 pub struct SignInView<'a> {
     token: &'a str,
-    /// The same.
+    /// The same value as `token`.
     jwt_token: &'a str,
     expires_at: Time,
     #[schema(value_type = UserView)]
@@ -63,7 +63,7 @@ pub async fn login(State(rest): State<Rest>, client: Client, Json(login): Json<L
     signed_in(&rest, client, sign_in)
 }
 
-/// A new token of the same login.
+/// Get a new token for the same login.
 #[utoipa::path(
     post, path = "/api/auth/refresh", tag = "sessions", operation_id = "refresh",
     responses(
@@ -81,7 +81,7 @@ pub async fn refresh(State(rest): State<Rest>, caller: Caller, client: Client) -
     signed_in(&rest, client, sign_in)
 }
 
-/// Sign out: end this login, its tokens and sockets.
+/// Sign out: end this login, its tokens and its connections.
 #[utoipa::path(
     post, path = "/api/auth/logout", tag = "sessions", operation_id = "logout",
     responses((status = 204, description = "The login has ended"), NeedsCaller, Always)
@@ -91,7 +91,7 @@ pub async fn logout(State(rest): State<Rest>, caller: Caller, client: Client) ->
     answer::clear_cookie(answer::no_content(), &rest.settings, client)
 }
 
-/// A login as it stands.
+/// The current login.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Session)]
@@ -101,7 +101,7 @@ pub struct SessionView<'a> {
     expires_at: Time,
 }
 
-/// Who am I, and until when.
+/// Get the current user and the time when the login expires.
 #[utoipa::path(
     get, path = "/api/auth/session", tag = "sessions", operation_id = "getSession",
     responses((status = 200, description = "The login", body = SessionView), NeedsCaller, Always)

@@ -1,4 +1,4 @@
-//! The description of the API, and the page that shows it.
+//! The OpenAPI description, and the page that shows it.
 
 use std::collections::HashSet;
 
@@ -9,11 +9,12 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    gateway::http::{Settings, wrap},
+    gateway::http::{HttpSettings, wrap},
     shutdown::Shutdown,
 };
 
-/// The description is complete: every route of the table, schemas that are there, a way to sign in.
+/// The description is complete: it has every route of the table, all schemas that it refers to, and the
+/// security schemes.
 #[test]
 fn the_description_names_every_route_and_every_schema_it_refers_to() {
     let description = serde_json::to_value(description()).unwrap();
@@ -79,7 +80,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
 
 #[tokio::test]
 async fn the_page_of_the_api_needs_nothing_from_elsewhere() {
-    let pages = wrap(openapi::pages(description()), &Settings::for_tests(), &Shutdown::new());
+    let pages = wrap(openapi::pages(description()), &HttpSettings::for_tests(), &Shutdown::new());
     let get = async |uri: &'static str| {
         let request = Request::get(uri).body(Body::empty()).unwrap();
         let response = pages.clone().oneshot(request).await.unwrap();

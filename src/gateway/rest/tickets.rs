@@ -1,4 +1,4 @@
-//! `/api/auth/tickets`: a way into a connection for who would rather not put a token into an address.
+//! `/api/auth/tickets`: single-use tickets for connections, so that no token appears in a URL.
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
@@ -10,19 +10,20 @@ use super::{
     Rest, answer,
     openapi::{Always, NeedsCaller, Throttled},
 };
-use crate::{chat::caller::Caller, error::Result, gateway::wire::Time};
+use crate::{error::Result, gateway::wire::Time, identity::Caller};
 
-/// A ticket, told this once.
+/// A ticket. It is shown only once.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Ticket)]
 pub struct TicketView<'a> {
     ticket: &'a str,
-    /// When it can no longer be used. A connection that it opened lives by the token that bought it.
+    /// When the ticket expires. The connection that it opens is valid as long as the token that was used to
+    /// get the ticket.
     expires_at: Time,
 }
 
-/// Buy a ticket: it opens one connection, within 30 seconds.
+/// Get a single-use ticket. It opens one connection within 30 seconds.
 #[utoipa::path(
     post, path = "/api/auth/tickets", tag = "sessions", operation_id = "buyTicket",
     responses(

@@ -1,6 +1,5 @@
-//! What all namespaces have in common when a socket comes in and goes: its credential becomes a caller,
-//! and its dispatcher is registered before the CONNECT packet is answered, so that no event is lost
-//! however early it comes.
+//! What all namespaces share when a socket connects and disconnects. The credential is resolved to a caller.
+//! The dispatcher is registered before the CONNECT packet is answered, so that no early event is lost.
 
 use std::{convert::Infallible, future::Future, marker::PhantomData, sync::Arc};
 
@@ -14,21 +13,19 @@ use socketioxide::{
 
 use super::{
     Gateway, Socket,
+    adapter::Sockets,
     dispatch::{Dispatcher, EventPacket},
-    encoded::Sockets,
-    request::Handshake,
+    handshake::Handshake,
 };
 use crate::{
     auth::Credential,
-    chat::{
-        caller::Caller,
-        connection::{ConnectOptions, Outlet},
-    },
-    error::{Error, Result, Why},
-    gateway::events::{self, Dialect, Inbox},
+    chat::connections::connection::{ConnectOptions, Outlet},
+    error::{AuthError, Error, Result},
+    gateway::events::{self, Dialect, Inbox, Pace},
+    identity::Caller,
 };
 
-/// The socket itself, to be kept weakly: the library's own reference would keep it alive.
+/// The socket itself. Keep it weakly: a strong reference would keep it alive.
 pub struct Handle(pub Arc<Socket>);
 
 impl FromConnectParts<Sockets> for Handle {
@@ -39,15 +36,15 @@ impl FromConnectParts<Sockets> for Handle {
     }
 }
 
-/// What a client passes as `auth` to say who it is.
+/// What a client passes as `auth` to identify itself.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Shown {
+pub struct AuthPayload {
     token: Json,
     ticket: Json,
 }
 
-/// Lets a socket in by `admit`, at most so often for one session.
+/// Accepts a socket with `admit`. Limits how often one session may try.
 pub async fn enter<F: Future<Output = Result<()>>>(
     gateway: &Gateway,
     socket: &Arc<Socket>,
@@ -61,38 +58,40 @@ pub async fn enter<F: Future<Output = Result<()>>>(
         tracing::info!(client = %handshake.address, code = refused.code(), "refused a connection");
     }
     if let Err(Error::Unavailable(_) | Error::Internal(_)) = admitted {
-        // Clients do not come back after a refusal, but they do after a lost connection. This is
-        // not the client's fault, and soon over.
+        // Clients do not reconnect after a refusal, but they do after a lost connection. These errors are not
+        // the client's fault and end soon, so disconnect the client instead.
         let is_websocket = socket.transport_type() == TransportType::Websocket;
         let cut = gateway.sessions.cut(&socket.id.to_string(), is_websocket, handshake.websocket.as_ref());
         if let Some(cut) = cut {
-            // A session that is not gone yet would still deliver the refusal.
+            // A session that still exists would deliver the refusal.
             drop(cut.await);
         }
     }
     admitted
 }
 
-/// Who is coming: `auth.token` first, then `auth.ticket`, then what the first request brought along.
-pub async fn caller(gateway: &Gateway, shown: &Shown, handshake: &Handshake) -> Result<Caller> {
+/// The caller, from the first credential found: `auth.token`, then `auth.ticket`, then that of the first
+/// request.
+pub async fn caller(gateway: &Gateway, shown: &AuthPayload, handshake: &Handshake) -> Result<Caller> {
     gateway.auth.credential(credential(shown, handshake)?, handshake.address).await
 }
 
-fn credential(shown: &Shown, handshake: &Handshake) -> Result<Credential> {
+fn credential(shown: &AuthPayload, handshake: &Handshake) -> Result<Credential> {
     match (&shown.token, &shown.ticket) {
         (Json::String(token), _) if !token.is_empty() => Ok(Credential::Token(token.as_str().into())),
         (Json::String(_) | Json::Null, Json::String(ticket)) if !ticket.is_empty() => {
             Ok(Credential::Ticket(ticket.as_str().into()))
         }
         (Json::String(_) | Json::Null, Json::String(_) | Json::Null) => {
-            handshake.credential.clone().ok_or(Error::Unauthenticated(Why::TokenMissing))
+            handshake.credential.clone().ok_or(Error::Unauthenticated(AuthError::TokenMissing))
         }
-        (Json::String(_) | Json::Null, _) => Err(Error::Unauthenticated(Why::TicketUsed)),
-        _ => Err(Error::Unauthenticated(Why::TokenInvalid)),
+        (Json::String(_) | Json::Null, _) => Err(Error::Unauthenticated(AuthError::TicketUsed)),
+        _ => Err(Error::Unauthenticated(AuthError::TokenInvalid)),
     }
 }
 
-/// Connects a socket to the core, with a dialect for what it says and an outlet for what it hears.
+/// Connects a socket to the core, with a dialect for its events and an outlet for the events that it
+/// receives.
 pub async fn connect<D: Departs>(
     gateway: &Gateway,
     socket: &Arc<Socket>,
@@ -106,20 +105,20 @@ pub async fn connect<D: Departs>(
     handshake.joined();
     let (chat, auth) = (gateway.chat.clone(), gateway.auth.clone());
     let served = events::Socket::new(connection, handshake.address, chat, auth, handshake.backlog.clone());
-    let inbox = Inbox::new(served, dialect, gateway.shutdown.clone(), gateway.settings.pace);
+    let inbox = Inbox::new(served, dialect, gateway.shutdown.clone(), Pace::of(&gateway.settings.limits));
     socket.on_fallback(Dispatcher::new(inbox.clone()));
     socket.on_disconnect(Leaving(inbox.clone()));
     socket.extensions.insert(inbox);
     Ok(())
 }
 
-/// A dialect that wants to know how its socket went.
+/// A dialect that is notified when its socket disconnects.
 pub trait Departs: Dialect {
     fn depart(&self, _reason: DisconnectReason) {}
 }
 
-/// Runs when a socket is gone. Not as a task, as the library would run a function: until it has run,
-/// a client that leaves the namespace and comes back at once would be overlooked.
+/// Runs when a socket has disconnected. It does not run as a task, as the library would run a function: a
+/// client that leaves the namespace and joins again at once would not be noticed until the task has run.
 struct Leaving<D>(Arc<Inbox<EventPacket, D>>);
 
 impl<D: Departs> DisconnectHandler<Sockets, ()> for Leaving<D> {
@@ -130,23 +129,24 @@ impl<D: Departs> DisconnectHandler<Sockets, ()> for Leaving<D> {
     }
 }
 
-/// Runs when the CONNECT packet was answered: the socket hears events, and its own are handled. Not as a
-/// task, as the library would run a function: until it has run, what everyone is told would pass it by.
-pub struct Open<D>(PhantomData<fn() -> D>);
+/// Runs after the CONNECT packet was answered. The socket then receives events, and its own events are
+/// handled. It does not run as a task, as the library would run a function: until the task has run, the
+/// socket would not receive what is sent to everyone.
+pub struct OpenOnConnect<D>(PhantomData<fn() -> D>);
 
-impl<D> Open<D> {
+impl<D> OpenOnConnect<D> {
     pub fn new() -> Self {
         Self(PhantomData)
     }
 }
 
-impl<D> Clone for Open<D> {
+impl<D> Clone for OpenOnConnect<D> {
     fn clone(&self) -> Self {
         Self::new()
     }
 }
 
-impl<D: Dialect> ConnectHandler<Sockets, ()> for Open<D> {
+impl<D: Dialect> ConnectHandler<Sockets, ()> for OpenOnConnect<D> {
     fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
         if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
             inbox.open();

@@ -1,8 +1,8 @@
-//! From the library to the inbox.
+//! Passes events from the library to the inbox.
 //!
-//! The library would run every handler in a task of its own, so that quick messages of one client
-//! overtake each other, and would drop an event whose payload it cannot decode. So this takes events
-//! as they are read.
+//! The library would run every handler in its own task, so quick messages of one client would overtake each
+//! other. It would also drop an event whose payload it cannot decode. So this module takes events as they are
+//! read.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use socketioxide::{
 
 use super::{
     Socket,
-    encoded::{Sockets, packet_bytes},
+    adapter::{Sockets, packet_bytes},
 };
 use crate::{
-    chat::connection::Lagging,
+    chat::connections::connection::Lagging,
     error::{Error, Result},
     gateway::events::{Ack, Dialect, Inbox, Incoming, Packet, Request, Write},
 };
@@ -36,7 +36,7 @@ impl Packet for EventPacket {
         let parts: Vec<&RawValue> = serde_json::from_str(text.as_str())
             .map_err(|err| Error::invalid("payload", format!("is not JSON: {err}")))?;
         let name = parts.first().map(|name| name.get()).unwrap_or_default();
-        // A name with escapes in it is none of ours.
+        // No event of this server has a name with escapes.
         let event = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or_default();
         Ok(Request::new(event, parts.get(1).copied()))
     }
@@ -52,7 +52,7 @@ impl Packet for EventPacket {
     }
 }
 
-/// Registered once per socket as its fallback: it hears every event, in the order of the wire.
+/// The fallback handler of a socket. It receives every event, in the order of the wire.
 pub struct Dispatcher<D>(Arc<Inbox<EventPacket, D>>);
 
 impl<D: Dialect> Dispatcher<D> {
@@ -108,7 +108,7 @@ mod tests {
             let request = packet.request().unwrap();
             assert_eq!(request.event, name);
             assert_eq!(request.decode::<serde_json::Value>().unwrap()["payload"], payload);
-            // What is no object is refused, and nothing at all is an empty one.
+            // A payload that is not an object is refused. A missing payload counts as an empty object.
             let string = to_raw_value(&payload).unwrap();
             assert!(Request::new("x", Some(&string)).decode::<serde_json::Value>().is_err());
             assert_eq!(Request::new("x", None).decode::<serde_json::Value>().unwrap(), serde_json::json!({}));

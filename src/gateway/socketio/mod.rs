@@ -1,77 +1,62 @@
-//! The Socket.IO gateway: builds the engine with every transport limit, mounts the namespaces, and
-//! knows how to cut a session off.
+//! The Socket.IO gateway: builds the engine with every transport limit, mounts the namespaces, and can
+//! disconnect a session.
 
+mod adapter;
 mod chat_ns;
 mod connect;
 mod dispatch;
-mod encoded;
+mod handshake;
 mod polled;
 mod refusal;
-mod request;
-mod root_ns;
+pub mod root;
 mod sessions;
-mod way;
+mod socket_handle;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use socketioxide::ParserConfig;
 
 use crate::{
-    auth::Auth, backlog::Backlogs, chat::Chat, gateway::events::Pace, limits::PendingConnections,
+    auth::Auth,
+    backlog::Backlogs,
+    chat::Chat,
+    config::{LimitsConfig, ServerConfig},
+    limits::PendingConnections,
     shutdown::Shutdown,
 };
 
-pub use self::root_ns::Dialects;
 pub use self::sessions::Sessions;
 use self::{
-    encoded::{Namespaces, Sockets},
-    request::{Parts, SlimLayer},
+    adapter::{Namespaces, Sockets},
+    handshake::{EngineParts, SlimLayer},
+    root::RootDialect,
 };
 
 /// The library's types, with [`Sockets`] as their adapter.
 pub type SocketIo = socketioxide::SocketIo<Sockets>;
 type Socket = socketioxide::socket::Socket<Sockets>;
 
-/// Engine.IO's own pace, as Node's server has it.
+/// Engine.IO's intervals, with the values of the Node server.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a client may say nothing complete: a ping and its answer take no longer.
+/// How long a client may send nothing complete. A ping and its answer take no longer.
 pub const SILENCE: Duration = PING_INTERVAL.saturating_add(PING_TIMEOUT);
-/// Binary attachments of one packet; nothing of ours takes any.
+/// The most binary attachments of one packet. No event of this server takes any.
 const ATTACHMENTS: usize = 10;
-/// Bytes of a websocket's read buffer, and of one read. For a larger frame it grows to what was read and the
-/// whole frame once more, and stays so: the first frame has a token in it, so from 512 it becomes 1,024 bytes.
+/// The size in bytes of a websocket's read buffer, and of one read. For a larger frame, the buffer grows to
+/// the bytes read plus the whole frame, and keeps that size. The first frame contains a token, so a buffer of
+/// 512 would become 1,024 bytes.
 const READ_BUFFER: usize = 256;
 
-/// What the gateway needs to know of the configuration.
+/// The parts of the configuration that the gateway uses.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// Most bytes of a packet, on every transport.
-    pub packet_bytes: usize,
-    /// Packets that may wait for one socket; one more and it is cut off.
-    pub outgoing_packets: usize,
-    /// `response` events that a socket may leave unacknowledged; further ones come without asking.
-    pub unacknowledged: usize,
-    /// How many events a socket may send.
-    pub pace: Pace,
-    /// What is spoken in the namespace `/`.
-    pub root: Dialects,
-    /// How long a request that says something may take to arrive.
-    pub request_timeout: Duration,
-    /// Sessions that may be open without having joined a namespace.
-    pub pending: usize,
-    /// The same of one address.
-    pub pending_per_address: usize,
-    /// How long a connection may stay without joining a namespace.
-    pub connect_timeout: Duration,
-    /// How long the acknowledgement of a `response` event is waited for.
-    pub ack_timeout: Duration,
-    /// Whose word on a client's address is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+pub struct SocketIoSettings {
+    pub limits: LimitsConfig,
+    pub server: ServerConfig,
 }
 
-/// What every socket of the gateway works with.
+/// What every socket of the gateway uses.
 #[derive(Clone)]
 struct Gateway {
     chat: Chat,
@@ -80,7 +65,7 @@ struct Gateway {
     sessions: Sessions,
     io: SocketIo,
     namespaces: Namespaces,
-    settings: Arc<Settings>,
+    settings: Arc<SocketIoSettings>,
 }
 
 /// The gateway, ready to be served.
@@ -92,33 +77,43 @@ pub struct Built {
     pub sessions: Sessions,
 }
 
-/// Builds the gateway. What waits for its sessions is counted in `backlogs`.
-pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, backlogs: Backlogs, settings: Settings) -> Built {
+/// Builds the gateway. The waiting bytes of its sessions are counted in `backlogs`. The `front_ends` share
+/// the namespace `/`.
+pub fn routes(
+    chat: Chat,
+    auth: Auth,
+    shutdown: Shutdown,
+    backlogs: Backlogs,
+    settings: SocketIoSettings,
+    front_ends: Vec<Arc<dyn RootDialect>>,
+) -> Built {
+    let limits = &settings.limits;
     let count = chat.counts().pending_connections.clone();
-    let pending = PendingConnections::new(settings.pending, settings.pending_per_address, count);
+    let pending =
+        PendingConnections::new(limits.pending_connections, limits.pending_connections_per_address, count);
     let parser = ParserConfig::common()
         .max_incoming_binaries(ATTACHMENTS)
-        .max_incoming_binary_buf_size(settings.packet_bytes)
-        .packet_completion_timeout(settings.connect_timeout);
+        .max_incoming_binary_buf_size(limits.packet_bytes)
+        .packet_completion_timeout(limits.connect_timeout);
     let namespaces = Namespaces::default();
     let (service, io) = socketioxide::SocketIo::builder()
         .req_path("/socket.io")
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
-        .max_payload(settings.packet_bytes as u64)
+        .max_payload(limits.packet_bytes as u64)
         // The library does not derive these from the above.
-        .ws_max_message_size(settings.packet_bytes)
-        .ws_max_frame_size(settings.packet_bytes)
+        .ws_max_message_size(limits.packet_bytes)
+        .ws_max_frame_size(limits.packet_bytes)
         .ws_read_buffer_size(READ_BUFFER)
-        .max_buffer_size(settings.outgoing_packets)
-        .connect_timeout(settings.connect_timeout)
-        .ack_timeout(settings.ack_timeout)
+        .max_buffer_size(limits.outgoing_packets)
+        .connect_timeout(limits.connect_timeout)
+        .ack_timeout(limits.ack_timeout)
         .with_parser(parser)
         .with_adapter::<Sockets>(namespaces.clone())
         .build_svc();
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     let settings = Arc::new(settings);
-    let slim = SlimLayer::new(Parts {
+    let slim = SlimLayer::new(EngineParts {
         sessions: sessions.clone(),
         settings: settings.clone(),
         engine_sessions: chat.counts().engine_sessions.clone(),
@@ -128,9 +123,7 @@ pub fn routes(chat: Chat, auth: Auth, shutdown: Shutdown, backlogs: Backlogs, se
     let gateway =
         Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
     chat_ns::mount(&io, gateway.clone());
-    if gateway.settings.root.rooms || gateway.settings.root.lobby {
-        root_ns::mount(&io, gateway);
-    }
+    root::mount(&io, gateway, front_ends);
     let service = tower::Layer::layer(&slim, service);
     let router =
         Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);

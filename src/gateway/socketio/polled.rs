@@ -1,5 +1,5 @@
-//! Answers to requests of sessions that poll, as the engine makes them: what they say of the session, and how
-//! many of its waiting bytes they carry.
+//! Reads the engine's answers to requests of polling sessions: the id of a new session, and how many of the
+//! session's waiting bytes an answer carries.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     gateway::http::Accounted,
 };
 
-/// What stands between the packets of one answer.
+/// The separator between the packets of one answer.
 const SEPARATOR: u8 = 0x1e;
 
 /// Bytes of a session that wait until the connection has taken them.
@@ -29,13 +29,13 @@ impl AsRef<[u8]> for Carried {
     }
 }
 
-/// The part of the engine's first packet that is of interest.
+/// The needed part of the engine's first packet.
 #[derive(Deserialize)]
-struct Open {
+struct OpenPacket {
     sid: String,
 }
 
-/// An answer whose packets count in the session's backlog until the connection has taken it.
+/// An answer whose packets stay counted in the session's backlog until the connection has taken it.
 pub async fn count(answer: Response, backlog: Arc<Backlog>) -> Response {
     let (mut parts, body) = answer.into_parts();
     let Some(bytes) = whole(body).await else { return failed() };
@@ -48,15 +48,15 @@ pub async fn count(answer: Response, backlog: Arc<Backlog>) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// The id of the session that an answer opens, if it does.
+/// The answer, and the id of the session that it opens, if any.
 pub async fn opened(answer: Response) -> (Response, Option<String>) {
     let (parts, body) = answer.into_parts();
     let Some(bytes) = whole(body).await else { return (failed(), None) };
-    let open = bytes.strip_prefix(b"0").and_then(|json| serde_json::from_slice::<Open>(json).ok());
+    let open = bytes.strip_prefix(b"0").and_then(|json| serde_json::from_slice::<OpenPacket>(json).ok());
     (Response::from_parts(parts, Body::from(bytes)), open.map(|open| open.sid))
 }
 
-/// The engine makes an answer in one piece, so this waits for nothing.
+/// The engine creates an answer in one piece, so this does not wait.
 async fn whole(body: Body) -> Option<Bytes> {
     match body.collect().await {
         Ok(whole) => Some(whole.to_bytes()),
@@ -67,7 +67,7 @@ async fn whole(body: Body) -> Option<Bytes> {
     }
 }
 
-/// The client asks again, or opens another session.
+/// After this answer, the client asks again or opens another session.
 fn failed() -> Response {
     let mut answer = Response::default();
     *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -75,7 +75,7 @@ fn failed() -> Response {
     answer
 }
 
-/// Bytes of the events and acknowledgements among the packets.
+/// The number of bytes of the events and acknowledgements among the packets.
 fn counted(packets: &[u8]) -> usize {
     let packets = packets.split(|byte| *byte == SEPARATOR);
     packets.filter(|packet| matches!(packet, [b'4', b'2' | b'3', ..])).map(<[u8]>::len).sum()

@@ -1,6 +1,6 @@
-//! What is done with sessions below the library. It has no call to cut one off: a websocket's TCP line is cut,
-//! and a polling session is sent the packet with which a client would close it. And it has to be kept from
-//! ending a session whose poll comes at the very moment of its upgrade.
+//! Handles sessions below the library, which has no call to disconnect one. For a websocket, this closes the
+//! TCP connection. For a polling session, it sends the packet with which a client would close the session. It
+//! also prevents the engine from ending a session when a poll arrives at the moment of its upgrade.
 
 use std::{
     collections::HashMap,
@@ -17,29 +17,29 @@ use tower::{Service, ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     backlog::Backlog,
-    gateway::line::{CountedFrames, EarlyBytes, Line},
+    gateway::tcp::{EarlyBytes, FrameFilter, TcpHandle},
     shutdown::Shutdown,
 };
 
-/// Websockets that may be tried for one session at a time.
+/// The most websockets that may be tried for one session at a time.
 const ATTEMPTS: usize = 4;
-/// How long the engine may take to begin the upgrade that it was handed, on the busiest machine.
+/// The longest time that the engine needs to begin an upgrade, on a very busy machine.
 const BEGINNING: Duration = Duration::from_secs(1);
 
 type Engine = BoxCloneSyncService<Request<Body>, (), Infallible>;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Sessions(Arc<Known>);
+pub struct Sessions(Arc<OpenSessions>);
 
-struct Known {
+struct OpenSessions {
     engine: Engine,
     shutdown: Shutdown,
-    /// The lock is held for a look only, never while the engine runs.
+    /// Held only for short lookups, never while the engine runs.
     table: Mutex<Table>,
 }
 
-/// Sessions that began by polling, by their id. Entries of sessions that are gone are removed when the table has
+/// Sessions that began by polling, by their id. Entries of ended sessions are removed when the table has
 /// doubled, so it never has more than twice as many entries as there were sessions and requests.
 #[derive(Default)]
 struct Table {
@@ -49,13 +49,13 @@ struct Table {
 
 #[derive(Default)]
 struct Session {
-    /// What waits for it.
+    /// The bytes that wait for the session.
     backlog: Weak<Backlog>,
-    /// The websockets that it may have been upgraded to.
-    lines: Vec<Line>,
+    /// The websockets that the session may have been upgraded to.
+    lines: Vec<TcpHandle>,
     /// When the latest of them was tried.
     latest: Option<Instant>,
-    /// Polls that the engine was handed and has not looked at yet.
+    /// Polls that were passed to the engine and that it has not looked at yet.
     entering: usize,
     /// Notified when there are none.
     entered: Arc<Notify>,
@@ -63,7 +63,7 @@ struct Session {
 
 impl Session {
     fn is_upgraded(&self) -> bool {
-        self.lines.iter().any(Line::is_open)
+        self.lines.iter().any(TcpHandle::is_open)
     }
 
     fn is_known(&self) -> bool {
@@ -82,7 +82,7 @@ impl Table {
     }
 }
 
-/// A poll on its way into the engine, until it has been polled once.
+/// A poll that is entering the engine, until the engine has polled its future once.
 pub struct Entering<'a> {
     sessions: &'a Sessions,
     sid: &'a str,
@@ -103,39 +103,40 @@ impl Drop for Entering<'_> {
 }
 
 impl Sessions {
-    /// `engine` is what answers the requests of sessions.
+    /// `engine` answers the requests of sessions.
     pub fn new<S>(engine: S, shutdown: Shutdown) -> Self
     where
         S: Service<Request<Body>, Error = Infallible, Future: Send + 'static> + Clone + Send + Sync + 'static,
     {
         let engine = BoxCloneSyncService::new(engine.map_response(drop));
-        Self(Arc::new(Known { engine, shutdown, table: Mutex::default() }))
+        Self(Arc::new(OpenSessions { engine, shutdown, table: Mutex::default() }))
     }
 
-    /// A session that polls was opened.
+    /// A polling session was opened.
     pub fn opened(&self, sid: &str, backlog: &Arc<Backlog>) {
         self.0.table.lock().session(sid).backlog = Arc::downgrade(backlog);
     }
 
-    /// What waits for a session that began by polling.
+    /// The bytes that wait for a session that began by polling.
     pub fn backlog(&self, sid: &str) -> Option<Arc<Backlog>> {
         self.0.table.lock().sessions.get(sid)?.backlog.upgrade()
     }
 
-    /// Notes the line that a session's websocket comes in on, before the engine has it. Returns when the polls
-    /// that were entering the engine are in.
+    /// Records the TCP connection of a session's websocket before the engine gets it. Returns when all polls
+    /// that were entering the engine have entered.
     ///
     /// # Errors
-    /// See [`Line::switch`].
-    pub async fn upgrading(&self, sid: &str, line: &Line) -> Result<(), EarlyBytes> {
+    /// See [`TcpHandle::switch`].
+    pub async fn upgrading(&self, sid: &str, line: &TcpHandle) -> Result<(), EarlyBytes> {
         let entered = {
             let mut table = self.0.table.lock();
             let session = table.session(sid);
             let backlog = session.backlog.upgrade().unwrap_or_else(|| line.backlog().clone());
-            line.switch(backlog, CountedFrames::SocketIo)?;
+            line.switch(backlog, FrameFilter::SocketIo)?;
             session.latest = Some(Instant::now());
-            // Whether the engine takes it is not known yet, so an earlier one may be the one that counts.
-            session.lines.retain(Line::is_open);
+            // Whether the engine accepts this websocket is not known yet, so an earlier one may be the valid
+            // one.
+            session.lines.retain(TcpHandle::is_open);
             if session.lines.len() >= ATTEMPTS {
                 line.cut();
                 return Ok(());
@@ -144,7 +145,7 @@ impl Sessions {
             session.entered.clone()
         };
         loop {
-            // Created before the look, so that it also gets a notification between the two.
+            // Created before the check, so that it also gets a notification between the two.
             let all = entered.notified();
             if self.0.table.lock().sessions.get(sid).is_none_or(|session| session.entering == 0) {
                 return Ok(());
@@ -153,12 +154,13 @@ impl Sessions {
         }
     }
 
-    /// Lets a poll enter the engine, unless its session's upgrade may be about to begin. Its answer is to be
-    /// kept until the engine was polled once.
+    /// Lets a poll enter the engine, unless an upgrade of its session may be about to begin. Keep the
+    /// returned value until the engine has polled the future once.
     ///
-    /// The engine asks first whether the session is upgrading, and then takes its queue, or ends the session
-    /// where somebody has that: an upgrade that begins between the two ends it. So no upgrade goes in while a
-    /// poll is between them, and no poll while an upgrade that was noted may be beginning.
+    /// The engine first asks whether the session is upgrading. Then it takes the session's queue, or ends the
+    /// session if somebody else has the queue. So an upgrade that begins between these two steps ends the
+    /// session. For this reason, no upgrade starts while a poll is between the steps, and no poll enters
+    /// while a recorded upgrade may be beginning.
     pub fn enter<'a>(&'a self, sid: &'a str) -> Option<Entering<'a>> {
         let mut table = self.0.table.lock();
         let session = table.session(sid);
@@ -169,19 +171,19 @@ impl Sessions {
         Some(Entering { sessions: self, sid })
     }
 
-    /// Sessions whose websocket came later, as far as it is open.
+    /// The number of sessions that were upgraded to a websocket that is still open.
     pub fn upgraded(&self) -> usize {
         self.0.table.lock().sessions.values().filter(|session| session.is_upgraded()).count()
     }
 
-    /// Cuts a session off, whatever its transport; `first` is its websocket, where it began with one.
-    /// What it answers can be waited for, where something is left to wait for.
-    pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&Line>) -> Option<JoinHandle<()>> {
+    /// Disconnects a session with any transport. `first` is its websocket, if the session began with one.
+    /// Returns a task to wait for, if the disconnect takes time.
+    pub fn cut(&self, sid: &str, is_websocket: bool, first: Option<&TcpHandle>) -> Option<JoinHandle<()>> {
         let lines = match self.0.table.lock().sessions.get_mut(sid) {
             Some(session) => std::mem::take(&mut session.lines),
             None => Vec::new(),
         };
-        lines.iter().chain(first).for_each(Line::cut);
+        lines.iter().chain(first).for_each(TcpHandle::cut);
         if is_websocket {
             return None;
         }
@@ -210,7 +212,7 @@ mod tests {
     use crate::{
         backlog::{Backlogs, Limits},
         counts::Count,
-        gateway::line::{LineListener, Lines},
+        gateway::tcp::{OpenConnections, TcpAcceptor},
     };
 
     fn sessions() -> Sessions {
@@ -218,17 +220,17 @@ mod tests {
         Sessions::new(engine, Shutdown::new())
     }
 
-    async fn line() -> (TcpStream, crate::gateway::line::LineStream, Line) {
+    async fn line() -> (TcpStream, crate::gateway::tcp::TcpConnection, TcpHandle) {
         line_with(b"GET / HTTP/1.1\r\n\r\n").await
     }
 
-    /// A line on which this was read, and its client.
-    async fn line_with(request: &[u8]) -> (TcpStream, crate::gateway::line::LineStream, Line) {
+    /// A TCP connection on which this request was read, and its client.
+    async fn line_with(request: &[u8]) -> (TcpStream, crate::gateway::tcp::TcpConnection, TcpHandle) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
-        let lines = Lines::new(Duration::from_secs(60));
-        let listener = LineListener { listener, open: Count::default(), backlogs, lines };
+        let lines = OpenConnections::new(Duration::from_secs(60));
+        let listener = TcpAcceptor { listener, open: Count::default(), backlogs, lines };
         let (client, (mut stream, line)) = tokio::join!(TcpStream::connect(address), listener.accept());
         let mut client = client.unwrap();
         client.write_all(request).await.unwrap();
@@ -247,7 +249,7 @@ mod tests {
         assert!(!enters("one"));
         assert!(enters("another"), "whose session is not upgraded");
         while !enters("one") {
-            // An upgrade that came to nothing leaves a session that polls.
+            // An upgrade that failed leaves a polling session.
             tokio::time::sleep(BEGINNING / 10).await;
         }
     }

@@ -1,5 +1,5 @@
-//! Every way in which this server says goodbye on a websocket: the codes of RFC 6455, section 7.4, and
-//! one of our own. The only file that knows them.
+//! The reasons with which this server closes a websocket: the codes of RFC 6455, section 7.4, and one private
+//! code. Only this file knows the codes.
 
 use tokio_tungstenite::tungstenite::{
     Error,
@@ -10,24 +10,24 @@ use tokio_tungstenite::tungstenite::{
 /// Why the server closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goodbye {
-    /// The login is over; the event before says why. Coming back takes a new one.
+    /// The login is over. The event before says why. To reconnect, the client needs a new login.
     LoginOver,
-    /// Closed for good by the server's decision; nothing is wrong.
+    /// The server closes the connection for good. This is not an error.
     Ended,
-    /// The server goes down: come back.
-    GoingDown,
-    /// What the client sent is no websocket frame, or none that may come here.
+    /// The server shuts down; the client should reconnect.
+    ShuttingDown,
+    /// The client sent bytes that are not a websocket frame, or a frame that is not allowed here.
     Protocol,
-    /// A text that is no UTF-8.
+    /// A text that is not UTF-8.
     NotText,
-    /// A message over the limit, in one frame or in many.
+    /// A message over the size limit, in one frame or in several.
     TooBig,
-    /// A binary message: nothing here takes one.
+    /// A binary message. This server takes none.
     Binary,
 }
 
 impl Goodbye {
-    /// The farewell to a client that made reading fail; none where the connection is gone.
+    /// The close reason after a failed read. `None` if the connection is gone.
     pub fn after(error: &Error) -> Option<Self> {
         match error {
             Error::Capacity(_) => Some(Self::TooBig),
@@ -40,14 +40,14 @@ impl Goodbye {
 
     pub fn frame(self) -> CloseFrame {
         let (code, reason) = match self {
-            // The first of the codes that are free for use, and what HTTP would have said.
-            Self::LoginOver => (CloseCode::from(4401), "the login is over"),
-            Self::Ended => (CloseCode::Normal, "closed by the server"),
-            Self::GoingDown => (CloseCode::Away, "the server is going down"),
-            Self::Protocol => (CloseCode::Protocol, "not a frame of this protocol"),
-            Self::NotText => (CloseCode::Invalid, "the text is not valid UTF-8"),
-            Self::TooBig => (CloseCode::Size, "the message is too large"),
-            Self::Binary => (CloseCode::Unsupported, "only text is taken"),
+            // The first code of the private range with the number of the HTTP status 401.
+            Self::LoginOver => (CloseCode::from(4401), "The login is over"),
+            Self::Ended => (CloseCode::Normal, "Closed by the server"),
+            Self::ShuttingDown => (CloseCode::Away, "The server is shutting down"),
+            Self::Protocol => (CloseCode::Protocol, "Not a frame of this protocol"),
+            Self::NotText => (CloseCode::Invalid, "The text is not valid UTF-8"),
+            Self::TooBig => (CloseCode::Size, "The message is too large"),
+            Self::Binary => (CloseCode::Unsupported, "Only text is accepted"),
         };
         CloseFrame { code, reason: reason.into() }
     }
@@ -62,7 +62,7 @@ mod tests {
         for (goodbye, code) in [
             (Goodbye::LoginOver, 4401),
             (Goodbye::Ended, 1000),
-            (Goodbye::GoingDown, 1001),
+            (Goodbye::ShuttingDown, 1001),
             (Goodbye::Protocol, 1002),
             (Goodbye::Binary, 1003),
             (Goodbye::NotText, 1007),

@@ -1,5 +1,5 @@
-//! What waits to be written to one websocket, and how it is to end. Whoever emits never waits; what is
-//! written when is left to `pump`.
+//! The queue of texts to be written to one websocket, and how the websocket is to end. A sender never waits.
+//! `pump` decides when a text is written.
 
 use std::{
     collections::VecDeque,
@@ -13,52 +13,52 @@ use parking_lot::Mutex;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::close::Goodbye;
-use crate::{backlog::Backlog, chat::connection::Lagging, gateway::line::Line};
+use crate::{backlog::Backlog, chat::connections::connection::Lagging, gateway::tcp::TcpHandle};
 
-/// A queue that has grown beyond this gives its memory back when it is empty.
+/// A queue that has grown beyond this size frees its memory when it is empty.
 const KEPT: usize = 32;
 
-/// See the module. It holds at most `most` texts, and as many bytes as its backlog allows; more are refused as
-/// [`Lagging`], which the core answers by cutting the connection, so that its client reconnects and catches up.
+/// See the module. It holds at most `most` texts, and as many bytes as its backlog allows. Further texts are
+/// refused as [`Lagging`]. The core then disconnects the client, which reconnects and catches up.
 pub struct Outgoing {
     most: usize,
-    line: Option<Line>,
+    line: Option<TcpHandle>,
     backlog: Arc<Backlog>,
-    state: Mutex<State>,
+    state: Mutex<OutgoingState>,
     waker: AtomicWaker,
 }
 
 #[derive(Default)]
-struct State {
+struct OutgoingState {
     waiting: VecDeque<Utf8Bytes>,
-    end: Option<End>,
+    end: Option<Ending>,
 }
 
 /// How a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// What waits is written, then the goodbye.
+pub enum Ending {
+    /// Write the waiting texts, then the close frame.
     With(Goodbye),
-    /// At once.
+    /// Close at once.
     Cut,
 }
 
 impl Outgoing {
-    /// For the websocket on `line`; without one, only its task can end it.
-    pub fn new(most: usize, line: Option<Line>, backlog: Arc<Backlog>) -> Self {
+    /// For the websocket on `line`. Without a `line`, only the websocket's task can end it.
+    pub fn new(most: usize, line: Option<TcpHandle>, backlog: Arc<Backlog>) -> Self {
         Self { most, line, backlog, state: Mutex::default(), waker: AtomicWaker::new() }
     }
 
-    /// The bytes of texts that were pushed here and that the line has not taken.
+    /// The bytes of pushed texts that the TCP connection has not taken.
     pub fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
     }
 
-    /// Puts a text behind all earlier ones. After the goodbye was ordered nobody hears it any more, which
-    /// is no failure.
+    /// Adds a text at the end of the queue. After [`Outgoing::end`], the text is discarded, which is not an
+    /// error.
     ///
     /// # Errors
-    /// [`Lagging`] where the queue is full or the connection was cut.
+    /// [`Lagging`] if the queue is full or [`Outgoing::cut`] was called.
     pub fn push(&self, text: Utf8Bytes) -> Result<(), Lagging> {
         let bytes = text.len();
         let counted = self.backlog.add(bytes).is_ok();
@@ -69,13 +69,13 @@ impl Outgoing {
         pushed.map(drop)
     }
 
-    /// Answers whether the text will be written.
+    /// Returns whether the text will be written.
     fn push_counted(&self, text: Utf8Bytes, fits: bool) -> Result<bool, Lagging> {
         let was_empty = {
             let mut state = self.state.lock();
             match state.end {
-                Some(End::With(_)) => return Ok(false),
-                Some(End::Cut) => return Err(Lagging),
+                Some(Ending::With(_)) => return Ok(false),
+                Some(Ending::Cut) => return Err(Lagging),
                 None if !fits || state.waiting.len() >= self.most => return Err(Lagging),
                 None => {}
             }
@@ -88,20 +88,22 @@ impl Outgoing {
         Ok(true)
     }
 
-    /// Has what waits written, and the connection closed with a goodbye. Only the first one counts.
+    /// Writes the waiting texts, then closes the connection with this reason. Only the first call has an
+    /// effect.
     pub fn end(&self, goodbye: Goodbye) {
-        self.state.lock().end.get_or_insert(End::With(goodbye));
+        self.state.lock().end.get_or_insert(Ending::With(goodbye));
         self.waker.wake();
     }
 
-    /// Ends the connection below at once. One that is saying goodbye is let finish: that is bounded too.
+    /// Closes the TCP connection at once. A connection that is already closing continues: its time is
+    /// limited, too.
     pub fn cut(&self) {
         {
             let mut state = self.state.lock();
             if state.end.is_some() {
                 return;
             }
-            state.end = Some(End::Cut);
+            state.end = Some(Ending::Cut);
             state.waiting = VecDeque::new();
         }
         drop(self.backlog.close());
@@ -111,21 +113,21 @@ impl Outgoing {
         self.waker.wake();
     }
 
-    /// The connection is gone: nothing is kept for it any more.
+    /// The connection is gone. Frees everything that was kept for it.
     pub(super) fn gone(&self) {
         drop(self.backlog.close());
         let mut state = self.state.lock();
-        state.end = Some(End::Cut);
+        state.end = Some(Ending::Cut);
         state.waiting = VecDeque::new();
     }
 
-    /// Has the task woken when there is something to do; call it before looking.
+    /// Registers the task to be woken when there is something to do. Call it before checking.
     pub(super) fn register(&self, context: &Context<'_>) {
         let waker: &Waker = context.waker();
         self.waker.register(waker);
     }
 
-    pub(super) fn ordered_end(&self) -> Option<End> {
+    pub(super) fn ordered_end(&self) -> Option<Ending> {
         self.state.lock().end
     }
 
@@ -179,8 +181,8 @@ mod tests {
         outgoing.end(Goodbye::LoginOver);
         assert!(outgoing.push("too late".into()).is_ok());
         outgoing.cut();
-        outgoing.end(Goodbye::GoingDown);
-        assert_eq!(outgoing.ordered_end(), Some(End::With(Goodbye::LoginOver)));
+        outgoing.end(Goodbye::ShuttingDown);
+        assert_eq!(outgoing.ordered_end(), Some(Ending::With(Goodbye::LoginOver)));
         assert_eq!(outgoing.next().unwrap(), "the last word");
         assert_eq!(outgoing.next(), None);
     }

@@ -1,9 +1,9 @@
-//! One websocket from the answer to its handshake until it is gone, in one task: what the client says is
-//! handed to a [`Listener`], what waits in [`Outgoing`] is written, and a client that is not heard of any
-//! more is given up. What is said is left to the wire forms.
+//! Serves one websocket in one task, from the answer to its handshake until it is gone. The task passes what
+//! the client sends to a [`FrameHandler`], writes what waits in [`Outgoing`], and closes a connection on
+//! which nothing is received any more. The wire forms decide the content.
 //!
-//! Reading never waits for writing, nor the other way round, so two that both have much to say do not
-//! block each other.
+//! Reading never waits for writing, and writing never waits for reading. So two sides that both send much
+//! data do not block each other.
 
 use std::{
     future::{Future, poll_fn},
@@ -24,49 +24,49 @@ use tokio_tungstenite::{
 
 use super::{
     close::Goodbye,
-    outgoing::{End, Outgoing},
+    outgoing::{Ending, Outgoing},
 };
 
-/// How long a client that was told goodbye may take to close its connection; what was queued before is
+/// How long a client may take to close its connection after the close frame. What was queued before is
 /// written in this time, too.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// The same when the whole server goes down, which does not wait for long.
+/// The same when the whole server shuts down, which does not wait long.
 const GOODBYE_OF_ALL: Duration = Duration::from_secs(1);
-/// Messages read, or written, before the other direction gets a turn.
+/// Messages read or written before the other direction continues.
 const TURN: usize = 64;
 
-/// What becomes of what a client says. Nothing here waits.
-pub trait Listener: Send + Sync + 'static {
-    /// The client has been answered: from here on it hears and is heard.
+/// Handles what a client sends. No method waits.
+pub trait FrameHandler: Send + Sync + 'static {
+    /// The client has received the handshake's answer. From now on it sends and receives.
     fn opened(&self);
 
-    fn hears(&self, text: Utf8Bytes);
+    fn receives(&self, text: Utf8Bytes);
 
-    /// The client is not heard any more.
+    /// Nothing more will be received from the client.
     fn left(&self);
 }
 
-/// How a client shows that it is still there.
+/// How the server checks that a client is still there.
 #[derive(Clone, Copy, Debug)]
 pub struct Heartbeat {
-    /// How often it is pinged.
+    /// How often the client is pinged.
     pub interval: Duration,
-    /// How long after a ping nothing at all may be heard of it.
+    /// How long after a ping the client may send nothing.
     pub timeout: Duration,
 }
 
-/// How the talk ended.
+/// Why the exchange with the client ended.
 #[derive(Debug)]
 enum Over {
-    /// The connection is gone, or is to go without a word.
+    /// The connection is gone, or closes without a close frame.
     Gone,
-    /// The client closed it, and is owed an answer.
+    /// The client has sent a close frame and needs an answer.
     Closed,
-    /// We close it.
+    /// The server closes the connection.
     With(Goodbye),
 }
 
-/// See the module. Ends when `closing` does, with everything queued written.
+/// See the module. Ends when `closing` does, after everything queued was written.
 pub async fn run<S, L>(
     mut stream: WebSocketStream<S>,
     outgoing: &Outgoing,
@@ -75,16 +75,16 @@ pub async fn run<S, L>(
     closing: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
-    L: Listener,
+    L: FrameHandler,
 {
     listener.opened();
     let over = talk(&mut stream, outgoing, listener, heartbeat, closing).await;
     listener.left();
     let within = match over {
-        Over::With(Goodbye::GoingDown) => GOODBYE_OF_ALL,
+        Over::With(Goodbye::ShuttingDown) => GOODBYE_OF_ALL,
         _ => GOODBYE,
     };
-    // One that is not done in time is dropped, and with it the connection.
+    // A close handshake that is not done in time is dropped, and the connection with it.
     drop(timeout(within, farewell(&mut stream, outgoing, over)).await);
     outgoing.gone();
 }
@@ -98,7 +98,7 @@ async fn talk<S, L>(
 ) -> Over
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    L: Listener,
+    L: FrameHandler,
 {
     let mut closing = pin!(closing);
     let mut pulse = pin!(sleep(heartbeat.interval));
@@ -114,14 +114,14 @@ where
         is_heard: false,
     };
     poll_fn(|context| {
-        // First, so that whatever is queued or ordered after this look wakes the task.
+        // First, so that whatever is queued or ordered after this check wakes the task.
         outgoing.register(context);
         if closing.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Over::With(Goodbye::GoingDown));
+            return Poll::Ready(Over::With(Goodbye::ShuttingDown));
         }
         match outgoing.ordered_end() {
-            Some(End::Cut) => return Poll::Ready(Over::Gone),
-            Some(End::With(goodbye)) => return Poll::Ready(Over::With(goodbye)),
+            Some(Ending::Cut) => return Poll::Ready(Over::Gone),
+            Some(Ending::With(goodbye)) => return Poll::Ready(Over::With(goodbye)),
             None => {}
         }
         let polled = talk.read(context).or_else(|| talk.beat(pulse.as_mut(), context));
@@ -138,24 +138,24 @@ struct Talk<'a, S, L> {
     outgoing: &'a Outgoing,
     listener: &'a L,
     heartbeat: Heartbeat,
-    /// Something was written that may not have left.
+    /// Something was written that may not be flushed.
     is_unflushed: bool,
-    /// Since when the line has not taken everything, nor enough for one more message.
+    /// Since when the connection has neither flushed everything nor taken one more message.
     stuck_since: Option<Instant>,
-    /// A ping is to be sent as soon as the line takes one.
+    /// A ping is to be sent as soon as the connection takes one.
     is_ping_due: bool,
-    /// When a ping was due whose time is not over.
+    /// When the ping was due that is not answered yet.
     pinged_at: Option<Instant>,
-    /// Whether anything was heard since.
+    /// Whether anything was received since then.
     is_heard: bool,
 }
 
 impl<S, L> Talk<'_, S, L>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    L: Listener,
+    L: FrameHandler,
 {
-    /// Takes what has come.
+    /// Reads what has arrived.
     fn read(&mut self, context: &mut Context<'_>) -> Option<Over> {
         for _ in 0..TURN {
             let Poll::Ready(read) = Pin::new(&mut *self.stream).poll_next(context) else { return None };
@@ -166,7 +166,7 @@ where
             };
             self.is_heard = true;
             match message {
-                Message::Text(text) => self.listener.hears(text),
+                Message::Text(text) => self.listener.receives(text),
                 Message::Binary(_) => return Some(Over::With(Goodbye::Binary)),
                 // The library has queued the answer.
                 Message::Ping(_) => self.is_unflushed = true,
@@ -178,7 +178,7 @@ where
         None
     }
 
-    /// Writes all that waits, and flushes once.
+    /// Writes everything that waits, and flushes once.
     fn write(&mut self, context: &mut Context<'_>) -> Option<Over> {
         for turn in 0.. {
             match Pin::new(&mut *self.stream).poll_ready(context) {
@@ -190,13 +190,13 @@ where
                 context.waker().wake_by_ref();
                 break;
             }
-            // Before what waits: on a slow link that may take longer than a ping has.
+            // Before the waiting texts: on a slow link, writing them may take longer than the ping's timeout.
             if std::mem::take(&mut self.is_ping_due) && self.send(Message::Ping(Default::default())).is_err()
             {
                 return Some(Over::Gone);
             }
             let Some(text) = self.outgoing.next() else { break };
-            // There was room for it, so the client takes something: slowly, perhaps, but not nothing.
+            // There was room for the text, so the client reads, perhaps slowly.
             self.stuck_since = None;
             if self.send(Message::Text(text)).is_err() {
                 return Some(Over::Gone);
@@ -217,7 +217,7 @@ where
         Pin::new(&mut *self.stream).start_send(message)
     }
 
-    /// Pings, and gives up on a client of which nothing is heard, or that takes nothing.
+    /// Sends pings. Gives up on a client that sends nothing or takes nothing.
     fn beat(&mut self, mut pulse: Pin<&mut Sleep>, context: &mut Context<'_>) -> Option<Over> {
         while pulse.as_mut().poll(context).is_ready() {
             if self.stuck_since.is_some_and(|since| since.elapsed() >= self.heartbeat.timeout) {
@@ -228,7 +228,7 @@ where
                 Some(_) if !self.is_heard => return Some(Over::Gone),
                 Some(at) => (at + self.heartbeat.interval).max(now),
                 None => {
-                    // A line that takes nothing takes no ping either; its time runs all the same.
+                    // A connection that takes nothing takes no ping either. The timeout starts all the same.
                     (self.is_ping_due, self.pinged_at, self.is_heard) = (true, Some(now), false);
                     now + self.heartbeat.timeout
                 }
@@ -239,8 +239,8 @@ where
     }
 }
 
-/// Says what is left to be said, and waits until the client has hung up: closing while it still sends
-/// would take back what it has not read yet.
+/// Sends what is left to send, and waits until the client has closed the connection. Closing while the client
+/// still sends would discard data that the client has not read yet.
 async fn farewell<S>(stream: &mut WebSocketStream<S>, outgoing: &Outgoing, over: Over) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -280,12 +280,12 @@ mod tests {
     #[derive(Default)]
     struct Notes(Mutex<Vec<String>>);
 
-    impl Listener for Notes {
+    impl FrameHandler for Notes {
         fn opened(&self) {
             self.0.lock().push("opened".to_owned());
         }
 
-        fn hears(&self, text: Utf8Bytes) {
+        fn receives(&self, text: Utf8Bytes) {
             self.0.lock().push(text.to_string());
         }
 
@@ -339,10 +339,10 @@ mod tests {
     async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_given_up() {
         let mut pumped = pumped(SHORT).await;
         for _ in 0..5 {
-            // Reading is what has the library answer.
+            // The library answers pings while it reads.
             assert!(matches!(pumped.client.next().await, Some(Ok(Message::Ping(_)))));
         }
-        // Not read any more, so not answered.
+        // The client does not read any more, so it does not answer.
         pumped.task.await.unwrap();
         assert_eq!(*pumped.notes.0.lock(), ["opened", "left"]);
     }
@@ -393,7 +393,7 @@ mod tests {
         }
         let (mut say, mut hear) = pumped.client.split();
         for number in 0..500 {
-            // More than the line takes, and nothing is read meanwhile.
+            // More than the connection takes, while nothing is read.
             say.send(Message::text(number.to_string())).await.unwrap();
         }
         for number in 0..500 {
@@ -427,7 +427,8 @@ mod tests {
         let mut pumped = pumped(LONG).await;
         pumped.outgoing.end(Goodbye::TooBig);
         assert_eq!(next_close(&mut pumped.client).await, Some(Goodbye::TooBig.frame()));
-        // What it had under way; a line that is gone would refuse it, and take the goodbye back.
+        // Data that the client had already sent. A closed connection would refuse it, and the client would
+        // lose the close frame.
         for _ in 0..100 {
             pumped.client.get_mut().write_all(&[0; 64]).await.unwrap();
         }

@@ -1,5 +1,5 @@
-//! From an HTTP request to a websocket: the handshake of RFC 6455, section 4.2, and the task behind it.
-//! Who may come in is left to the wire forms.
+//! Upgrades an HTTP request to a websocket: the handshake of RFC 6455, section 4.2, and the task that serves
+//! the websocket. The wire forms decide which clients are accepted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,33 +23,32 @@ use tokio_tungstenite::{
 use super::{
     WebSockets,
     outgoing::Outgoing,
-    pump::{self, Heartbeat, Listener},
+    pump::{self, FrameHandler, Heartbeat},
 };
 use crate::{
     backlog::Backlog,
-    error::{Busy, Error},
+    error::{Error, Unavailable},
     gateway::{
         http::refusal::Rejection,
-        line::{CountedFrames, EarlyBytes, Line},
+        tcp::{EarlyBytes, FrameFilter, TcpHandle},
     },
 };
 
-/// How long the line may take from the answer to the upgrade: what is left to do is to write the answer.
+/// How long the upgrade may take after the answer. Only the answer still has to be written.
 const UPGRADING: Duration = Duration::from_secs(10);
-/// Bytes of the read buffer; larger frames grow it, and most are small.
+/// Bytes of the read buffer. Larger frames make it grow; most frames are small.
 const READ_BUFFER: usize = 512;
-/// Bytes gathered before they are handed to the kernel; a flush hands over what there is.
+/// Bytes that are gathered before they go to the kernel. A flush sends what there is.
 const WRITE_BUFFER: usize = 8 * 1024;
-/// Engine.IO's pace, so that all wires are alike in this.
+/// Engine.IO's intervals, so that all gateways behave alike.
 const HEARTBEAT: Heartbeat =
     Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
 
-/// A request that asks for a websocket, and may have one as far as its form goes. Extensions and
-/// subprotocols that it offers are not taken up.
+/// A valid request for a websocket. Extensions and subprotocols that it offers are ignored.
 pub struct Upgrade {
     on_upgrade: OnUpgrade,
     accept: HeaderValue,
-    line: Option<Line>,
+    line: Option<TcpHandle>,
     backlog: Arc<Backlog>,
 }
 
@@ -73,15 +72,15 @@ where
             return Err(Rejection::WebSocketVersion);
         }
         let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
-        // Sixteen bytes in base64.
+        // 16 bytes in base64.
         let key = key.filter(|key| key.len() == 24 && key.ends_with(b"=="));
         let key = key.ok_or(Error::invalid("sec-websocket-key", "must be sixteen bytes in base64"))?;
         let accept = HeaderValue::try_from(derive_accept_key(key)).map_err(Error::internal)?;
         if sockets.shutdown.has_begun() {
-            return Err(Error::Unavailable(Busy::Draining).into());
+            return Err(Error::Unavailable(Unavailable::Draining).into());
         }
         let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotAWebSocket)?;
-        let line = parts.extensions.get::<ConnectInfo<Line>>().map(|ConnectInfo(line)| line.clone());
+        let line = parts.extensions.get::<ConnectInfo<TcpHandle>>().map(|ConnectInfo(line)| line.clone());
         let backlog = match &line {
             Some(line) => line.backlog().clone(),
             None => sockets.backlogs.backlog(),
@@ -91,38 +90,43 @@ where
                 field: None,
                 reason: "A websocket must not be asked for together with another request.".to_owned(),
             };
-            line.switch(backlog.clone(), CountedFrames::All).map_err(early)?;
+            line.switch(backlog.clone(), FrameFilter::All).map_err(early)?;
         }
         Ok(Self { on_upgrade, accept, line, backlog })
     }
 }
 
-/// Whether a list header, over all its lines, has this item, in whatever capitals.
+/// Whether a list header contains this item in any of its lines, in upper or lower case.
 fn lists(headers: &HeaderMap, name: &header::HeaderName, item: &str) -> bool {
     let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(item))
 }
 
 impl Upgrade {
-    /// What will wait to be written to the websocket.
+    /// The queue of texts to be written to the websocket.
     pub fn outgoing(&self, sockets: &WebSockets) -> Arc<Outgoing> {
-        let most = sockets.settings.outgoing_packets;
+        let most = sockets.limits.outgoing_packets;
         Arc::new(Outgoing::new(most, self.line.clone(), self.backlog.clone()))
     }
 
-    /// The answer that makes it a websocket, and the task that serves it from then on. The listener is
-    /// dropped when the websocket is gone, or never came about.
-    pub fn accept(self, sockets: &WebSockets, outgoing: Arc<Outgoing>, listener: impl Listener) -> Response {
-        let most = Some(sockets.settings.packet_bytes);
+    /// Returns the answer that upgrades the connection, and starts the task that serves the websocket.
+    /// `listener` is dropped when the websocket is gone or was never opened.
+    pub fn accept(
+        self,
+        sockets: &WebSockets,
+        outgoing: Arc<Outgoing>,
+        listener: impl FrameHandler,
+    ) -> Response {
+        let most = Some(sockets.limits.packet_bytes);
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(WRITE_BUFFER + sockets.settings.outgoing_bytes)
+            .max_write_buffer_size(WRITE_BUFFER + sockets.limits.outgoing_bytes)
             .max_message_size(most)
             .max_frame_size(most);
         let (shutdown, on_upgrade) = (sockets.shutdown.clone(), self.on_upgrade);
         sockets.shutdown.spawn(async move {
-            // The connection it came in on may be gone before it was answered.
+            // The TCP connection may be gone before the request was answered.
             let Ok(Ok(upgraded)) = timeout(UPGRADING, on_upgrade).await else {
                 tracing::debug!("a websocket was gone before it was open");
                 return listener.left();

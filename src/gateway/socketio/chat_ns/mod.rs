@@ -1,7 +1,7 @@
-//! The namespace `/chat`: a native client comes in.
+//! The namespace `/chat`, for native clients.
 
 mod outlet;
-mod promises;
+mod pending_acks;
 
 use std::sync::Arc;
 
@@ -10,33 +10,33 @@ use socketioxide::{ParserError, extract::TryData, handler::ConnectHandler};
 use self::outlet::ChatOutlet;
 use super::{
     Gateway, Socket, SocketIo,
-    connect::{self, Departs, Handle, Open, Shown},
-    refusal::Refused,
-    request::Handshake,
-    way::Way,
+    connect::{self, AuthPayload, Departs, Handle, OpenOnConnect},
+    handshake::Handshake,
+    refusal::ConnectError,
+    socket_handle::SocketHandle,
 };
 use crate::{
     error::{Error, Result},
-    gateway::native::{Native, Wishes},
+    gateway::native::{ConnectParameters, Native},
 };
 
 impl Departs for Native {}
 
 const PATH: &str = "/chat";
 
-/// What a client passes as `auth`, read once for each: as one, with `flatten`, it would be copied before it is
-/// looked at. Fields that nobody asked for are let be.
-type Payload = Result<(Shown, Wishes), ParserError>;
+/// What a client passes as `auth`, decoded once for each of the two types. One type with `flatten` would copy
+/// the payload first. Unknown fields are ignored.
+type Payload = Result<(AuthPayload, ConnectParameters), ParserError>;
 
 pub fn mount(io: &SocketIo, gateway: Gateway) {
-    let enter = async move |Handle(socket), TryData(shown), TryData(wishes)| {
-        enter(gateway, socket, shown.and_then(|shown| Ok((shown, wishes?)))).await
+    let enter = async move |Handle(socket), TryData(shown), TryData(parameters)| {
+        enter(gateway, socket, shown.and_then(|shown| Ok((shown, parameters?)))).await
     };
-    io.ns(PATH, Open::<Native>::new().with(enter));
+    io.ns(PATH, OpenOnConnect::<Native>::new().with(enter));
 }
 
-/// Runs before the CONNECT packet is answered; what it refuses becomes a `connect_error`.
-async fn enter(gateway: Gateway, socket: Arc<Socket>, payload: Payload) -> Result<(), Refused> {
+/// Runs before the CONNECT packet is answered. A refusal becomes a `connect_error`.
+async fn enter(gateway: Gateway, socket: Arc<Socket>, payload: Payload) -> Result<(), ConnectError> {
     let admit = async |handshake| admit(&gateway, &socket, handshake, payload).await;
     Ok(connect::enter(&gateway, &socket, admit).await?)
 }
@@ -47,10 +47,10 @@ async fn admit(
     handshake: Arc<Handshake>,
     payload: Payload,
 ) -> Result<()> {
-    let (shown, wishes) = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
-    let (options, receipts) = (wishes.options(), wishes.receipts()?);
+    let (shown, parameters) = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
+    let (options, receipts) = (parameters.options(), parameters.receipts()?);
     let caller = connect::caller(gateway, &shown, &handshake).await?;
-    let way = Way::new(gateway, socket, &handshake, PATH)?;
+    let way = SocketHandle::new(gateway, socket, &handshake, PATH)?;
     let outlet = Box::new(ChatOutlet::new(gateway, way, receipts));
     connect::connect(gateway, socket, &handshake, caller, outlet, options, Native).await
 }

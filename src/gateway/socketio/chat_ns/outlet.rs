@@ -1,4 +1,4 @@
-//! A `/chat` socket's way out: events as Socket.IO packets, and their acknowledgements back.
+//! The outlet of a `/chat` socket: sends events as Socket.IO packets and receives their acknowledgements.
 
 use std::sync::{
     Arc,
@@ -7,54 +7,54 @@ use std::sync::{
 
 use super::{
     PATH,
-    promises::{Promise, Promises},
+    pending_acks::{PendingAck, PendingAcks},
 };
 use crate::{
     backlog::Backlog,
     chat::{
-        connection::{Connection, Lagging, Outlet},
-        event::{Envelope, Event, Form},
+        connections::connection::{Connection, Lagging, Outlet},
+        event::{Envelope, Event},
     },
     counts::Count,
     gateway::{
-        native::{Receipts, Rendered, render},
+        native::{ReceiptMode, Rendered, render},
         socketio::{
             Gateway,
-            encoded::{Encoded, arguments_bytes, packet_bytes},
-            way::Way,
+            adapter::{Encoded, arguments_bytes, packet_bytes},
+            socket_handle::SocketHandle,
         },
     },
 };
 
 /// See the module.
 pub struct ChatOutlet {
-    way: Way,
-    receipts: Receipts,
-    promises: Arc<Promises>,
-    unanswered: Count,
-    /// How many acknowledgements were asked for.
+    way: SocketHandle,
+    receipts: ReceiptMode,
+    pending_acks: Arc<PendingAcks>,
+    unacknowledged_count: Count,
+    /// How many acknowledgements were requested.
     asked: AtomicI64,
 }
 
 impl ChatOutlet {
-    pub fn new(gateway: &Gateway, way: Way, receipts: Receipts) -> Self {
+    pub fn new(gateway: &Gateway, way: SocketHandle, receipts: ReceiptMode) -> Self {
         Self {
             way,
             receipts,
-            promises: Arc::new(Promises::new(
-                gateway.settings.unacknowledged,
+            pending_acks: Arc::new(PendingAcks::new(
+                gateway.settings.limits.unacknowledged,
                 gateway.chat.clone(),
                 gateway.shutdown.clone(),
             )),
-            unanswered: gateway.chat.counts().acknowledgements.clone(),
+            unacknowledged_count: gateway.chat.counts().acknowledgements.clone(),
             asked: AtomicI64::new(0),
         }
     }
 
-    /// A client that acknowledges nothing is asked no more after a while: it still gets everything, its
-    /// receipt just does not move.
+    /// Whether to request an acknowledgement. A client that acknowledges nothing reaches the limit of open
+    /// requests. It still receives everything, but its receipt does not move.
     fn asks(&self) -> bool {
-        self.receipts == Receipts::Acknowledged && self.promises.may_ask()
+        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.may_ask()
     }
 
     fn emit_response(
@@ -66,13 +66,14 @@ impl ChatOutlet {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
         let place = (message.row.room_id, message.row.seq);
         let socket = self.way.socket()?;
-        // The library's own count of them on this socket, which begins with 1.
+        // The same number that the library gives it: the library counts the requests of a socket from 1.
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = packet_bytes(PATH, Some(id), arguments_bytes(rendered.name, &rendered.payload));
         let answer = self.way.counted(bytes, || {
             socket.emit_with_ack(rendered.name, &*rendered.payload).map_err(|_| Lagging)
         })?;
-        self.promises.add(connection, Promise { answer, place, counted: self.unanswered.one() });
+        self.pending_acks
+            .add(connection, PendingAck { answer, place, counted: self.unacknowledged_count.one() });
         Ok(())
     }
 }
@@ -87,12 +88,12 @@ impl Outlet for ChatOutlet {
     }
 
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
+        let rendered: &Rendered = envelope.rendered(render);
         if rendered.is_response && self.asks() {
             return self.emit_response(connection, envelope, rendered);
         }
         let encode = |_: &Event| Encoded::event(PATH, rendered.name, &rendered.payload);
-        let packet: &Encoded = envelope.rendered(Form::Packet, encode).ok_or(Lagging)?;
+        let packet: &Encoded = envelope.rendered(encode);
         match self.way.emit(packet) {
             Err(_) if !rendered.is_lossy => Err(Lagging),
             _ => Ok(()),
@@ -100,7 +101,7 @@ impl Outlet for ChatOutlet {
     }
 
     fn is_pressed(&self) -> bool {
-        self.receipts == Receipts::Acknowledged && self.promises.are_pressing()
+        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.are_pressing()
     }
 
     fn end(&self) {

@@ -1,4 +1,4 @@
-//! The JSON frames of `/ws`: `{ event, data, id? }` and `{ reply, data }`, both ways.
+//! The JSON frames of `/ws`: `{ event, data, id? }` and `{ reply, data }`, in both directions.
 
 use std::borrow::Cow;
 
@@ -17,15 +17,15 @@ use crate::{
     },
 };
 
-/// Most bytes of an id: it comes back with the answer.
+/// Most bytes of an id. The answer repeats it.
 const ID_MOST: usize = 256;
 
-/// What a client said.
+/// A decoded frame of a client.
 #[derive(Debug)]
-pub enum Said {
-    /// Something to be done; answered under its id, as the client wrote it, if it has one.
+pub enum IncomingFrame {
+    /// A request. If it has an id, the answer carries the id exactly as the client wrote it.
     Event { event: Event, id: Option<Box<RawValue>> },
-    /// That the `response` of this id has arrived, or not. None where the id is none of ours.
+    /// Whether the `response` with this id has arrived. `None` if the id is not one that this server assigns.
     Reply { id: Option<u64>, data: Json },
 }
 
@@ -54,7 +54,7 @@ impl Packet for Read {
 }
 
 #[derive(Deserialize)]
-struct Frame<'a> {
+struct PlainFrameFields<'a> {
     #[serde(borrow, default)]
     event: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -65,15 +65,15 @@ struct Frame<'a> {
     reply: Option<&'a RawValue>,
 }
 
-/// Takes a frame apart. Fields that nobody asked for are let be.
+/// Decodes a frame. Unknown fields are ignored.
 ///
 /// # Errors
-/// `bad_request` for what is neither an event nor a reply.
-pub fn read(text: &str) -> Result<Said> {
+/// `bad_request` for a frame that is neither an event nor a reply.
+pub fn read(text: &str) -> Result<IncomingFrame> {
     if !text.trim_start().starts_with('{') {
         return Err(Error::invalid("frame", "must be a JSON object"));
     }
-    let frame: Frame<'_> =
+    let frame: PlainFrameFields<'_> =
         serde_json::from_str(text).map_err(|err| Error::invalid("frame", err.to_string()))?;
     match (frame.event, frame.reply) {
         (Some(name), None) => {
@@ -81,12 +81,12 @@ pub fn read(text: &str) -> Result<Said> {
                 check_id("id", id)?;
             }
             let event = Event { name: name.into(), data: frame.data.map(ToOwned::to_owned) };
-            Ok(Said::Event { event, id: frame.id.map(ToOwned::to_owned) })
+            Ok(IncomingFrame::Event { event, id: frame.id.map(ToOwned::to_owned) })
         }
         (None, Some(id)) => {
             check_id("reply", id)?;
             let data = frame.data.map(|data| serde_json::from_str(data.get())).transpose();
-            Ok(Said::Reply {
+            Ok(IncomingFrame::Reply {
                 id: id.get().parse().ok(),
                 data: data.map_err(|err| Error::invalid("data", err.to_string()))?.unwrap_or(Json::Null),
             })
@@ -111,20 +111,20 @@ pub fn reply(id: &RawValue, data: &RawValue) -> Utf8Bytes {
     format!(r#"{{"reply":{id},"data":{data}}}"#).into()
 }
 
-/// An event that asks for no answer.
+/// An event that needs no answer.
 pub fn event(rendered: &Rendered) -> Utf8Bytes {
     format!(r#"{{"event":"{}","data":{}}}"#, rendered.name, rendered.payload).into()
 }
 
-/// An event that is to be answered under this id.
+/// An event that the client is to answer under this id.
 pub fn event_with_id(rendered: &Rendered, id: u64) -> Utf8Bytes {
     format!(r#"{{"event":"{}","data":{},"id":{id}}}"#, rendered.name, rendered.payload).into()
 }
 
-/// The event `error`, out of the native answer to what could not be read.
+/// The event `error`, from the native answer to an unreadable frame.
 pub fn error(refused: &RawValue) -> Utf8Bytes {
     #[derive(Deserialize)]
-    struct Refused<'a> {
+    struct RefusedFrame<'a> {
         #[serde(borrow)]
         error: &'a RawValue,
     }
@@ -133,9 +133,10 @@ pub fn error(refused: &RawValue) -> Utf8Bytes {
         event: &'static str,
         data: &'a RawValue,
     }
-    let refused = serde_json::from_str(refused.get()).map_or(refused, |refused: Refused<'_>| refused.error);
+    let refused =
+        serde_json::from_str(refused.get()).map_or(refused, |refused: RefusedFrame<'_>| refused.error);
     let told = to_raw_value(&Told { event: "error", data: refused });
-    // Raw JSON in a frame of two fields: nothing here can fail.
+    // Raw JSON in a frame of two fields: this cannot fail.
     told.map_or_else(|_| Utf8Bytes::default(), |told| told.get().into())
 }
 
@@ -145,7 +146,7 @@ mod tests {
 
     fn event_of(text: &str) -> (String, Option<String>, Option<String>) {
         match read(text) {
-            Ok(Said::Event { event, id }) => (
+            Ok(IncomingFrame::Event { event, id }) => (
                 event.name.into(),
                 event.data.map(|data| data.get().to_owned()),
                 id.map(|id| id.get().to_owned()),
@@ -175,7 +176,7 @@ mod tests {
             (r#"{"reply":-7}"#, None),
             (r#"{"reply":7.5}"#, None),
         ] {
-            assert!(matches!(read(text), Ok(Said::Reply { id, .. }) if id == expected), "{text}");
+            assert!(matches!(read(text), Ok(IncomingFrame::Reply { id, .. }) if id == expected), "{text}");
         }
     }
 

@@ -1,9 +1,9 @@
-//! `GET /ws`: the native events (protocol.md part 3) as JSON frames on a plain WebSocket. What an event
-//! means is left to `gateway::native`.
+//! `GET /ws`: the native events (docs/events.md) as JSON frames on a plain WebSocket. `gateway::native`
+//! defines what an event means.
 
 mod frame;
 mod outlet;
-mod unanswered;
+mod pending_acks;
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json, value::RawValue};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use self::{frame::Said, outlet::PlainOutlet, unanswered::Unanswered};
-use super::{WebSockets, outgoing::Outgoing, pump::Listener, upgrade::Upgrade};
+use self::{frame::IncomingFrame, outlet::PlainOutlet, pending_acks::PlainPendingAcks};
+use super::{WebSockets, outgoing::Outgoing, pump::FrameHandler, upgrade::Upgrade};
 use crate::{
     error::{Error, Result},
     gateway::{
         events::{Ack, Inbox, Incoming, Write},
         http::{
-            extract::{Client, Wanted},
+            extract::{Client, QueryParameters},
             refusal::Rejection,
             wrong_method,
         },
-        native::{Acknowledgement, Native, Wishes},
+        native::{Acknowledgement, ConnectParameters, Native},
     },
 };
 
@@ -32,88 +32,88 @@ pub fn routes(sockets: WebSockets) -> Router {
     Router::new().route("/ws", get(open)).method_not_allowed_fallback(wrong_method).with_state(sockets)
 }
 
-/// What a client may ask for in the query, besides showing who it is.
+/// The query parameters of a connection, except its credential.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct ConnectQuery {
     /// A JSON object.
     since: Option<String>,
     catch_up: Option<bool>,
     receipts: Option<String>,
 }
 
-impl Asked {
-    fn wishes(self) -> Result<Wishes> {
+impl ConnectQuery {
+    fn parameters(self) -> Result<ConnectParameters> {
         let wrong = |_| Error::invalid("since", "must be a JSON object with a seq for each roomId");
         let since: Option<Json> =
             self.since.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?;
-        let wishes = json!({ "since": since, "catchUp": self.catch_up, "receipts": self.receipts });
-        serde_json::from_value(wishes).map_err(wrong)
+        let parameters = json!({ "since": since, "catchUp": self.catch_up, "receipts": self.receipts });
+        serde_json::from_value(parameters).map_err(wrong)
     }
 }
 
-/// Everything that can be refused is refused here, with a status: who is in is in.
+/// Every refusal happens here, with an HTTP status. After the upgrade, the client is connected.
 async fn open(
     upgrade: Upgrade,
-    Wanted(asked): Wanted<Asked>,
+    QueryParameters(asked): QueryParameters<ConnectQuery>,
     client: Client,
     State(sockets): State<WebSockets>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Rejection> {
-    let wishes = asked.wishes()?;
-    let (options, receipts) = (wishes.options(), wishes.receipts()?);
+    let parameters = asked.parameters()?;
+    let (options, receipts) = (parameters.options(), parameters.receipts()?);
     let caller = sockets.caller(&uri, &headers, client).await?;
 
-    let settings = &sockets.settings;
+    let limits = &sockets.limits;
     let outgoing = upgrade.outgoing(&sockets);
     let count = sockets.http.chat.counts().acknowledgements.clone();
-    let unanswered = Arc::new(Unanswered::new(settings.unacknowledged, settings.ack_timeout, count));
-    let outlet = PlainOutlet { outgoing: outgoing.clone(), unanswered: unanswered.clone(), receipts };
+    let pending_acks = Arc::new(PlainPendingAcks::new(limits.unacknowledged, limits.ack_timeout, count));
+    let outlet = PlainOutlet { outgoing: outgoing.clone(), pending_acks: pending_acks.clone(), receipts };
     let inbox = sockets.connect(caller, outlet, options, Native).await?;
-    let ear = Ear { inbox, outgoing: outgoing.clone(), unanswered };
+    let ear = NativeFrames { inbox, outgoing: outgoing.clone(), pending_acks };
     Ok(upgrade.accept(&sockets, outgoing, ear))
 }
 
-/// Hears a native client.
-struct Ear {
+/// The frame handler of a native client.
+struct NativeFrames {
     inbox: Arc<Inbox<frame::Read, Native>>,
     outgoing: Arc<Outgoing>,
-    unanswered: Arc<Unanswered>,
+    pending_acks: Arc<PlainPendingAcks>,
 }
 
-impl Ear {
+impl NativeFrames {
     fn take(&self, packet: frame::Read, write: Option<Write>) {
         let ack = Ack::new(write, self.inbox.socket.connection.clone());
         self.inbox.receive(Incoming { packet, ack });
     }
 
-    /// Writes an answer as `frame` has it.
+    /// Returns a function that writes an answer in the form of `frame`.
     fn writes(&self, frame: impl FnOnce(&RawValue) -> Utf8Bytes + Send + Sync + 'static) -> Write {
         let outgoing = self.outgoing.clone();
         Box::new(move |answer| outgoing.push(frame(answer)))
     }
 }
 
-impl Listener for Ear {
+impl FrameHandler for NativeFrames {
     fn opened(&self) {
         self.inbox.open();
     }
 
-    fn hears(&self, text: Utf8Bytes) {
+    fn receives(&self, text: Utf8Bytes) {
         match frame::read(&text) {
-            Ok(Said::Event { event, id }) => {
+            Ok(IncomingFrame::Event { event, id }) => {
                 let write = id.map(|id| self.writes(move |answer| frame::reply(&id, answer)));
                 self.take(Ok(event), write);
             }
-            Ok(Said::Reply { id, data }) => {
-                let message = id.and_then(|id| self.unanswered.answered(id));
+            Ok(IncomingFrame::Reply { id, data }) => {
+                let message = id.and_then(|id| self.pending_acks.answered(id));
                 if let Some(message) = message.filter(|_| Acknowledgement::of(data).says_arrived()) {
                     let socket = &self.inbox.socket;
                     socket.chat.acknowledge(&socket.connection, &[message]);
                 }
             }
-            // It takes its turn among the events, and of their budget.
+            // It is queued with the events and counts in their budget.
             Err(unreadable) => self.take(Err(unreadable), Some(self.writes(frame::error))),
         }
     }

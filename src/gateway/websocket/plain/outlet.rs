@@ -1,33 +1,38 @@
-//! The way out to a native client on a plain WebSocket: events as frames.
+//! The outlet of a native client on a plain WebSocket: sends events as frames.
 
 use std::sync::Arc;
 
-use super::{frame, unanswered::Unanswered};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::{frame, pending_acks::PlainPendingAcks};
 use crate::{
     backlog::Backlog,
     chat::{
-        connection::{Connection, Lagging, Outlet},
-        event::{Envelope, Event, Form},
+        connections::connection::{Connection, Lagging, Outlet},
+        event::{Envelope, Event},
     },
     gateway::{
-        native::{Receipts, Rendered, render},
+        native::{ReceiptMode, Rendered, render},
         websocket::{close::Goodbye, outgoing::Outgoing},
     },
 };
 
+/// An event as a whole frame.
+struct PlainFrame(Utf8Bytes);
+
 /// See the module.
 pub struct PlainOutlet {
     pub outgoing: Arc<Outgoing>,
-    pub unanswered: Arc<Unanswered>,
-    pub receipts: Receipts,
+    pub pending_acks: Arc<PlainPendingAcks>,
+    pub receipts: ReceiptMode,
 }
 
 impl PlainOutlet {
-    /// The id under which an event is to be acknowledged, if it is.
+    /// The id under which the client is to acknowledge an event, if it is to do so.
     fn asks(&self, event: &Event, rendered: &Rendered) -> Option<u64> {
         match event {
-            Event::Message(message) if rendered.is_response && self.receipts == Receipts::Acknowledged => {
-                self.unanswered.ask(message.row.room_id, message.row.seq)
+            Event::Message(message) if rendered.is_response && self.receipts == ReceiptMode::Acknowledged => {
+                self.pending_acks.ask(message.row.room_id, message.row.seq)
             }
             _ => None,
         }
@@ -44,15 +49,15 @@ impl Outlet for PlainOutlet {
     }
 
     fn is_pressed(&self) -> bool {
-        self.receipts == Receipts::Acknowledged && self.unanswered.is_pressed()
+        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.is_pressed()
     }
 
     fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let rendered: &Rendered = envelope.rendered(Form::Native, render).ok_or(Lagging)?;
+        let rendered: &Rendered = envelope.rendered(render);
         let text = match self.asks(&envelope.event, rendered) {
             Some(id) => frame::event_with_id(rendered, id),
-            // The same bytes for all who are not asked.
-            None => envelope.rendered(Form::Frame, |_| frame::event(rendered)).ok_or(Lagging)?.clone(),
+            // All clients that are not asked for an acknowledgement get the same bytes.
+            None => envelope.rendered(|_| PlainFrame(frame::event(rendered))).0.clone(),
         };
         match self.outgoing.push(text) {
             Err(_) if !rendered.is_lossy => Err(Lagging),

@@ -1,0 +1,163 @@
+//! The models that operations return and events carry: rows, and what the core knows beyond them. Gateways
+//! render them. Nothing here knows a wire format.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use entity::{RoomId, Seq, UserId, member, message, room, user};
+
+use crate::identity::Person;
+
+/// A user, and whether they are online.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub row: user::Model,
+    pub online: bool,
+    /// The user is an entry of a list and has a profile over [`User::LISTED_PROFILE`]. `row` then has no
+    /// profile.
+    pub profile_left_out: bool,
+}
+
+impl User {
+    /// The most bytes of JSON of a profile in a list. A request for a single user returns a longer one.
+    pub const LISTED_PROFILE: usize = 1_024;
+}
+
+/// Where a part of a list begins: after an entry.
+#[derive(Clone, Debug)]
+pub enum After<Id> {
+    /// The [`Page::next`] of the previous part.
+    Key(String),
+    /// The last entry of the previous part.
+    Id(Id),
+}
+
+impl<Id> After<Id> {
+    /// After the parts that were read before, or else after the entry that the client named.
+    pub fn part(next: Option<String>, named: Option<Id>) -> Option<Self> {
+        next.map(Self::Key).or(named.map(Self::Id))
+    }
+}
+
+/// A group as its members may see it, or, without `users`, as everyone may see it.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub row: room::Model,
+    pub owner: Person,
+    pub member_count: u64,
+    /// At most [`Group::USERS`] of the members; `None` for users outside.
+    pub users: Option<Vec<User>>,
+}
+
+impl Group {
+    /// The most members listed in a group.
+    pub const USERS: usize = 200;
+
+    /// The group as users outside may see it.
+    pub fn public(&self) -> Self {
+        Self { users: None, ..self.clone() }
+    }
+}
+
+/// A member in a list of members.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub user: User,
+    pub row: member::Model,
+}
+
+/// A message, the names of its users, and whether everyone has received and read it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub row: message::Model,
+    pub sender: Person,
+    pub receiver: Receiver,
+    /// The id of the user that `receiver` names, if it names one.
+    pub receiver_id: Option<UserId>,
+    pub delivered_to_all: bool,
+    pub read_by_all: bool,
+}
+
+#[cfg(test)]
+impl Message {
+    /// An empty message that nobody has received.
+    pub fn in_group(room: RoomId, seq: i64, sender: UserId) -> Self {
+        let row = message::Model {
+            room_id: room,
+            seq: Seq(seq),
+            id: entity::MessageId::new(),
+            sender_id: sender,
+            kind: message::Kind::Text,
+            content: "\"\"".into(),
+            client_message_id: None,
+            reply_to: None,
+            created_at: DateTime::UNIX_EPOCH,
+            edited_at: None,
+            deleted_at: None,
+        };
+        let receiver = Receiver::Group(room);
+        let sender = Person::nobody();
+        Self { row, sender, receiver, receiver_id: None, delivered_to_all: false, read_by_all: false }
+    }
+}
+
+/// Where a message went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A direct room: the other user's name (in a user's room with themselves, the same user's).
+    User(Arc<str>),
+    Group(RoomId),
+    Lobby(RoomId),
+}
+
+/// A room of a user, as a list of conversations shows it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    pub room: room::Model,
+    pub delivered: Seq,
+    pub read: Seq,
+    /// The number of messages of others after the read receipt.
+    pub unread: i64,
+    pub kind: ConversationKind,
+    pub last_message: Option<Message>,
+}
+
+#[derive(Clone, Debug)]
+pub enum ConversationKind {
+    Direct { peer: Box<User> },
+    Group(Box<Group>),
+}
+
+/// A part of a longer list. Pass `next` as `after` to get the following part.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` rows. The query asked for one more, to find out whether more follow. `key` returns
+    /// the key by which the part after a row is requested.
+    pub(super) fn of(mut rows: Vec<T>, limit: u64, key: impl Fn(&T) -> Option<String>) -> Self {
+        let more = rows.len() as u64 > limit;
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let next = rows.last().filter(|_| more).and_then(key);
+        Self { items: rows, next }
+    }
+}
+
+/// Messages of a room, oldest first.
+#[derive(Clone, Debug)]
+pub struct HistoryPage {
+    pub messages: Vec<Message>,
+    /// Whether there are more messages in the requested direction.
+    pub has_more: bool,
+}
+
+/// The presence of one user, as others are notified of it.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    pub username: Arc<str>,
+    pub online: bool,
+    pub last_seen: DateTime<Utc>,
+}

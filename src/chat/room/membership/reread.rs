@@ -1,0 +1,92 @@
+//! Brings a room in memory up to date with the database, after another process has changed it or after the
+//! answer of a commit was lost.
+
+use std::{sync::Arc, time::Duration};
+
+use entity::{RoomId, room};
+use sea_orm::EntityTrait;
+
+use crate::{
+    chat::{
+        Core,
+        event::{Change, Event},
+        model::Group,
+        room::{
+            Room,
+            registry::{LockedRoom, Membership},
+        },
+    },
+    db::Transaction,
+    error::{Error, Result, Unavailable},
+    identity::Person,
+};
+
+impl Core {
+    /// Rereads a room from the database, and publishes what has changed.
+    pub(in crate::chat) async fn reread(self: &Arc<Self>, room: RoomId) -> Result<()> {
+        match self.lock_room(room).await? {
+            Some(held) => self.reread_locked(&held).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn reread_locked(self: &Arc<Self>, held: &LockedRoom<'_>) -> Result<()> {
+        let (live, room) = (&held.room, held.room.id);
+        match self.rooms.read(held).await? {
+            Some(stored) => self.take_over(live, stored),
+            None => {
+                let listeners = live.delete();
+                self.detach(&listeners, live);
+                if let Some(row) = room::Entity::find_by_id(room).one(self.db.reader()).await?
+                    && row.kind == room::Kind::Group
+                {
+                    let group = Group { owner: Person::nobody(), member_count: 0, users: None, row };
+                    self.rooms_changed(&group, Change::Deleted, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the membership from the database, unless memory is as new. Publishes the difference.
+    pub(in crate::chat) fn take_over(self: &Arc<Self>, room: &Arc<Room>, stored: Membership) {
+        let changes = room.reconcile(stored.version, stored.members);
+        self.detach(&changes.detached, room);
+        for (user, entry) in &changes.come {
+            self.attach_user(*user, room, entry.marks.delivered);
+        }
+        if room.kind == room::Kind::Group {
+            let group = room.id;
+            for person in changes.gone {
+                room.notify(Event::MemberLeft { group, username: person.username }, None);
+            }
+            for (_, entry) in changes.come {
+                room.notify(Event::MemberJoined { group, username: entry.person.username }, None);
+            }
+        }
+        self.receipts.touch(room);
+    }
+
+    /// Commits a change of a room, or a new room. If the answer is lost, memory follows the database as soon
+    /// as the database answers again.
+    pub(in crate::chat) async fn commit_in(self: &Arc<Self>, tx: Transaction, room: RoomId) -> Result<()> {
+        let Err(err) = tx.commit().await else { return Ok(()) };
+        tracing::warn!(error = %err, room.id = %room, "the answer of a commit was lost");
+        self.reread_soon(room);
+        Err(Error::Unavailable(Unavailable::Database))
+    }
+
+    /// Rereads a room in a task, and repeats until the database answers.
+    pub(in crate::chat) fn reread_soon(self: &Arc<Self>, room: RoomId) {
+        let core = self.clone();
+        self.shutdown.spawn(async move {
+            let mut pause = Duration::from_millis(200);
+            while core.reread(room).await.is_err() && !core.shutdown.has_begun() {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+                    () = core.shutdown.begun() => {}
+                }
+            }
+        });
+    }
+}

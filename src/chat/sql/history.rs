@@ -1,0 +1,121 @@
+//! Reads pages of messages of one room by column position, directly from the driver. SeaORM looks up every
+//! column by its name, and formats an error for every null.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use entity::{MessageId, RoomId, Seq, UserId, message};
+use sea_orm::{
+    ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr, Select,
+    Statement, Value,
+    sqlx::{self, ColumnIndex, Database, Decode, Row, Type},
+};
+use uuid::Uuid;
+
+/// Without the room's id, which the caller knows.
+const COLUMNS: [message::Column; 10] = [
+    message::Column::Seq,
+    message::Column::Id,
+    message::Column::SenderId,
+    message::Column::Kind,
+    message::Column::Content,
+    message::Column::ClientMessageId,
+    message::Column::ReplyTo,
+    message::Column::CreatedAt,
+    message::Column::EditedAt,
+    message::Column::DeletedAt,
+];
+
+/// True if user `$5` is a member of room `$1`; both databases accept `$N`. A scalar subquery is evaluated once. SQLite
+/// would make a join of an `EXISTS`, and look the member up again for each message.
+const IS_MEMBER: &str =
+    " AND (SELECT 1 FROM members WHERE members.room_id = $1 AND members.user_id = $5) IS NOT NULL";
+
+/// The messages of one room that a query finds.
+pub(in crate::chat) async fn read(
+    db: &impl ConnectionTrait,
+    room: RoomId,
+    messages: Select<message::Entity>,
+) -> Result<Vec<message::Model>, DbErr> {
+    let rows: Vec<MessageRow> = messages.select_only().columns(COLUMNS).into_model().all(db).await?;
+    Ok(rows.into_iter().map(|MessageRow(row)| message::Model { room_id: room, ..row }).collect())
+}
+
+/// The messages of a room that a page of history is taken from.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::chat) struct Range {
+    /// The seqs between these two, without both.
+    pub after: Seq,
+    pub before: Seq,
+    /// Whether the page begins with the oldest of them.
+    pub oldest_first: bool,
+    pub limit: u64,
+}
+
+/// A page of a room's history for its member `reader`; it is empty for any other user. `reader` is `None` for
+/// the lobby, which has no members.
+///
+/// The text is written by hand: SeaORM would build it again for each page.
+pub(in crate::chat) async fn page(
+    db: &impl ConnectionTrait,
+    room: RoomId,
+    range: Range,
+    reader: Option<UserId>,
+) -> Result<Vec<message::Model>, DbErr> {
+    let backend = db.get_database_backend();
+    let order = if range.oldest_first { "ASC" } else { "DESC" };
+    let is_member = if reader.is_some() { IS_MEMBER } else { "" };
+    let text = format!(
+        "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at \
+         FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_member} ORDER BY seq {order} LIMIT $4"
+    );
+    let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
+    let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];
+    let values = values.into_iter().chain(reader.map(|reader| reader.0.into()));
+    let asked = Statement::from_sql_and_values(backend, text, values);
+    let rows: Vec<MessageRow> = MessageRow::find_by_statement(asked).all(db).await?;
+    Ok(rows.into_iter().map(|MessageRow(row)| message::Model { room_id: room, ..row }).collect())
+}
+
+/// A row without its room.
+struct MessageRow(message::Model);
+
+impl FromQueryResult for MessageRow {
+    fn from_query_result(row: &QueryResult, _: &str) -> Result<Self, DbErr> {
+        let stored = if let Some(row) = row.try_as_sqlite_row() {
+            stored(row)
+        } else if let Some(row) = row.try_as_pg_row() {
+            stored(row)
+        } else {
+            return Err(DbErr::Type("a row of another database".to_owned()));
+        };
+        stored.map(Self).map_err(|err| DbErr::Query(RuntimeErr::SqlxError(Arc::new(err))))
+    }
+}
+
+/// The columns of [`COLUMNS`].
+fn stored<R, D>(row: &R) -> Result<message::Model, sqlx::Error>
+where
+    D: Database,
+    R: Row<Database = D>,
+    usize: ColumnIndex<R>,
+    for<'r> i64: Decode<'r, D> + Type<D>,
+    for<'r> Uuid: Decode<'r, D> + Type<D>,
+    for<'r> String: Decode<'r, D> + Type<D>,
+    for<'r> DateTime<Utc>: Decode<'r, D> + Type<D>,
+{
+    let kind = row.try_get::<String, _>(3)?;
+    Ok(message::Model {
+        room_id: RoomId(Uuid::nil()),
+        seq: Seq(row.try_get(0)?),
+        id: MessageId(row.try_get(1)?),
+        sender_id: UserId(row.try_get(2)?),
+        kind: message::Kind::try_from_value(&kind).map_err(|err| sqlx::Error::Decode(err.into()))?,
+        content: row.try_get(4)?,
+        client_message_id: row.try_get(5)?,
+        reply_to: row.try_get::<Option<Uuid>, _>(6)?.map(MessageId),
+        created_at: row.try_get(7)?,
+        edited_at: row.try_get(8)?,
+        deleted_at: row.try_get(9)?,
+    })
+}

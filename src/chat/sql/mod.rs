@@ -1,0 +1,46 @@
+//! SQL text of the measured reads. docs/performance.md says what each saves. Ordinary reads and writes use
+//! the entities and their scopes. `db::values_list` puts its list in the place of `(rows)`.
+
+pub(super) mod history;
+
+/// The rooms, without deleted ones. A direct room has its users' names, also of deleted users, whose messages
+/// stay.
+pub(in crate::chat) const ROOMS: &str = "SELECT rooms.id, rooms.kind, rooms.last_seq, rooms.roster_version, \
+    low.id, low.username, high.id, high.username FROM rooms \
+    LEFT JOIN users AS low ON low.id = rooms.pair_low LEFT JOIN users AS high ON high.id = rooms.pair_high \
+    WHERE rooms.deleted_at IS NULL AND rooms.id IN (rows)";
+
+/// The members of the rooms.
+pub(in crate::chat) const MEMBERS: &str = "SELECT members.room_id, members.user_id, members.role, members.delivered_seq, \
+    members.read_seq, members.told_seq, users.username, users.first_name \
+    FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (rows)";
+
+/// The rooms of users, without deleted ones, each with its newest seq and the user's marks.
+pub(in crate::chat) const ROOMS_OF: &str = "SELECT members.user_id, members.room_id, rooms.last_seq, members.delivered_seq, \
+    members.read_seq, members.told_seq FROM members INNER JOIN rooms ON rooms.id = members.room_id \
+    WHERE rooms.deleted_at IS NULL AND members.user_id IN (rows)";
+
+/// The number of the user's own messages within ranges of seqs. `NOT … <>` keeps the databases from looking
+/// them up by their sender, which would read everything that the user ever wrote in the room.
+pub(in crate::chat) const OWN_NEAR: &str = "SELECT asked.column1, COUNT(*) FROM (rows) AS asked INNER JOIN messages \
+    ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
+    AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1";
+
+/// If more messages are after the receipt, this many of the user's own messages in the room are read. The
+/// user's other messages are counted as unread.
+pub(in crate::chat) const OWN_LOOKED_AT: i64 = 10_000;
+
+/// The same, by the index that contains the sender. `ORDER BY` its last column makes the databases use it.
+pub(in crate::chat) fn own_far() -> String {
+    format!(
+        "SELECT asked.column1, (SELECT COUNT(*) FROM (\
+            SELECT messages.seq FROM messages \
+            WHERE messages.room_id = asked.column1 AND messages.sender_id = asked.column2 \
+            ORDER BY messages.client_message_id LIMIT {OWN_LOOKED_AT}\
+        ) AS own WHERE own.seq > asked.column3 AND own.seq <= asked.column4) \
+        FROM (rows) AS asked WHERE asked.column1 IS NOT NULL"
+    )
+}
+
+/// Locks a number until the end of the transaction; PostgreSQL only.
+pub(in crate::chat) const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock($1)";

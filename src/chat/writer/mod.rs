@@ -1,0 +1,219 @@
+//! Group commit: the one place where messages get their seq.
+//!
+//! A commit takes the messages that have gathered ([`scheduler`]) and stores them. Then it publishes each
+//! message in the order of seq and answers its sender. Until that is done, no other commit contains messages
+//! of the same rooms. No timer makes a batch: while one is stored, the next gathers. A full queue refuses
+//! messages.
+//!
+//! The common case is a single request to the database ([`fast_path`]). All other cases are a transaction
+//! that reads before it writes ([`transaction`]).
+
+mod fast_path;
+mod request;
+mod scheduler;
+mod sql;
+mod transaction;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use entity::{MessageId, RoomId, Seq, UserId, message, room};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use tokio::sync::oneshot;
+
+pub(super) use self::scheduler::{Writer, run};
+use super::{
+    Core,
+    event::Origin,
+    room::{Fresh, Reply, Room, registry::Membership, to_message},
+};
+use crate::error::{Error, Result, Unavailable};
+use crate::{
+    identity::Person,
+    values::{Body, ClientMessageId},
+};
+
+/// A message that waits to be stored. It holds the room, so the room stays in memory until then.
+pub(super) struct QueuedDraft {
+    pub room: Arc<Room>,
+    /// The version of the room's membership when the sender was found to be a member.
+    pub roster_version: i64,
+    pub sender: UserId,
+    /// The sender's name.
+    pub person: Person,
+    pub body: Body,
+    pub client_message_id: Option<ClientMessageId>,
+    pub reply_to: Option<MessageId>,
+    /// The connection that it came from. It receives its own message before the answer.
+    pub origin: Option<Origin>,
+    pub reply: Reply,
+}
+
+impl QueuedDraft {
+    fn row(&self, id: MessageId, seq: Seq, now: DateTime<Utc>) -> message::Model {
+        message::Model {
+            room_id: self.room.id,
+            seq,
+            id,
+            sender_id: self.sender,
+            kind: self.body.kind,
+            content: self.body.json().to_owned(),
+            client_message_id: self.client_message_id.as_ref().map(|id| id.as_str().to_owned()),
+            reply_to: self.reply_to,
+            created_at: now,
+            edited_at: None,
+            deleted_at: None,
+        }
+    }
+}
+
+/// The result of one draft.
+enum Outcome {
+    Stored(message::Model),
+    /// A message with the same client message id was stored before.
+    Repeat(message::Model),
+    Refused(Error),
+}
+
+/// Rooms that another process has changed, with their membership, or `None` for deleted rooms.
+type Stale = HashMap<RoomId, Option<Membership>>;
+
+/// The result of one commit.
+struct Outcomes {
+    /// In the order of the drafts.
+    of_drafts: Vec<Outcome>,
+    stale: Stale,
+}
+
+/// Drops `storing` as soon as only publishing is left. Returns how many subscribers were written to.
+async fn store(core: &Arc<Core>, drafts: Vec<QueuedDraft>, storing: oneshot::Sender<()>) -> usize {
+    match commit(core, &drafts).await {
+        Ok(outcomes) => {
+            drop(storing);
+            follow(core, &drafts, outcomes.stale);
+            settle(core, drafts, outcomes.of_drafts)
+        }
+        Err(err) if drafts.len() == 1 || matches!(err, Error::Unavailable(_)) => {
+            let busy = matches!(err, Error::Unavailable(_));
+            let rooms: BTreeMap<RoomId, Arc<Room>> =
+                drafts.iter().map(|draft| (draft.room.id, draft.room.clone())).collect();
+            let mut first = Some(err);
+            for draft in drafts {
+                let err = match first.take() {
+                    Some(err) if !busy => err,
+                    _ => Error::Unavailable(Unavailable::Database),
+                };
+                (draft.reply)(Err(err));
+            }
+            // The commit may have happened, and only its answer was lost.
+            core.shutdown.spawn(look_again(core.clone(), rooms));
+            0
+        }
+        // One bad draft must not make the others of its batch fail.
+        Err(_) => {
+            let mut reached = 0;
+            for draft in drafts {
+                reached += Box::pin(store(core, vec![draft], oneshot::channel().0)).await;
+            }
+            reached
+        }
+    }
+}
+
+/// Brings rooms that another process has changed up to date before anything is published in them: a member
+/// who was removed there must not receive the messages that were just stored.
+fn follow(core: &Arc<Core>, drafts: &[QueuedDraft], stale: Stale) {
+    for (room, stored) in stale {
+        let Some(draft) = drafts.iter().find(|draft| draft.room.id == room) else { continue };
+        match stored {
+            Some(stored) => core.take_over(&draft.room, stored),
+            // Nothing was stored there.
+            None => core.reread_soon(room),
+        }
+    }
+}
+
+/// Publishes what was stored, room by room and in the order of seq, and answers the senders. Returns how many
+/// subscribers were written to.
+fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) -> usize {
+    let mut reached = 0;
+    let mut stored: BTreeMap<RoomId, (Arc<Room>, Vec<Fresh>)> = BTreeMap::new();
+    let mut repeats = Vec::new();
+    for (draft, outcome) in drafts.into_iter().zip(outcomes) {
+        match outcome {
+            Outcome::Stored(row) => {
+                let QueuedDraft { room, person, origin, reply, .. } = draft;
+                let message = Arc::new(to_message(&room, row, person, None));
+                let (_, fresh) = stored.entry(room.id).or_insert_with(|| (room, Vec::new()));
+                fresh.push(Fresh { message, origin, reply });
+            }
+            Outcome::Repeat(row) => repeats.push((draft, row)),
+            Outcome::Refused(err) => (draft.reply)(Err(err)),
+        }
+    }
+    for (room, fresh) in stored.into_values() {
+        metrics::counter!("parlor_messages_stored_total").increment(fresh.len() as u64);
+        let published = room.publish(fresh);
+        reached += published.reached;
+        for connection in published.behind {
+            core.fall_behind(&connection, &room);
+        }
+    }
+    // Last, because this same commit may have stored the first message.
+    for (draft, row) in repeats {
+        let QueuedDraft { room, person, origin, reply, .. } = draft;
+        // If the answer of the first message's commit was lost, no subscriber has received it yet.
+        core.note_stored_up_to(&room, row.seq);
+        let floors = room.floors();
+        let message = Arc::new(to_message(&room, row, person, Some(floors)));
+        room.answer_repeat(message, origin.map(|origin| origin.connection), reply);
+    }
+    reached
+}
+
+/// Stores all drafts, or none.
+async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
+    // A database that no longer answers must not block these rooms for ever.
+    let committed = tokio::time::timeout(core.db.patience(), commit_now(core, drafts)).await;
+    committed.unwrap_or(Err(Error::Unavailable(Unavailable::Database)))
+}
+
+async fn commit_now(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
+    let usual = fast_path::commit(core, drafts).await?;
+    let way = if usual.is_some() { "usual" } else { "transaction" };
+    metrics::counter!("parlor_commits_total", "way" => way).increment(1);
+    match usual {
+        Some(outcomes) => Ok(outcomes),
+        None => transaction::commit(core, drafts).await,
+    }
+}
+
+/// After a commit whose answer was lost: reads the newest seqs of these rooms as soon as the database
+/// answers, so that no subscriber waits for a message that was stored.
+async fn look_again(core: Arc<Core>, rooms: BTreeMap<RoomId, Arc<Room>>) {
+    let mut pause = Duration::from_millis(200);
+    while !core.shutdown.has_begun() {
+        let heads: Result<Vec<(RoomId, Seq)>, _> = room::Entity::find()
+            .select_only()
+            .columns([room::Column::Id, room::Column::LastSeq])
+            .filter(room::COLUMN.id.is_in(rooms.keys().copied()))
+            .into_tuple()
+            .all(core.db.reader())
+            .await;
+        if let Ok(heads) = heads {
+            for (room, seq) in heads {
+                let Some(live) = rooms.get(&room) else { continue };
+                core.note_stored_up_to(live, seq);
+            }
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+            () = core.shutdown.begun() => {}
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! SQL text of the writer: the fast path, by one statement for each database, and the statements of the
+//! transaction. docs/performance.md says what each saves. `db::values_list` puts its list in the place of
+//! `(rows)`.
+
+pub(super) mod postgres;
+pub(super) mod sqlite;
+
+use entity::message;
+use sea_orm::{ActiveEnum, Value};
+
+/// The first part of the statement that stores rows of [`columns`]. A query that returns the rows follows.
+pub(super) const INSERT: &str = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
+                      created_at)";
+
+/// The columns of a message, in the order of [`INSERT`].
+pub(super) fn columns(row: &message::Model) -> [Value; 9] {
+    [
+        row.room_id.0.into(),
+        row.seq.0.into(),
+        row.id.0.into(),
+        row.sender_id.0.into(),
+        row.kind.to_value().into(),
+        row.content.as_str().into(),
+        row.client_message_id.clone().into(),
+        row.reply_to.map(|id| id.0).into(),
+        row.created_at.into(),
+    ]
+}
+
+/// The state of rooms. PostgreSQL locks them in one order, so that two nodes never deadlock. SQLite has
+/// locked everything.
+pub(super) const LOCK_ROOMS_POSTGRES: &str =
+    "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows) ORDER BY id FOR UPDATE";
+/// See [`LOCK_ROOMS_POSTGRES`].
+pub(super) const LOCK_ROOMS_SQLITE: &str =
+    "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows)";
+/// Messages by room, sender and client message id. A join with the list, so that each one is a single lookup
+/// in the unique index.
+pub(super) const REPEATS: &str = "SELECT messages.* FROM (rows) AS asked INNER JOIN messages ON messages.room_id = asked.column1 \
+     AND messages.sender_id = asked.column2 AND messages.client_message_id = asked.column3";
+/// Sets the newest seqs of rooms. A join with the list: a `CASE` would compare every room with every other.
+pub(super) const ADVANCE_ROOMS: &str = "UPDATE rooms SET last_seq = moved.column2, active_at = moved.column3 FROM (rows) AS moved \
+     WHERE rooms.id = moved.column1";

@@ -1,0 +1,58 @@
+//! The members of a room.
+
+use entity::{Seq, member};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Time, UserView};
+use crate::chat::model::{Member, Page};
+
+/// A user in a room: the user's fields, and the user's role and receipts in the room.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Member)]
+pub struct MemberView<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = UserView)]
+    user: UserView<'a>,
+    /// `owner`, `admin` or `member`.
+    role: &'static str,
+    #[schema(value_type = i64, minimum = 0)]
+    delivered: Seq,
+    #[schema(value_type = i64, minimum = 0)]
+    read: Seq,
+    joined_at: Time,
+}
+
+impl<'a> MemberView<'a> {
+    pub fn of(member: &'a Member) -> Self {
+        Self {
+            user: UserView::public(&member.user),
+            role: match member.row.role {
+                member::Role::Owner => "owner",
+                member::Role::Admin => "admin",
+                member::Role::Member => "member",
+            },
+            delivered: member.row.delivered_seq,
+            read: member.row.read_seq,
+            joined_at: Time(member.row.joined_at),
+        }
+    }
+}
+
+/// A page of the list of a room's members.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = MemberPage)]
+pub struct MemberPageView<'a> {
+    #[schema(value_type = Vec<MemberView>)]
+    members: Vec<MemberView<'a>>,
+    /// Pass this as `after` to get the next page; null at the end.
+    #[schema(required)]
+    next: Option<&'a str>,
+}
+
+impl<'a> MemberPageView<'a> {
+    pub fn of(page: &'a Page<Member>) -> Self {
+        Self { members: page.items.iter().map(MemberView::of).collect(), next: page.next.as_deref() }
+    }
+}

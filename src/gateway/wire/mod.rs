@@ -1,0 +1,32 @@
+//! The JSON forms of docs/events.md, shared by every gateway that speaks the native form. The gateways
+//! decide which form to send where. The core decides what a caller may see.
+
+pub mod bounded;
+
+mod conversation;
+mod error;
+mod group;
+mod member;
+mod message;
+#[cfg(test)]
+mod tests;
+mod time;
+mod user;
+
+use serde_json::value::RawValue;
+
+pub use self::{
+    conversation::ConversationView,
+    error::{Refusal, code_schema},
+    group::{GroupPageView, GroupView},
+    member::{MemberPageView, MemberView},
+    message::{HistoryView, MessageView},
+    time::Time,
+    user::{UserPageView, UserRef, UserView},
+};
+
+/// Stored JSON, unchanged. It was checked when it was received. If it is broken anyway, null is better than a
+/// whole page that a client cannot read.
+fn raw(json: &str) -> &RawValue {
+    serde_json::from_str(json).unwrap_or(RawValue::NULL)
+}

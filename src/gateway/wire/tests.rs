@@ -1,0 +1,301 @@
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Timelike, Utc};
+use entity::{MessageId, RoomId, Seq, SessionId, UserId, member, message, room, user};
+use serde::Serialize;
+
+use super::{error::CODES, *};
+use crate::{
+    chat::model::{
+        Conversation, ConversationKind, Group, HistoryPage, Member, Message, Page, Receiver, User,
+    },
+    error::{AuthError, Conflict, Entity, Error, Forbidden, Unavailable},
+    identity::{Caller, Person},
+};
+
+fn at(millisecond: u32) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 1, 2, 3, 4, 5).unwrap() + chrono::TimeDelta::milliseconds(millisecond.into())
+}
+
+fn id(last: u8) -> uuid::Uuid {
+    uuid::Uuid::from_bytes([1, 0x8f, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, last])
+}
+
+fn ada() -> User {
+    let row = user::Model {
+        id: UserId(id(1)),
+        username: "ada".into(),
+        username_key: "ada".into(),
+        password_hash: Some("$argon2id$secret".into()),
+        first_name: None,
+        last_name: None,
+        email: Some("ada@example.com".into()),
+        phone: None,
+        profile: None,
+        is_admin: false,
+        created_at: at(0),
+        last_seen_at: None,
+        deleted_at: None,
+    };
+    User { row, online: false, profile_left_out: false }
+}
+
+fn caller(user: UserId, is_admin: bool) -> Caller {
+    Caller {
+        user,
+        username: "x".into(),
+        first_name: "x".into(),
+        is_admin,
+        session: SessionId::new(),
+        by_issuer: false,
+        expires_at: at(0),
+        address: [127, 0, 0, 1].into(),
+    }
+}
+
+fn json(view: impl Serialize) -> String {
+    serde_json::to_string(&view).unwrap()
+}
+
+#[test]
+fn a_user_without_details_has_a_first_name_and_an_empty_profile() {
+    assert_eq!(
+        json(UserView::public(&ada())),
+        r#"{"id":"018f0000-0000-7000-8000-000000000001","username":"ada","firstName":"ada","lastName":null,"isOnline":false,"lastSeen":null,"profile":{}}"#
+    );
+}
+
+#[test]
+fn email_and_phone_are_for_oneself_and_admins() {
+    let mut ada = ada();
+    ada.row.phone = Some("1".into());
+    ada.row.last_name = Some("Lovelace".into());
+    ada.row.last_seen_at = Some(at(7));
+    ada.row.profile = Some(r#"{"a":"\u0000", "b":1e2}"#.into());
+    let seen = r#""lastName":"Lovelace","isOnline":false,"lastSeen":"2026-01-02T03:04:05.007Z","profile":{"a":"\u0000", "b":1e2}"#;
+    let secret = r#","email":"ada@example.com","phone":"1"}"#;
+    for (viewer, sees_it) in [
+        (caller(ada.row.id, false), true),
+        (caller(UserId(id(9)), true), true),
+        (caller(UserId(id(9)), false), false),
+    ] {
+        let view = json(UserView::of(&ada, &viewer));
+        assert!(view.contains(seen), "{view}");
+        assert_eq!(view.ends_with(secret), sees_it, "{view}");
+    }
+}
+
+fn group(users: Option<Vec<User>>) -> Group {
+    let row = room::Model {
+        id: RoomId(id(2)),
+        kind: room::Kind::Group,
+        name: Some("tea".into()),
+        name_key: Some("tea".into()),
+        password_hash: Some("$argon2id$secret".into()),
+        owner_id: Some(UserId(id(1))),
+        pair_low: None,
+        pair_high: None,
+        last_seq: Seq(3),
+        roster_version: 1,
+        created_at: at(0),
+        active_at: at(0),
+        deleted_at: None,
+    };
+    Group { row, owner: Person::new("ada".into(), None), member_count: 2, users }
+}
+
+const TEA: &str = r#"{"groupId":"018f0000-0000-7000-8000-000000000002","groupName":"tea","hasPassword":true,"owner":"ada","memberCount":2,"lastSeq":3,"createdAt":"2026-01-02T03:04:05.000Z"}"#;
+
+#[test]
+fn a_group_shows_its_users_where_it_has_them_and_never_a_hash() {
+    assert_eq!(json(GroupView::of(&group(None))), TEA);
+    let inside = json(GroupView::of(&group(Some(vec![ada()]))));
+    assert!(inside.contains(r#""memberCount":2,"users":[{"id":"018f"#), "{inside}");
+    assert!(!inside.contains("argon2") && !inside.contains("example.com"), "{inside}");
+}
+
+fn message(receiver: Receiver) -> Message {
+    let row = message::Model {
+        room_id: RoomId(id(2)),
+        seq: Seq(1),
+        id: MessageId(id(3)),
+        sender_id: UserId(id(1)),
+        kind: message::Kind::Text,
+        content: r#""h\u0000i""#.into(),
+        client_message_id: None,
+        reply_to: None,
+        created_at: at(120),
+        edited_at: None,
+        deleted_at: None,
+    };
+    Message {
+        row,
+        sender: Person::new("ada".into(), None),
+        receiver,
+        receiver_id: None,
+        delivered_to_all: false,
+        read_by_all: false,
+    }
+}
+
+#[test]
+fn a_time_has_three_decimals_and_a_z_in_any_year() {
+    let rfc3339 = |time: Time| time.0.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let second = |year| Utc.with_ymd_and_hms(year, 12, 31, 23, 59, 59).unwrap();
+    for year in [-1, 0, 7, 1969, 2026, 9999, 10_000] {
+        let time = Time(second(year) + chrono::TimeDelta::microseconds(999_999));
+        assert_eq!(json(time), format!("\"{}\"", rfc3339(time)));
+    }
+    let leap = Time(second(2016).with_nanosecond(1_500_000_000).unwrap());
+    assert_eq!(json(leap), format!("\"{}\"", rfc3339(leap)));
+}
+
+const HI: &str = r#"{"messageId":"018f0000-0000-7000-8000-000000000003","roomId":"018f0000-0000-7000-8000-000000000002","seq":1,"sender":"ada","receiver":"bob","group":false,"content":"h\u0000i","kind":"text","timestamp":"2026-01-02T03:04:05.120Z","deliveredToAll":false,"readByAll":false}"#;
+
+#[test]
+fn a_message_has_the_keys_of_the_protocol_in_their_order() {
+    let mut message = message(Receiver::User(Arc::from("bob")));
+    assert_eq!(json(MessageView::of(&message)), HI);
+
+    message.receiver = Receiver::Group(RoomId(id(2)));
+    message.row.kind = message::Kind::Encrypted;
+    message.row.content = r#"{"iv": "x" }"#.into();
+    message.row.client_message_id = Some("c1".into());
+    message.row.reply_to = Some(MessageId(id(4)));
+    message.row.edited_at = Some(at(0));
+    message.row.deleted_at = Some(at(0));
+    let view = json(MessageView::of(&message));
+    assert!(
+        view.contains(
+            r#""receiver":"018f0000-0000-7000-8000-000000000002","group":true,"content":{"iv": "x" },"kind":"encrypted""#
+        ),
+        "{view}"
+    );
+    assert!(
+        view.ends_with(
+            r#""clientMessageId":"c1","replyTo":"018f0000-0000-7000-8000-000000000004","editedAt":"2026-01-02T03:04:05.000Z","deletedAt":"2026-01-02T03:04:05.000Z"}"#
+        ),
+        "{view}"
+    );
+}
+
+#[test]
+fn a_conversation_has_either_a_group_or_a_peer() {
+    let mut conversation = Conversation {
+        room: group(None).row,
+        delivered: Seq(2),
+        read: Seq(1),
+        unread: 2,
+        kind: ConversationKind::Group(Box::new(group(None))),
+        last_message: None,
+    };
+    let room = r#"{"roomId":"018f0000-0000-7000-8000-000000000002","kind":"#;
+    let receipts = r#""lastSeq":3,"delivered":2,"read":1,"unread":2"#;
+    assert_eq!(
+        json(ConversationView::of(&conversation)),
+        format!(r#"{room}"group","group":{TEA},{receipts}}}"#)
+    );
+    conversation.kind = ConversationKind::Direct { peer: Box::new(ada()) };
+    conversation.last_message = Some(message(Receiver::User(Arc::from("bob"))));
+    let peer = json(UserView::public(&ada()));
+    assert_eq!(
+        json(ConversationView::of(&conversation)),
+        format!(r#"{room}"direct","peer":{peer},{receipts},"lastMessage":{HI}}}"#)
+    );
+}
+
+#[test]
+fn a_member_is_a_user_with_a_role_and_receipts() {
+    let row = member::Model {
+        room_id: RoomId(id(2)),
+        user_id: UserId(id(1)),
+        role: member::Role::Owner,
+        joined_at: at(0),
+        delivered_seq: Seq(2),
+        read_seq: Seq(1),
+        told_seq: Seq(0),
+        listening: false,
+    };
+    let page = Page { items: vec![Member { user: ada(), row }], next: Some("ada".into()) };
+    let user = json(UserView::public(&ada()));
+    let user = user.strip_suffix('}').unwrap();
+    assert_eq!(
+        json(MemberPageView::of(&page)),
+        format!(
+            r#"{{"members":[{user},"role":"owner","delivered":2,"read":1,"joinedAt":"2026-01-02T03:04:05.000Z"}}],"next":"ada"}}"#
+        )
+    );
+}
+
+#[test]
+fn pages_end_in_null() {
+    let nobody = Page { items: vec![], next: None };
+    assert_eq!(json(UserPageView::of(&nobody, &caller(UserId(id(1)), false))), r#"{"users":[],"next":null}"#);
+    assert_eq!(json(GroupPageView::of(&Page { items: vec![], next: None })), r#"{"groups":[],"next":null}"#);
+    let nothing = HistoryPage { messages: vec![], has_more: false };
+    assert_eq!(json(HistoryView::of(&nothing)), r#"{"messages":[],"hasMore":false}"#);
+}
+
+#[test]
+fn a_user_is_named_by_a_string_or_an_object() {
+    let users: Vec<UserRef> =
+        serde_json::from_str(r#"["ada", {"username":"bob","profile":{"deep":[]},"isOnline":true}]"#).unwrap();
+    assert_eq!(UserRef::usernames(users), ["ada", "bob"]);
+    for (bad, why) in [
+        ("5", "expected a username or an object with a `username`"),
+        ("null", "expected a username"),
+        ("{}", "missing field `username`"),
+        (r#"{"username":5}"#, "expected a string"),
+    ] {
+        let told = serde_json::from_str::<UserRef>(bad).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_the_error_may_say() {
+    let refusal = |error| json(Refusal::under(&error, None));
+    assert_eq!(
+        refusal(Error::NotFound(Entity::User)),
+        r#"{"code":"not_found","message":"There is no such user"}"#
+    );
+    assert_eq!(
+        refusal(Error::invalid("username", "must have 3 to 64 characters")),
+        r#"{"code":"bad_request","message":"username: must have 3 to 64 characters","field":"username"}"#
+    );
+    assert_eq!(
+        refusal(Error::RateLimited { retry_after: Duration::from_micros(1_500_001) }),
+        r#"{"code":"rate_limited","message":"Too many requests; try again in 2 s","retryAfterMs":1501}"#
+    );
+    let fault = Refusal::of(&Error::internal("the password is hunter2"));
+    assert_eq!(fault.message, "Something went wrong on the server");
+    assert!(fault.request_id.is_some());
+    assert_eq!(Refusal::of(&Error::Unavailable(Unavailable::Inbox)).request_id, None);
+    assert_eq!(
+        json(Refusal::malformed(Some("users[0]".into()), "is missing")),
+        r#"{"code":"bad_request","message":"users[0]: is missing","field":"users[0]"}"#
+    );
+}
+
+#[test]
+fn every_code_is_in_the_schema() {
+    let errors = [
+        Error::invalid("x", "y"),
+        Error::Unauthenticated(AuthError::WrongLogin),
+        Error::Unauthenticated(AuthError::TokenMissing),
+        Error::Unauthenticated(AuthError::TokenInvalid),
+        Error::Unauthenticated(AuthError::TokenExpired(String::new())),
+        Error::Unauthenticated(AuthError::TokenRevoked),
+        Error::Unauthenticated(AuthError::TicketUsed),
+        Error::Forbidden(Forbidden::Role),
+        Error::Forbidden(Forbidden::NotAMember),
+        Error::Forbidden(Forbidden::WrongPassword),
+        Error::NotFound(Entity::Page),
+        Error::Conflict(Conflict::UsernameTaken),
+        Error::TooLarge { what: "x", limit: 1 },
+        Error::RateLimited { retry_after: Duration::ZERO },
+        Error::Unavailable(Unavailable::Database),
+        Error::internal("x"),
+    ];
+    assert_eq!(errors.map(|error| error.code()), CODES);
+}
