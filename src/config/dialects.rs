@@ -22,7 +22,7 @@ pub struct DialectsConfig {
     /// The folder of the lobby page; none for the built-in page.
     #[serde(with = "folder")]
     pub lobby_page: Option<PathBuf>,
-    /// Plain WebSockets under `/ws`.
+    /// Plain WebSockets under `/ws`: the native form, and no dialect; its switch stands here all the same.
     pub websocket: bool,
     /// The end-to-end encrypted front end's plain WebSockets under `/chat/{userId}`; open if listed so.
     pub encrypted: bool,

@@ -172,9 +172,13 @@ async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    let text = format!("{} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL", sql::INSERT);
-    tx.execute_raw(values_list::statement(tx.get_database_backend(), &text, rows.into_iter(), Pad::Null))
-        .await?;
+    tx.execute_raw(values_list::statement(
+        tx.get_database_backend(),
+        &sql::insert_rows(),
+        rows.into_iter(),
+        Pad::Null,
+    ))
+    .await?;
     Ok(())
 }
 

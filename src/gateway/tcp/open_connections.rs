@@ -86,7 +86,7 @@ impl OpenConnections {
 
 impl fmt::Debug for OpenConnections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lines").field("silence", &self.silence).finish_non_exhaustive()
+        f.debug_struct("OpenConnections").field("silence", &self.silence).finish_non_exhaustive()
     }
 }
 

@@ -9,8 +9,13 @@ use entity::message;
 use sea_orm::{ActiveEnum, Value};
 
 /// The first part of the statement that stores rows of [`columns`]. A query that returns the rows follows.
-pub(super) const INSERT: &str = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
+const INSERT: &str = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
                       created_at)";
+
+/// Stores a list of rows of [`columns`], passing over those that only pad the list.
+pub(super) fn insert_rows() -> String {
+    format!("{INSERT} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL")
+}
 
 /// The columns of a message, in the order of [`INSERT`].
 pub(super) fn columns(row: &message::Model) -> [Value; 9] {
