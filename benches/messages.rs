@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 use divan::{Bencher, black_box};
-use entity::{MessageId, RoomId, Seq, SessionId, UserId, member, message, room, user};
+use entity::{MessageId, RoomId, Seq, SessionId, UserId, member, message, room, session, user};
 use parlor::{
     app::App,
     backlog::{Backlog, Backlogs, Limits},
     chat::{
         Chat, Draft, HistoryQuery, Place,
-        connections::connection::{ConnectOptions, Connection, Lagging, Outlet},
+        connections::connection::{ConnectOptions, Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
         model::{HistoryPage, Message, Receiver},
     },
@@ -59,6 +59,8 @@ fn row(room: RoomId, sender: UserId, seq: i64) -> message::Model {
         created_at: at(),
         edited_at: None,
         deleted_at: None,
+        change: entity::ChangeNumber::ZERO,
+        marks: None,
     }
 }
 
@@ -66,6 +68,7 @@ fn noun(seq: i64) -> Message {
     let room = RoomId::new();
     Message {
         row: row(room, UserId::new(), seq),
+        marks: None,
         sender: Person::new("ada".into(), None),
         receiver: Receiver::Group(room),
         receiver_id: None,
@@ -82,7 +85,7 @@ fn render_a_message(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn render_a_page(bencher: Bencher<'_, '_>) {
-    let page = HistoryPage { messages: (1..=PAGE as i64).map(noun).collect(), has_more: true };
+    let page = HistoryPage { messages: (1..=PAGE as i64).map(noun).collect(), has_more: true, change: None };
     bencher.bench(|| serde_json::to_string(&HistoryView::of(black_box(&page))));
 }
 
@@ -107,13 +110,13 @@ impl Outlet for Reader {
     fn backlog(&self) -> &Arc<Backlog> {
         &self.0
     }
-    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         let rendered = envelope.rendered(render);
         black_box(rendered);
-        Ok(())
+        Ok(Emitted::AsUsual)
     }
     fn end(&self) {}
-    fn cut(&self) {}
+    fn disconnect(&self) {}
 }
 
 static STORE: LazyLock<Stored> = LazyLock::new(|| RUNTIME.block_on(store(1)).expect("a stored room"));
@@ -130,6 +133,7 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
         id: user,
         username: "ada".into(),
         username_key: "ada".into(),
+        search_text: String::new(),
         password_hash: None,
         first_name: None,
         last_name: None,
@@ -142,6 +146,20 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
         deleted_at: None,
     };
     person.clone().into_active_model().insert(&*app.db.writer().await?).await?;
+    // The server ends the connections of sessions that it does not find.
+    let session = SessionId::new();
+    let login = session::Model {
+        id: session,
+        user_id: user,
+        created_at: at(),
+        expires_at: DateTime::from_timestamp(4_000_000_000, 0).expect("a time"),
+        revoked_at: None,
+        last_used_at: None,
+        address: None,
+        client: None,
+        by_password: false,
+    };
+    login.into_active_model().insert(&*app.db.writer().await?).await?;
     let room = make_room(&app, user, STORED).await?;
     let messages = (1..=STORED).map(|seq| row(room, user, seq).into_active_model());
     message::Entity::insert_many(messages).exec_without_returning(&*app.db.writer().await?).await?;
@@ -152,7 +170,7 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
 
     let chat = app.chat.clone();
     let address = std::net::Ipv4Addr::LOCALHOST.into();
-    let caller = Caller::signed_in(person, SessionId::new(), DateTime::<Utc>::MAX_UTC, address);
+    let caller = Caller::signed_in(person, session, DateTime::<Utc>::MAX_UTC, address);
     let mut listening = Vec::with_capacity(connections);
     let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
     for _ in 0..connections {
@@ -177,10 +195,12 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         pair_low: None,
         pair_high: None,
         last_seq: Seq(last),
+        last_change: entity::ChangeNumber::ZERO,
         roster_version: 0,
         created_at: at(),
         active_at: at(),
         deleted_at: None,
+        changed_at: 0,
     };
     group.into_active_model().insert(&*app.db.writer().await?).await?;
     let membership = member::Model {
@@ -190,8 +210,8 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         joined_at: at(),
         delivered_seq: Seq(last),
         read_seq: Seq(last),
-        told_seq: Seq(last),
-        listening: false,
+        notified_seq: Seq(last),
+        read_at: 0,
     };
     membership.into_active_model().insert(&*app.db.writer().await?).await?;
     Ok(room)
@@ -207,7 +227,7 @@ fn store_messages(bencher: Bencher<'_, '_>, rooms: usize) {
 /// Several messages at once into a room with a thousand subscribers, until the last one is stored and
 /// published.
 #[divan::bench(args = [1, 16])]
-fn tell_a_crowd(bencher: Bencher<'_, '_>, messages: usize) {
+fn publish_to_a_crowd(bencher: Bencher<'_, '_>, messages: usize) {
     let crowded = &*CROWDED;
     bencher.bench_local(|| RUNTIME.block_on(write(crowded, std::iter::repeat_n(&crowded.room, messages))));
 }
@@ -221,6 +241,7 @@ async fn write(stored: &Stored, rooms: impl Iterator<Item = &RoomId>) {
             client_message_id: ClientMessageId::parse(&MessageId::new().to_string()).ok(),
             reply_to: None,
             written: None,
+            seen: None,
         };
         let (answer, answered) = oneshot::channel();
         let reply = Box::new(move |stored: parlor::error::Result<_>| {
@@ -242,7 +263,24 @@ fn read_a_page(bencher: Bencher<'_, '_>) {
     let mut before = STORED + 1;
     bencher.bench_local(|| {
         before = if before <= PAGE as i64 { STORED + 1 } else { before - PAGE as i64 };
-        let query = HistoryQuery { before: Some(Seq(before)), after: None, limit: Some(PAGE as u64) };
+        let query =
+            HistoryQuery { before: Some(Seq(before)), limit: Some(PAGE as u64), ..HistoryQuery::default() };
         RUNTIME.block_on(stored.chat.history(&stored.caller, Place::Room(stored.room), query))
+    });
+}
+
+/// A user of 65 rooms, all in memory, connects and disconnects.
+#[divan::bench]
+fn connect(bencher: Bencher<'_, '_>) {
+    let stored = &*STORE;
+    let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
+    bencher.bench_local(|| {
+        let outlet = Box::new(Reader(backlogs.backlog()));
+        let caller = stored.caller.clone();
+        let connection = RUNTIME
+            .block_on(stored.chat.connect(caller, outlet, ConnectOptions::live_only()))
+            .expect("a connection");
+        stored.chat.open(&connection);
+        stored.chat.remove(&connection);
     });
 }

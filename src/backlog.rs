@@ -1,15 +1,12 @@
 //! Bytes that were written to a connection and that its TCP stream has not taken yet: counted for each
 //! connection and for all together, and limited in both. Knows nothing of gateways.
 
-use std::{
-    fmt,
-    sync::{Arc, Weak},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{counts::Count, shutdown::Shutdown};
+use crate::{counts::Count, shutdown::Shutdown, sweep::WeakList};
 
 /// The limits, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -27,18 +24,13 @@ pub struct Backlogs(Arc<Totals>);
 struct Totals {
     limits: Limits,
     waiting: Count,
-    known: Mutex<Registered>,
+    known: Mutex<WeakList<Backlog>>,
     /// Notified when the connections together exceed their limit.
     exceeded: Notify,
 }
 
-/// Entries of closed connections are removed when the list has doubled, so it never has more than twice
-/// as many entries as there were connections.
-#[derive(Default)]
-struct Registered {
-    backlogs: Vec<Weak<Backlog>>,
-    sweep_at: usize,
-}
+/// How often entries of closed connections are removed: each keeps its connection's numbers in memory.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Closes a connection as its gateway closes it.
 type Close = Arc<dyn Fn() + Send + Sync>;
@@ -74,13 +66,7 @@ impl Backlogs {
     pub fn backlog(&self) -> Arc<Backlog> {
         let all = self.0.clone();
         let backlog = Arc::new(Backlog { all, state: Mutex::default(), drained: Notify::new() });
-        let mut known = self.0.known.lock();
-        known.backlogs.push(Arc::downgrade(&backlog));
-        if known.backlogs.len() > known.sweep_at {
-            known.backlogs.retain(|backlog| backlog.strong_count() > 0);
-            known.backlogs.shrink_to(256);
-            known.sweep_at = (known.backlogs.len() * 2).max(256);
-        }
+        self.0.known.lock().push(Arc::downgrade(&backlog));
         backlog
     }
 
@@ -92,6 +78,7 @@ impl Backlogs {
             loop {
                 tokio::select! {
                     () = all.exceeded.notified() => all.relieve(),
+                    () = tokio::time::sleep(SWEEP) => all.known.lock().sweep(),
                     () = begun.begun() => return,
                 }
             }
@@ -108,7 +95,7 @@ impl Totals {
     /// Closes the connections with the most waiting bytes, until the rest is within the limit.
     fn relieve(&self) {
         while self.waiting.now() > self.limits.all {
-            let backlogs: Vec<_> = self.known.lock().backlogs.iter().filter_map(Weak::upgrade).collect();
+            let backlogs: Vec<_> = self.known.lock().iter().collect();
             let Some(most) = backlogs.iter().max_by_key(|backlog| backlog.waiting()) else { return };
             if most.waiting() == 0 {
                 return;
@@ -117,6 +104,12 @@ impl Totals {
             if let Some(close) = most.close() {
                 close();
             }
+        }
+    }
+
+    fn release(&self, bytes: usize) {
+        if bytes > 0 {
+            self.waiting.remove(bytes);
         }
     }
 }
@@ -211,14 +204,6 @@ impl Backlog {
     pub fn is_above_half(&self) -> bool {
         let state = self.state.lock();
         !state.is_closed && state.waiting > self.all.limits.one / 2
-    }
-}
-
-impl Totals {
-    fn release(&self, bytes: usize) {
-        if bytes > 0 {
-            self.waiting.remove(bytes);
-        }
     }
 }
 
@@ -335,6 +320,6 @@ mod tests {
         for _ in 0..10_000 {
             drop(backlogs.backlog());
         }
-        assert!(backlogs.0.known.lock().backlogs.capacity() <= 1024);
+        assert!(backlogs.0.known.lock().capacity() <= 1024);
     }
 }

@@ -52,19 +52,19 @@ impl Drop for Counted {
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// TCP connections.
-    pub lines: Count,
+    pub tcp_connections: Count,
     /// Engine.IO sessions, in a namespace or not.
     pub engine_sessions: Count,
     /// Engine.IO sessions that have joined no namespace.
     pub pending_connections: Count,
     /// Bytes that wait for connections.
     pub outgoing_bytes: Count,
+    /// Bytes of events that wait to be handled.
+    pub waiting_bytes: Count,
     /// `response` events whose acknowledgement is pending.
     pub acknowledgements: Count,
     /// Tasks that send a connection the messages that it has missed in one room.
     pub catch_ups: Count,
-    /// Users whose joined rooms are remembered, also users who disconnected a moment ago.
-    pub last_joined: Count,
     /// Connections in memory, by the name of their gateway. Names stay, so that a gauge returns to zero.
     connections: Arc<Mutex<BTreeMap<&'static str, Count>>>,
 }

@@ -61,10 +61,16 @@ pub enum Forbidden {
     Role,
     #[error("This belongs to another user")]
     NotYours,
+    #[error("The message is deleted")]
+    Deleted,
+    #[error("The time in which this is allowed is over")]
+    WindowOver,
     #[error("You are not a member of this room")]
     NotAMember,
     #[error("Wrong password for this room")]
     WrongPassword,
+    #[error("The current password is needed, and this is not it")]
+    CurrentPassword,
     /// One message for both cases, so that a client cannot learn which part was wrong.
     #[error("There is no room with this name and password")]
     WrongRoomOrPassword,
@@ -72,8 +78,8 @@ pub enum Forbidden {
     NotOurLogin,
     #[error("Sign-up is switched off")]
     SignupOff,
-    #[error("This origin is not allowed")]
-    Origin,
+    #[error("This link is used or expired, or a newer one replaces it, or there is an admin")]
+    AdminLink,
     #[error("You own the maximum number of groups. Delete one first.")]
     TooManyGroups,
 }
@@ -93,6 +99,8 @@ pub enum Entity {
     Event,
     #[error("page")]
     Page,
+    #[error("login")]
+    Session,
 }
 
 /// What exists already.
@@ -100,8 +108,12 @@ pub enum Entity {
 pub enum Conflict {
     #[error("This username is taken")]
     UsernameTaken,
+    #[error("This username looks like that of another user")]
+    UsernameLooksTaken,
     #[error("A group with this name exists")]
     GroupNameTaken,
+    #[error("A group with a name that looks the same exists")]
+    GroupNameLooksTaken,
 }
 
 /// What is temporarily unavailable.
@@ -123,6 +135,20 @@ pub enum Unavailable {
     Draining,
 }
 
+/// The most characters of a reason. Libraries quote the client's text in it, in a form that may be longer than the
+/// text.
+const LONGEST_REASON: usize = 200;
+
+/// The text, or its beginning and an ellipsis.
+pub fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_REASON) {
+        text.truncate(end);
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
 impl Error {
     /// The stable code of docs/events.md.
     pub fn code(&self) -> &'static str {
@@ -138,12 +164,16 @@ impl Error {
             },
             Self::Forbidden(denial) => match denial {
                 Forbidden::NotAMember => "not_a_member",
-                Forbidden::WrongPassword | Forbidden::WrongRoomOrPassword => "wrong_password",
+                Forbidden::WrongPassword | Forbidden::WrongRoomOrPassword | Forbidden::CurrentPassword => {
+                    "wrong_password"
+                }
                 Forbidden::Role
                 | Forbidden::NotYours
+                | Forbidden::Deleted
+                | Forbidden::WindowOver
                 | Forbidden::NotOurLogin
                 | Forbidden::SignupOff
-                | Forbidden::Origin
+                | Forbidden::AdminLink
                 | Forbidden::TooManyGroups => "forbidden",
             },
             Self::NotFound(_) => "not_found",
@@ -152,6 +182,17 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What refines the code, if anything does; as stable as the code.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Forbidden(Forbidden::Role) => Some("role"),
+            Self::Forbidden(Forbidden::NotYours) => Some("not_yours"),
+            Self::Forbidden(Forbidden::Deleted) => Some("deleted"),
+            Self::Forbidden(Forbidden::WindowOver) => Some("window_over"),
+            _ => None,
         }
     }
 
@@ -164,9 +205,18 @@ impl Error {
         }
     }
 
-    /// A malformed or invalid request, with the field that is wrong.
+    /// A malformed or invalid request, with the field that is wrong. A long reason is shortened.
     pub fn invalid(field: &'static str, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::Invalid { field, reason: reason.into() }
+        let reason = match reason.into() {
+            Cow::Owned(reason) => Cow::Owned(shortened(reason)),
+            borrowed => borrowed,
+        };
+        Self::Invalid { field, reason }
+    }
+
+    /// Too many requests, until `wait` has passed. At least one millisecond, so that no client tries again at once.
+    pub fn rate_limited(wait: Duration) -> Self {
+        Self::RateLimited { retry_after: wait.max(Duration::from_millis(1)) }
     }
 
     /// A token that has expired.
@@ -183,7 +233,7 @@ impl Error {
 impl From<DbErr> for Error {
     fn from(err: DbErr) -> Self {
         if is_outage(&err) {
-            tracing::warn!(error = %err, "the database did not answer");
+            tracing::warn!(error = %cause(&err), "the database did not answer");
             return Self::Unavailable(Unavailable::Database);
         }
         Self::Internal(anyhow::Error::new(err))
@@ -199,6 +249,24 @@ where
             sea_orm::TransactionError::Connection(err) => err.into(),
             sea_orm::TransactionError::Transaction(err) => err.into(),
         }
+    }
+}
+
+/// What the database or the driver says about an error, once. The display of `DbErr` repeats it.
+pub fn cause(err: &DbErr) -> String {
+    let runtime = match err {
+        DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
+        other => return other.to_string(),
+    };
+    use sea_orm::SqlxError as Sqlx;
+    match runtime {
+        RuntimeErr::SqlxError(err) => match &**err {
+            Sqlx::Database(said) => said.message().to_owned(),
+            Sqlx::Io(err) => err.to_string(),
+            Sqlx::PoolTimedOut => "no connection became free in time".to_owned(),
+            other => other.to_string(),
+        },
+        RuntimeErr::Internal(reason) => reason.clone(),
     }
 }
 

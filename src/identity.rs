@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -119,7 +120,21 @@ pub enum Ended {
     User { user: UserId, spare: Option<SessionId> },
 }
 
-/// `auth` notifies it when logins end, so that their connections end, too.
+/// What an issuer has changed about a user; `None` for what stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssuerDetails {
+    pub first_name: Option<String>,
+    pub email: Option<String>,
+}
+
+/// `auth` notifies it when logins end, so that their connections end, too, and when an issuer renames a user.
 pub trait SessionWatch: Send + Sync {
     fn ended(&self, ended: Ended, reason: &'static str);
+
+    /// The issuer of a user says something new about the user. Returns whether that was taken over.
+    fn introduced(
+        &self,
+        user: UserId,
+        details: IssuerDetails,
+    ) -> Pin<Box<dyn Future<Output = bool> + Send + '_>>;
 }

@@ -10,11 +10,11 @@
 //! - [`auth`]: turns a credential into an [`identity::Caller`]
 //! - [`chat`]: the core. It checks rights, orders and stores messages, and publishes events
 //! - [`jobs`]: background work
-//! - [`backlog`], [`clock`], [`config`], [`counts`], [`db`], [`error`], [`identity`], [`limits`],
-//!   [`password`], [`rates`], [`shutdown`], [`telemetry`], [`values`]: shared parts. They use none of the
+//! - [`backlog`], [`clock`], [`config`], [`counts`], [`db`], [`descriptors`], [`error`], [`identity`], [`limits`],
+//!   [`message_marks`], [`password`], [`random`], [`rates`], [`shutdown`], [`telemetry`], [`values`]: shared parts. They use none of the
 //!   modules above
-//! - `entity` and `migration`, crates of their own: the tables as SeaORM entities, and the migrations that
-//!   make them
+//! - crates of their own: `entity` (the tables as SeaORM entities), `migration` (the migrations that make them),
+//!   `text` (rules for what people type), `allocator` (settings of the memory allocator)
 //!
 //! The way of one message:
 //!
@@ -23,7 +23,7 @@
 //! 2. `gateway::native::messages` turns the event into a draft.
 //! 3. `chat::messages` finds the room, checks in memory that the sender is a member, and queues the draft.
 //! 4. `chat::writer` gives the message a seq, and commits it together with the other queued drafts.
-//! 5. `chat::room::fanout` offers the message to all subscriptions of the room, in seq order.
+//! 5. `chat::room::fanout` offers the message to all live subscriptions of the room, in seq order.
 //! 6. `gateway::socketio::chat_ns::outlet` emits it. The message is rendered once for all `/chat` sockets.
 //! 7. Only then the sender receives the acknowledgement.
 //!
@@ -38,13 +38,17 @@ pub mod clock;
 pub mod config;
 pub mod counts;
 pub mod db;
+pub mod descriptors;
 pub mod error;
 pub mod gateway;
 pub mod identity;
 pub mod jobs;
 pub mod limits;
+pub mod message_marks;
 pub mod password;
+pub mod random;
 pub mod rates;
 pub mod shutdown;
+pub mod sweep;
 pub mod telemetry;
 pub mod values;

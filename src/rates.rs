@@ -56,8 +56,7 @@ impl RequestRate {
         let next = (*at).max(now) + *interval;
         let over = next - now - *ahead;
         if over > TimeDelta::zero() {
-            let retry_after = over.to_std().unwrap_or_default().max(Duration::from_millis(1));
-            return Err(Error::RateLimited { retry_after });
+            return Err(Error::rate_limited(over.to_std().unwrap_or_default()));
         }
         *at = next;
         Ok(())
@@ -160,8 +159,8 @@ impl Quota {
                 over = over.saturating_sub(*count);
                 (over == 0).then_some(*at + *window)
             });
-            let wait = free_at.map_or(*window, |at| at - now).to_std().unwrap_or_default();
-            return Err(Error::RateLimited { retry_after: wait.max(Duration::from_millis(1)) });
+            let wait = free_at.map_or(*window, |at| at - now);
+            return Err(Error::rate_limited(wait.to_std().unwrap_or_default()));
         }
         // Times have whole milliseconds, and entries of the same time are merged.
         match taken.times.back_mut() {

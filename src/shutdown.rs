@@ -1,7 +1,7 @@
 //! The shutdown of the process, and the tasks that it waits for. Every task is started here.
 //! [`crate::app::App`] knows the order in which the parts shut down.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -97,10 +97,20 @@ impl Shutdown {
         self.0.begun.cancelled().await;
     }
 
+    /// Waits for this time, but not beyond [`Shutdown::begin`]. Returns whether that was called.
+    pub async fn begins_within(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.begun()).await.is_ok()
+    }
+
     /// Waits until every task has ended. Tasks started from now on are not counted.
     pub async fn finished(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// The number of commands that have begun and not ended.
+    pub fn commands(&self) -> usize {
+        self.0.commands.len()
     }
 
     /// The number of tasks that have not ended.

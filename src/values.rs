@@ -1,26 +1,28 @@
 //! Values that users enter, parsed once and valid from then on: no code that gets these types checks a length
 //! again.
 
-use entity::message;
+use entity::{message, names::MOST_BYTES as NAME_BYTES};
 
 use crate::error::{Error, Result};
 
-/// A username as the user chose it: 3 to 64 characters, printable, no space at either end.
+/// A username as it is stored and shown: 3 to 64 characters. [`text::username`] has the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
 
 impl Username {
     pub fn parse(text: &str) -> Result<Self> {
-        let length = text.chars().count();
-        if !(3..=64).contains(&length) {
+        if text.len() > NAME_BYTES {
             return Err(Error::invalid("username", "must have 3 to 64 characters"));
         }
-        printable("username", text)?;
-        if text.parse::<entity::UserId>().is_ok() {
+        let name = text::username(text).map_err(|reason| Error::invalid("username", reason))?;
+        if !(3..=64).contains(&name.chars().count()) {
+            return Err(Error::invalid("username", "must have 3 to 64 characters"));
+        }
+        if name.parse::<entity::UserId>().is_ok() {
             // One part of a path is either a user's id or a username.
             return Err(Error::invalid("username", "must not look like an id"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(name))
     }
 
     pub fn as_str(&self) -> &str {
@@ -32,17 +34,20 @@ impl Username {
     }
 }
 
-/// A group's name: 1 to 100 characters, printable, no space at either end.
+/// A group's name as it is stored and shown: 1 to 100 characters. [`text::group_name`] has the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupName(String);
 
 impl GroupName {
     pub fn parse(text: &str) -> Result<Self> {
-        if !(1..=100).contains(&text.chars().count()) {
+        if text.is_empty() || text.len() > NAME_BYTES {
             return Err(Error::invalid("groupName", "must have 1 to 100 characters"));
         }
-        printable("groupName", text)?;
-        Ok(Self(text.to_owned()))
+        let name = text::group_name(text).map_err(|reason| Error::invalid("groupName", reason))?;
+        if name.chars().count() > 100 {
+            return Err(Error::invalid("groupName", "must have 1 to 100 characters"));
+        }
+        Ok(Self(name))
     }
 
     pub fn as_str(&self) -> &str {
@@ -74,8 +79,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// `json` must be one valid JSON value, and a string for a text. `limit` counts the bytes of the string
-    /// itself for a text, and the bytes of the JSON for encrypted content.
+    /// `json` must be one valid JSON value, and for a text a string that shows something. `limit` counts the
+    /// bytes of the string itself for a text. For encrypted content, see [`encrypted_bytes`].
     pub fn parse(kind: message::Kind, json: &str, limit: usize) -> Result<Self> {
         if kind == message::Kind::Text {
             if !json.starts_with('"') {
@@ -85,7 +90,11 @@ impl Body {
             if json.len() > limit + 2 && string_bytes(json) > limit {
                 return Err(Error::TooLarge { what: "content", limit });
             }
-        } else if json.len() > limit {
+            // The first character that shows something ends the search.
+            if Characters(json).all(shows_nothing) {
+                return Err(Error::invalid("content", "must not be blank"));
+            }
+        } else if json.len() > limit && encrypted_bytes(json) > limit {
             return Err(Error::TooLarge { what: "content", limit });
         }
         Ok(Self { kind, json: json.to_owned() })
@@ -94,6 +103,64 @@ impl Body {
     pub fn json(&self) -> &str {
         &self.json
     }
+}
+
+/// Whether a text of nothing but such characters was sent by mistake. Control characters are content: people do
+/// not type them, and programs may exchange them.
+fn shows_nothing(c: char) -> bool {
+    text::is_blank(c) && (c.is_whitespace() || !c.is_control())
+}
+
+/// The characters of a JSON string's value, one after the other. Half of a surrogate pair is U+FFFD.
+struct Characters<'a>(&'a str);
+
+impl Iterator for Characters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let mut rest = self.0.chars();
+        let mut character = rest.next()?;
+        while character == '"' {
+            // The quotation marks around the string. Those inside are escaped.
+            character = rest.next()?;
+        }
+        if character == '\\' {
+            character = match rest.next()? {
+                'u' => {
+                    let (unit, after) = code_unit(rest.as_str());
+                    rest = after.chars();
+                    match (unit, after.strip_prefix("\\u").map(code_unit)) {
+                        (0xd800..0xdc00, Some((low @ 0xdc00..0xe000, after))) => {
+                            rest = after.chars();
+                            let pair = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                            char::from_u32(pair).unwrap_or(char::REPLACEMENT_CHARACTER)
+                        }
+                        _ => char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    }
+                }
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                other => other,
+            };
+        }
+        self.0 = rest.as_str();
+        Some(character)
+    }
+}
+
+/// The size of encrypted content, without the quotation marks and escapes of JSON. Libraries write encrypted bytes
+/// as characters up to U+00FF, so each of these counts as one byte, however JSON has to write it.
+fn encrypted_bytes(json: &str) -> usize {
+    Characters(json).map(|c| if c < '\u{100}' { 1 } else { c.len_utf8() }).sum()
+}
+
+/// The number that four hexadecimal digits mean, and what follows them.
+fn code_unit(text: &str) -> (u32, &str) {
+    let (digits, rest) = text.split_at_checked(4).unwrap_or((text, ""));
+    (u32::from_str_radix(digits, 16).unwrap_or(0xfffd), rest)
 }
 
 /// The UTF-8 length of a JSON string's value, without building it. Each surrogate counts as two bytes, so a
@@ -152,13 +219,17 @@ pub fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
 
+/// Whether a text can be some user's or group's name, as far as it is worth a look into the database.
+pub fn may_be_a_name(text: &str) -> bool {
+    is_storable(text) && text.len() <= NAME_BYTES
+}
+
 /// Whether a text can be part of any name or detail. Databases also refuse long patterns.
 pub fn may_be_part_of_a_name(text: &str) -> bool {
     is_storable(text) && text.chars().count() <= DETAIL
 }
 
-/// Refuses control characters (PostgreSQL cannot store U+0000) and spaces at the ends (two names must not
-/// look the same).
+/// Refuses control characters (PostgreSQL cannot store U+0000) and spaces at the ends.
 fn printable(field: &'static str, text: &str) -> Result<()> {
     if text.chars().any(char::is_control) {
         return Err(Error::invalid(field, "must not contain control characters"));
@@ -175,13 +246,50 @@ mod tests {
 
     #[test]
     fn a_username_has_three_to_sixty_four_printable_characters() {
-        for good in ["ada", "Ada Lovelace", "ada@example.com", "auth0|5f7", "éöü", &"x".repeat(64)] {
+        let decomposed = "e\u{301}".repeat(64);
+        for good in ["ada", "Ada Lovelace", "ada@example.com", "éöü", &"x".repeat(64), &decomposed] {
             assert!(Username::parse(good).is_ok(), "{good}");
         }
         let id = entity::UserId::new().to_string();
-        for bad in ["", "ab", " ada", "ada ", "a\0da", "a\nda", &"x".repeat(65), &id] {
+        let wide_id: String = id.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap()).collect();
+        for bad in
+            ["", "ab", " ada", "ada ", "a\0da", "a\nda", "e\u{301}e\u{301}", &"x".repeat(65), &id, &wide_id]
+        {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
+        assert!(GroupName::parse(&"x".repeat(100)).is_ok());
+        for bad in ["", " ", " a", &"x".repeat(101), &"x".repeat(1_000_000)] {
+            assert!(GroupName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_blanks_is_refused_however_it_is_escaped() {
+        for blank in [
+            r#""""#,
+            r#"" ""#,
+            r#""\n\t\r\f""#,
+            r#""\u200b\u3164 \ud83a""#,
+            "\"\u{200b}\u{feff}\u{3164}\u{2800}\"",
+            r#""\udb40\udc41""#,
+        ] {
+            let is_taken = Body::parse(message::Kind::Text, blank, 100).is_ok();
+            assert_eq!(is_taken, blank.contains("ud83a"), "{blank}");
+        }
+        for text in [
+            r#""\"""#,
+            r#""\\""#,
+            r#""\/""#,
+            r#"" .""#,
+            r#""\u0041""#,
+            r#""\ud83d\ude00""#,
+            r#""\u0000""#,
+            r#""\b""#,
+            "\"\u{2764}\u{fe0f}\"",
+        ] {
+            assert!(Body::parse(message::Kind::Text, text, 100).is_ok(), "{text}");
+        }
+        assert!(Body::parse(message::Kind::Encrypted, r#"" ""#, 100).is_ok());
     }
 
     #[test]
@@ -200,7 +308,11 @@ mod tests {
     fn a_text_is_a_string_and_an_encrypted_content_is_anything() {
         assert!(Body::parse(message::Kind::Text, "5", 100).is_err());
         assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 100).is_ok());
-        assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 8).is_err());
+        assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 7).is_ok());
+        assert!(Body::parse(message::Kind::Encrypted, "{\"a\":[1]}", 6).is_err());
+        // Three encrypted bytes, and a character that is none.
+        assert!(Body::parse(message::Kind::Encrypted, "[\"\\u0001ÿ\\\"\"]", 5).is_ok());
+        assert!(Body::parse(message::Kind::Encrypted, "[\"\\u0001ÿ\\\"ā\"]", 6).is_err());
     }
 
     /// A JSON string; each character is plain or escaped, as a surrogate pair if needed.
@@ -230,20 +342,29 @@ mod tests {
             let json = written(&text, &escaped);
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             assert_eq!(string_bytes(&json), text.len(), "{json}");
+            assert_eq!(Characters(&json).collect::<String>().replace('"', ""), text.replace('"', ""), "{json}");
+            if text.chars().all(shows_nothing) {
+                assert!(Body::parse(message::Kind::Text, &json, text.len()).is_err(), "{json}");
+                return Ok(());
+            }
             let taken = |limit| Body::parse(message::Kind::Text, &json, limit).is_ok();
             assert!(taken(text.len()));
             assert!(text.is_empty() || !taken(text.len() - 1), "{json}");
         }
 
         #[test]
-        fn any_name_is_taken_as_it_is_or_not_at_all(text: String) {
+        fn any_name_is_taken_in_its_stored_form_or_not_at_all(text: String) {
             string_bytes(&text);
+            Characters(&text).count();
             if let Ok(name) = Username::parse(&text) {
-                assert_eq!(name.as_str(), text);
-                assert!(text.trim() == text && !text.chars().any(char::is_control));
+                assert_eq!(Username::parse(name.as_str()).unwrap(), name);
+                assert!(entity::user::is_same_name(name.as_str(), &text), "{text:?}");
+                assert!((3..=64).contains(&name.as_str().chars().count()));
             }
             if let Ok(name) = GroupName::parse(&text) {
-                assert!(name.as_str() == text && (1..=100).contains(&text.chars().count()));
+                assert_eq!(GroupName::parse(name.as_str()).unwrap(), name);
+                assert_eq!(entity::room::name_key(name.as_str()), entity::room::name_key(&text));
+                assert!((1..=100).contains(&name.as_str().chars().count()));
             }
             if let Ok(Some(kept)) = detail("email", Some(text.clone())) {
                 assert_eq!(kept, text);

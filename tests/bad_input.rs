@@ -384,3 +384,17 @@ async fn fields_that_nobody_asked_for_are_let_be() {
     assert_eq!(stored["deliveredToAll"], false);
     scene.bob.sees_message("hi").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_quotes_no_more_than_the_beginning_of_what_was_sent() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    // Characters that a quotation shows in a longer form.
+    let long = "\u{e000}".repeat(200_000);
+    let answer = ada.emit("markRead", json!({ "receiver": "ada", "group": false, "seq": long })).await;
+    assert_eq!(answer["error"]["code"], "bad_request");
+    assert!(answer.to_string().len() < 1_000, "{} bytes", answer.to_string().len());
+    let answer = ada.person.post("/api/rooms", json!({ "groupName": "crowd", "users": long })).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.len() < 1_500, "{} bytes", answer.text.len());
+}

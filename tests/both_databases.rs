@@ -17,7 +17,16 @@ fn everything_holds_on_postgresql_too() {
     );
     let this = std::env::current_exe().expect("a test knows where it is");
     let output = Command::new(this)
-        .args(["--skip", "clients::", "--skip", "both_databases::", "--skip", "storage_faults::"])
+        .args([
+            "--skip",
+            "clients::",
+            "--skip",
+            "both_databases::",
+            "--skip",
+            "storage_faults::",
+            "--skip",
+            "deploy::",
+        ])
         .env(DATABASE, "postgres")
         .stdin(Stdio::null())
         .output()

@@ -211,12 +211,10 @@ async fn a_page_that_is_not_acknowledged_is_followed_after_five_seconds() {
     let bob = server.person("bob").await;
     ada.posts_many_to("bob", 1..=510).await;
     let room = room_of(&ada).await;
-    let socket = bob.connecting().without_acknowledging().open().await;
-    socket.sees_seqs(&room, 500).await;
     let began = std::time::Instant::now();
+    let socket = bob.connecting().without_acknowledging().open().await;
     assert_eq!(socket.sees_seqs(&room, 510).await, range(1..=510));
-    let waited = began.elapsed();
-    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(7), "{waited:?}");
+    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -115,6 +115,7 @@ async fn a_browser_that_has_the_version_is_not_sent_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(with_client, ignore = "this build has the client in it")]
 async fn a_missing_client_is_a_hint_and_an_installed_one_is_found_at_once() {
     let folder = package("4.8.4");
     let place = folder.path().to_str().unwrap();

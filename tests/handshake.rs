@@ -83,10 +83,61 @@ async fn a_session_begins_with_a_get() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_websocket_without_an_upgrade_is_refused() {
+async fn a_websocket_without_an_upgrade_is_refused_as_by_socket_ios_own_server() {
     let server = Server::start().await;
-    let answer = server.http.get("/socket.io/?EIO=4&transport=websocket").await;
-    assert_eq!(answer.status, 400, "{}", answer.text);
+    let open = server.http.get("/socket.io/?EIO=4&transport=polling").await;
+    let sid = handshake_of(&open.text)["sid"].as_str().unwrap().to_owned();
+    let key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let asks = format!("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n{key}");
+    for path in [
+        "/socket.io/?EIO=4&transport=websocket".to_owned(),
+        format!("/socket.io/?transport=websocket&EIO=4&sid={sid}"),
+    ] {
+        for (headers, version) in [
+            (key.to_owned(), "1.1"),
+            (format!("Upgrade: websocket\r\n{key}"), "1.1"),
+            (format!("Upgrade: websocket\r\nConnection: close\r\n{key}"), "1.1"),
+            (format!("Connection: Upgrade\r\n{key}"), "1.1"),
+            (format!("Upgrade: h2c\r\nConnection: Upgrade\r\n{key}"), "1.1"),
+            (asks.clone(), "1.0"),
+            (asks.replace("ZQ==", "ZQ="), "1.1"),
+            (asks.replace("dGhl", "dG-l"), "1.1"),
+            (format!("{asks}\r\nSec-WebSocket-Protocol: chat, chat"), "1.1"),
+        ] {
+            let mut line = Raw::connect(server.address).await;
+            let request = format!("GET {path} HTTP/{version}\r\nHost: x\r\n{headers}\r\n\r\n");
+            line.send(request.as_bytes()).await;
+            let (head, body) = line.answer().await;
+            assert!(head.split(' ').nth(1) == Some("400"), "{headers}: {head}");
+            let refusal: serde_json::Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(refusal["code"], 3, "{headers}: {body}");
+        }
+    }
+    // The session has not suffered, and the right headers are accepted.
+    let mut line = Raw::connect(server.address).await;
+    let path = format!("/socket.io/?EIO=4&transport=websocket&sid={sid}");
+    assert!(line.upgrades(&path, &[]).await.starts_with("HTTP/1.1 101 "));
+    line.says("2probe").await;
+    line.hears("3probe").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_subprotocol_is_agreed_on_and_no_extension() {
+    let server = Server::start().await;
+    for (offer, agreed) in [
+        (&["Sec-WebSocket-Protocol: chat, superchat"][..], Some("chat")),
+        (&["Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: b"], Some("a")),
+        (&["Sec-WebSocket-Extensions: permessage-deflate"], None),
+        (&[], None),
+    ] {
+        let mut line = Raw::connect(server.address).await;
+        let head = line.upgrades("/socket.io/?EIO=4&transport=websocket", offer).await.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 101 "), "{head}");
+        assert!(!head.contains("sec-websocket-extensions"), "{head}");
+        let found = head.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+        assert_eq!(found, agreed, "{offer:?}");
+        assert!(line.text().await.starts_with("0{"), "frames follow as usual");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,7 +228,11 @@ async fn a_missing_origin_is_let_in_unless_the_setting_says_no() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_head_has_a_size_and_a_time() {
-    let server = Server::with(|config| config.server.head_timeout = Duration::from_millis(300)).await;
+    let server = Server::with(|config| {
+        config.server.head_timeout = Duration::from_millis(300);
+        config.server.keep_alive_timeout = Duration::from_millis(400);
+    })
+    .await;
     let mut long = Raw::connect(server.address).await;
     let head = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(400_000));
     long.send(head.as_bytes()).await;

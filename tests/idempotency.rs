@@ -136,11 +136,11 @@ async fn who_has_left_the_room_gets_no_answer_out_of_a_repeat() {
     bob.is_refused("groupMessage", payload, "not_a_member").await;
 }
 
-/// How many commits the server has made: usual ones, and with a closer look.
+/// How many commits the server has made: on the fast path, and as transactions.
 async fn commits(process: &Process) -> [f64; 2] {
     let metrics = process.http.metrics().await;
-    ["usual", "transaction"].map(|way| {
-        let counted = metrics.get(&format!("parlor_commits_total{{way=\"{way}\"}}"));
+    ["fast", "transaction"].map(|path| {
+        let counted = metrics.get(&format!("parlor_commits_total{{path=\"{path}\"}}"));
         counted.copied().unwrap_or_default()
     })
 }

@@ -6,14 +6,14 @@ use parlor::config::{IssuerAlgorithm, IssuerConfig};
 use serde_json::{Value as Json, json};
 
 use crate::harness::{
-    A_WHILE, AUDIENCE, Answer, Ended, Issuer, Misbehaviour, Person, SECRET, Server, SigningKey, Transport,
-    signed, unsigned, until,
+    A_WHILE, AUDIENCE, Answer, Database, Ended, Issuer, Misbehaviour, Person, Process, SECRET, Server,
+    SigningKey, Transport, signed, unsigned, until,
 };
 
 /// Longer than no new keys are asked for.
 const PAUSE: TimeDelta = TimeDelta::seconds(11);
 
-async fn trusting(issuers: &[&Issuer]) -> Server {
+pub async fn trusting(issuers: &[&Issuer]) -> Server {
     trusting_as(issuers.iter().map(|issuer| issuer.config()).collect()).await
 }
 
@@ -474,11 +474,13 @@ async fn at_first_sight_a_user_is_made_of_what_the_token_says() {
     for password in ["", "subject of ada", "password"] {
         Person::tries_to_log_in(&server, "ada", password).await.is_refused(401, "unauthorized");
     }
-    // What the issuer says later changes nothing here.
+    // The username never changes, and nobody becomes an admin. The first name is the issuer's to change.
     claims["name"] = "Somebody".into();
     claims["preferred_username"] = "somebody".into();
     let later = Person::shows(&server, &issuer.key.token(&claims)).await;
-    assert_eq!(later.user, ada.user);
+    let mut expected = (*ada.user).clone();
+    expected["firstName"] = "Somebody".into();
+    assert_eq!(*later.user, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -535,7 +537,7 @@ async fn a_name_that_is_taken_is_no_way_into_the_account() {
     let server = trusting(&[&issuer]).await;
     let ada = server.person("Ada").await;
     let gone = server.person("gone").await;
-    gone.delete("/api/users/gone").await.is(204);
+    gone.deletes_the_account().await;
     let admin = server.admin("admin").await;
     for (wanted, given) in [("aDA", "aDA-2"), ("gone", "gone-2"), ("admin", "admin-2"), ("ada-2", "ada-2-2")]
     {
@@ -684,4 +686,67 @@ async fn the_rooms_app_comes_in_with_its_issuers_token_and_is_shown_by_the_name_
     server.clock.advance(TimeDelta::days(1));
     assert_eq!(app.ends().await, Ended::Transport);
     assert_eq!(ada.connecting().at_root().fails().await, "Not Authorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_whose_clock_is_ahead_is_named_in_the_log_with_the_difference() {
+    let issuer = Issuer::start().await;
+    let database = Database::fresh().await;
+    let issuers = format!("[{{ issuer = \"{}\", audience = \"{AUDIENCE}\" }}]", issuer.url);
+    let process = Process::with(&database, &[("PARLOR__AUTH__ISSUERS", &issuers)]).await;
+    let begins = Utc::now().timestamp() + 100;
+    for claim in ["iat", "nbf"] {
+        let token = issuer.token_saying(claim, begins.into());
+        let answer = process.http.with_token(&token).get("/api/auth/session").await;
+        answer.is_refused(401, "token_invalid");
+    }
+    let told = |written: &str| -> Vec<String> {
+        written.lines().filter(|line| line.contains("clock is ahead")).map(str::to_owned).collect()
+    };
+    until("the log to say so", || async { !told(&process.written()).is_empty() }).await;
+    let told = told(&process.written());
+    // Once for both: the log says it once a minute.
+    assert_eq!(told.len(), 1, "{told:?}");
+    let (_, seconds) = told[0].split_once("seconds_ahead=").expect("the difference");
+    let seconds: i64 = seconds.split(' ').next().unwrap().parse().unwrap();
+    assert!((1..=100).contains(&seconds) && told[0].contains(&issuer.url), "{}", told[0]);
+    drop(process);
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_issuer_changes_about_a_user_is_taken_over_and_what_the_user_has_changed_stays() {
+    let issuer = Issuer::start().await;
+    let server = trusting(&[&issuer]).await;
+    let of = |name: &str, email: &str| {
+        let mut claims = issuer.claims("ada");
+        (claims["name"], claims["email"]) = (name.into(), email.into());
+        // No two tokens are the same.
+        claims["jti"] = format!("{name} {email}").into();
+        issuer.key.token(&claims)
+    };
+    let shown = async |token: &str| {
+        let user = session(&server, token).await.is(200)["user"].clone();
+        (user["firstName"].as_str().unwrap().to_owned(), user["email"].as_str().unwrap().to_owned())
+    };
+    let pair = |name: &str, email: &str| (name.to_owned(), email.to_owned());
+    let first = of("Ada Byron", "ada@example.com");
+    assert_eq!(shown(&first).await, pair("Ada Byron", "ada@example.com"));
+    let ada = Person::shows(&server, &first).await;
+    let married = of("Ada Lovelace", "ada@example.com");
+    assert_eq!(shown(&married).await, pair("Ada Lovelace", "ada@example.com"));
+    let seen = server.person("cyd").await.get("/api/users/ada").await.is(200);
+    assert_eq!(seen["firstName"], "Ada Lovelace");
+
+    let change = json!({ "firstName": "Countess", "email": "countess@example.com" });
+    ada.patch("/api/users/ada", change).await.is(200);
+    // The issuer says what it said before.
+    let mut claims = issuer.claims("ada");
+    (claims["name"], claims["email"]) = ("Ada Lovelace".into(), "ada@example.com".into());
+    claims["jti"] = "another".into();
+    assert_eq!(shown(&issuer.key.token(&claims)).await, pair("Countess", "countess@example.com"));
+    // It changes one thing, and leaves out the other.
+    claims["email"] = "ada@example.org".into();
+    claims.as_object_mut().unwrap().remove("name");
+    assert_eq!(shown(&issuer.key.token(&claims)).await, pair("Countess", "ada@example.org"));
 }

@@ -63,7 +63,7 @@ async fn a_token_opens_the_page_and_becomes_the_cookie() {
     assert_eq!(answer.header("auth-token"), "", "the page needs none that it could read");
 
     let cookie = format!("chatToken={}", ada.token);
-    let again = with_cookie(&server.http, "/", &cookie).await;
+    let again = with_cookie(&server.http, "/?jwt=", &cookie).await;
     is_page(&again);
     assert_eq!(again.text, answer.text);
     assert!(again.headers.get("set-cookie").is_none());
@@ -75,7 +75,7 @@ async fn a_token_opens_the_page_and_becomes_the_cookie() {
     is_page(&head);
     assert_eq!(head.text, "");
     lives(&head, &ada.token);
-    let head = Answer::to(server.http.request(Method::HEAD, "/")).await;
+    let head = Answer::to(server.http.request(Method::HEAD, "/?jwt=")).await;
     assert_eq!((head.status, &*head.text), (401, ""));
 }
 
@@ -100,7 +100,7 @@ async fn without_a_good_token_there_is_no_page() {
     let ada = server.person("ada").await;
     let bob = server.person("bob").await;
     let cookie = format!("chatToken={}", ada.token);
-    for path in ["/", "/?jwt=", "/?jwt", "/?other=x"] {
+    for path in ["/?jwt=", "/?jwt", "/?other=x&jwt="] {
         is_refused(&server.http.get(path).await, 401, "token_missing");
     }
     for path in ["/?jwt=undefined", "/?jwt=a.b.c", "/?jwt=%ff", "/?jwt=bad&jwt=bad"] {
@@ -108,13 +108,13 @@ async fn without_a_good_token_there_is_no_page() {
         // A good cookie does not help a bad token.
         is_refused(&with_cookie(&server.http, path, &cookie).await, 401, "token_invalid");
     }
-    is_refused(&with_cookie(&server.http, "/", "chatToken=bad").await, 401, "token_invalid");
+    is_refused(&with_cookie(&server.http, "/?jwt=", "chatToken=bad").await, 401, "token_invalid");
     bob.logs_out().await;
     let opened = format!("/?jwt={}", bob.token);
     is_refused(&server.http.get(&opened).await, 401, "token_revoked");
     is_refused(&with_cookie(&server.http, &opened, &cookie).await, 401, "token_revoked");
     is_refused(
-        &with_cookie(&server.http, "/", &format!("chatToken={}", bob.token)).await,
+        &with_cookie(&server.http, "/?jwt=", &format!("chatToken={}", bob.token)).await,
         401,
         "token_revoked",
     );
@@ -126,7 +126,7 @@ async fn without_a_good_token_there_is_no_page() {
 
     server.clock.advance(chrono::TimeDelta::hours(2));
     is_refused(&server.http.get(&format!("/?jwt={}", ada.token)).await, 401, "token_expired");
-    is_refused(&with_cookie(&server.http, "/", &cookie).await, 401, "token_expired");
+    is_refused(&with_cookie(&server.http, "/?jwt=", &cookie).await, 401, "token_expired");
     let answer = server.http.post("/", json!({})).await;
     is_refused(&answer, 405, "bad_request");
 }
@@ -280,7 +280,7 @@ async fn an_owners_page_takes_the_place_of_ours_with_the_files_beside_it() {
     let site = Site::new();
     let server = site.served().await;
     let ada = server.person("ada").await;
-    is_refused(&server.http.get("/").await, 401, "token_missing");
+    is_refused(&server.http.get("/?jwt=").await, 401, "token_missing");
     is_refused(&server.http.get("/?jwt=bad").await, 401, "token_invalid");
     let answer = server.http.get(&format!("/?jwt={}", ada.token)).await;
     is_page(&answer);
@@ -294,7 +294,7 @@ async fn an_owners_page_takes_the_place_of_ours_with_the_files_beside_it() {
     }
     // Changed while the server runs.
     fs::write(site.page().join("page/index.html"), "new").unwrap();
-    let again = with_cookie(&server.http, "/", &format!("chatToken={}", ada.token)).await;
+    let again = with_cookie(&server.http, "/?jwt=", &format!("chatToken={}", ada.token)).await;
     is_page(&again);
     assert_eq!(again.text, "new");
 
@@ -387,7 +387,11 @@ async fn an_owners_page_is_in_nobodys_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn switched_off_none_of_it_is_there() {
-    let server = Server::with(|config| config.dialects.lobby = false).await;
+    let server = Server::with(|config| {
+        config.dialects.lobby = false;
+        config.web.enabled = false;
+    })
+    .await;
     let ada = server.person("ada").await;
     for path in ["/", &format!("/?jwt={}", ada.token), "/lobby.js", "/lobby.css", "/auth/login"] {
         ada.get(path).await.is_refused(404, "not_found");
@@ -395,6 +399,18 @@ async fn switched_off_none_of_it_is_there() {
     let login = json!({ "userID": "ada", "password": Person::password_of("ada") });
     server.http.post("/auth/login", login).await.is_refused(404, "not_found");
     ada.connect().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_web_client_the_page_has_the_address_to_itself() {
+    let server = Server::with(|config| config.web.enabled = false).await;
+    let ada = server.person("ada").await;
+    for path in ["/", "/?other=x"] {
+        is_refused(&server.http.get(path).await, 401, "token_missing");
+        let page = with_cookie(&server.http, path, &format!("chatToken={}", ada.token)).await;
+        is_page(&page);
+        assert!(page.text.contains("lobby.js"));
+    }
 }
 
 /// The whole answer to an address exactly as it stands here.

@@ -186,7 +186,7 @@ async fn who_comes_in_and_who_is_refused_is_written_down() {
     let refused = line("refused a connection");
     assert!(refused.contains("token_invalid") && refused.contains("127.0.0.1"), "{refused}");
     assert!(line("refused to look at another guess").contains("127.0.0.1"));
-    let page = line("refused a page");
+    let page = line("Refused a page");
     assert!(page.contains("http://evil.example/") && page.len() < 1_000, "{page}");
     database.remove().await;
 }

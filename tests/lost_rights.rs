@@ -85,7 +85,7 @@ impl Doors {
 
     async fn end(&self) {
         for (_, socket) in self.sockets() {
-            socket.ends_within(std::time::Duration::from_secs(20)).await;
+            socket.ends().await;
         }
         self.plain.ends().await;
         self.encrypted.ends().await;

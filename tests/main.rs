@@ -16,6 +16,9 @@ mod socket_conduct;
 
 // Accounts, logins, and the words of refusal.
 mod issuers;
+mod logins;
+mod names;
+mod own_account;
 mod refusals;
 mod rest;
 mod sessions;
@@ -26,13 +29,24 @@ mod tickets;
 mod encrypted_dialect;
 mod plain_websocket;
 
+// The web client, and pages for refusals.
+mod web_client;
+
+// The contract with front ends, as documents.
+mod contract;
+mod contract_released;
+
 // What must not happen.
 mod architecture;
 mod bad_input;
 mod bounds;
+mod clock;
 mod documents;
+mod files;
 mod floods;
+mod guessing;
 mod http_conduct;
+mod idle_connections;
 mod impossible;
 mod limits;
 mod lists;
@@ -40,17 +54,24 @@ mod logs;
 mod lost_rights;
 mod membership_races;
 mod origins;
+mod postgres;
 mod properties;
 mod quotas;
 mod restart;
+mod signals;
 mod slow_answers;
 mod slow_reader;
 mod storage_faults;
+mod terminal;
 mod two_processes;
 mod whole_commands;
 
 // What people do.
+mod answering;
+mod bursts;
 mod catching_up;
+mod changes;
+mod connection_limit;
 mod groups;
 mod idempotency;
 mod lobby;
@@ -60,10 +81,21 @@ mod ordering;
 mod permissions;
 mod presence;
 mod receipts;
+mod reconnect_news;
+mod typing;
 
 // The front ends of the seeds.
 mod lobby_dialect;
 mod rooms_dialect;
+
+// What an operator does: the first start, backups, another version, another database.
+mod backups;
+mod deploy;
+mod first_start;
+mod moving;
+#[cfg(target_os = "linux")]
+mod supervisor;
+mod upgrades;
 
 // The command line, clients and a browser, and everything once more on the other database.
 mod both_databases;

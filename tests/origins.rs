@@ -127,9 +127,12 @@ async fn no_door_is_open_without_an_origin_where_the_setting_says_so() {
         door("GET", "/chat/ada", true),
     ] {
         assert!(is_forbidden(&asks(&server, &door, &[]).await), "{}", door.path);
-        // Nor is the server's own name one: proxies rewrite it.
+        // The server's own address is one, and what `Host` says does not make it one.
         let own = [format!("Origin: http://{}", server.address)];
-        assert!(is_forbidden(&asks(&server, &door, &own).await), "{}", door.path);
+        assert!(!is_forbidden(&asks(&server, &door, &own).await), "{}", door.path);
+        let host =
+            ["Origin: http://rebound.example".to_owned(), "X-Forwarded-Host: rebound.example".to_owned()];
+        assert!(is_forbidden(&asks(&server, &door, &host).await), "{}", door.path);
         let listed = [format!("Origin: {LISTED}")];
         assert!(!is_forbidden(&asks(&server, &door, &listed).await), "{}", door.path);
     }
@@ -187,4 +190,56 @@ async fn a_cookie_alone_changes_nothing_for_a_page_of_another_site() {
         let head = asks(&server, &doors[2], &headers).await;
         assert!(head.starts_with("HTTP/1.1 201 "), "{headers:?}: {head}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn native_clients_and_own_pages_name_the_servers_own_address() {
+    let public =
+        |config: &mut parlor::config::Config| config.server.public_url = "https://chat.example.com".into();
+    for server in [Server::start().await, Server::with(public).await] {
+        let ada = server.person("ada").await;
+        let port = server.address.port();
+        let mut own = vec![
+            format!("http://127.0.0.1:{port}"),
+            format!("http://localhost:{port}"),
+            format!("ws://127.0.0.1:{port}"),
+        ];
+        if !server.config.server.public_url.is_empty() {
+            own.extend(["https://chat.example.com", "wss://chat.example.com"].map(str::to_owned));
+        }
+        for door in doors(&server, &ada).await {
+            for origin in &own {
+                let head = asks(&server, &door, &[format!("Origin: {origin}")]).await;
+                assert!(!is_forbidden(&head), "{} {} for {origin}: {head}", door.method, door.path);
+            }
+        }
+        let page = [format!("Origin: http://localhost:{port}"), format!("Cookie: chatToken={}", ada.token)];
+        let ws = Door { method: "GET", path: "/ws".into(), upgrades: true };
+        assert!(asks(&server, &ws, &page).await.starts_with("HTTP/1.1 101 "), "with the cookie");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_origin_and_the_setting_and_a_preflight_is_refused_alike() {
+    let server = Server::start().await;
+    for path in ["/api/rooms", "/socket.io/?EIO=4&transport=polling", "/web/users"] {
+        for preflight in [false, true] {
+            let method = if preflight { http::Method::OPTIONS } else { http::Method::POST };
+            let mut request = server.http.request(method, path).header("origin", "https://my-app.example");
+            if preflight {
+                request = request.header("access-control-request-method", "POST");
+            }
+            let answer = crate::harness::Answer::to(request).await;
+            let refusal = answer.is_refused(403, "forbidden");
+            let told = refusal["detail"].as_str().unwrap();
+            for named in ["https://my-app.example", "cors.origins", "server.public_url"] {
+                assert!(told.contains(named), "{path}: {told}");
+            }
+            assert!(!answer.headers.contains_key("access-control-allow-origin"), "{answer:?}");
+        }
+    }
+    let listed = server.http.request(http::Method::OPTIONS, "/api/rooms").header("origin", LISTED);
+    let allowed = crate::harness::Answer::to(listed.header("access-control-request-method", "POST")).await;
+    assert_eq!(allowed.status, 200);
+    assert_eq!(allowed.header("access-control-allow-origin"), LISTED);
 }

@@ -1,13 +1,13 @@
 //! Plain WebSockets on `/ws`: the native events as JSON frames, with all that a Socket.IO client has.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{
-    A_WHILE, Frame, Frames, Plain, Raw, Server, at_full_speed, forge, in_time, keys_of, until,
+    A_WHILE, Frame, Frames, PATIENCE, Plain, Raw, Server, at_full_speed, forge, in_time, keys_of, until,
 };
 
 // Coming in.
@@ -122,22 +122,6 @@ async fn a_page_of_a_strange_origin_gets_no_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_connection_too_many_is_a_429_and_a_place_that_is_free_again_counts() {
-    let server = Server::with(|config| config.limits.connections_per_user = 2).await;
-    let ada = server.person("ada").await;
-    let first = ada.connect_plain().await;
-    let second = ada.connect().await;
-    let refused = Plain::is_refused_connection(&ada, "").await;
-    refused.is(429, "rate_limited");
-    assert!(refused.headers.contains_key("retry-after"), "{refused:?}");
-    first.frames.vanishes();
-    let chat = server.chat();
-    until("the place to be free", || async { chat.gauges().connections == 1 }).await;
-    ada.connect_plain().await.is_alive().await;
-    second.is_alive().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_is_abandoned_half_way_leaves_nothing_behind() {
     let server = Server::with(|config| config.limits.connections_per_user = 1000).await;
     let ada = server.person("ada").await;
@@ -197,8 +181,8 @@ async fn plain_and_socket_io_clients_talk_to_each_other_with_receipts() {
     bob.sees_delivered(&sent).await;
 
     bob.asks("markRead", json!({ "receiver": group, "group": true, "seq": 2 })).await;
-    let read = ada.sees("messageRead", |data| data["username"] == "bob").await;
-    assert_eq!((&read["roomId"], &read["seq"]), (&json!(group), &json!(2)));
+    ada.sees("messageRead", |read| read["username"] == "bob" && read["roomId"] == *group && read["seq"] == 2)
+        .await;
     ada.asks("typing", json!({ "receiver": "bob", "group": false, "typing": true })).await;
     assert_eq!(bob.sees_any("typing").await["sender"], "ada");
     bob.asks("typing", json!({ "receiver": "ada", "group": false, "typing": true })).await;
@@ -429,6 +413,20 @@ async fn beyond_what_may_be_unacknowledged_events_come_without_asking() {
     assert_eq!(asked.len(), 5);
     assert!(asked[..3].iter().all(|frame| frame["id"].is_u64()), "{asked:#?}");
     assert!(asked[3..].iter().all(|frame| frame["id"].is_null()), "{asked:#?}");
+    // The acknowledgement of a later one covers them, and not before all that were asked for.
+    for frame in &asked[..2] {
+        silent.frames.says(json!({ "reply": frame["id"] }).to_string());
+    }
+    silent.is_alive().await;
+    ada.posts_to("bob", "6").await;
+    let sixth = |frame: &Json| frame["event"] == "response" && frame["data"]["response"]["seq"] == 6;
+    let sixth = silent.frames.sees_frame("the sixth", sixth).await;
+    silent.frames.says(json!({ "reply": sixth["id"] }).to_string());
+    silent.is_alive().await;
+    let delivered = async || bob.conversation(room.as_str().unwrap()).await["delivered"].clone();
+    until("the first two to count", async || delivered().await == 2).await;
+    silent.frames.says(json!({ "reply": asked[2]["id"] }).to_string());
+    until("all to count", async || delivered().await == 6).await;
 }
 
 // Going.
@@ -623,6 +621,7 @@ async fn events_and_nonsense_share_one_budget() {
     let server = Server::with(|config| {
         config.limits.events_per_second = 1;
         config.limits.events_burst = 5;
+        config.limits.waiting_events = 5;
     })
     .await;
     let ada = server.person("ada").await.connect_plain().await;
@@ -631,6 +630,10 @@ async fn events_and_nonsense_share_one_budget() {
     }
     let in_budget = ada.sends("listRooms", json!({})).await;
     assert_eq!(in_budget["success"], true, "{in_budget}");
+    // The first of these wait for the rate. The others are too many.
+    for _ in 0..30 {
+        ada.frames.says("nonsense");
+    }
     let refused = ada.is_refused("listRooms", json!({}), "rate_limited").await;
     assert!(refused["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refused}");
     ada.frames.says("nonsense");
@@ -704,8 +707,32 @@ async fn a_client_that_never_hangs_up_after_the_goodbye_is_dropped() {
         }
         talked
     };
-    let talked = tokio::time::timeout(Duration::from_secs(8), talk).await.expect("an end in time");
+    let talked = tokio::time::timeout(PATIENCE, talk).await.expect("an end in time");
     assert!(talked > 0, "it was given some time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_heartbeat_has_the_times_of_the_settings() {
+    const PING: Frame = Frame::Other(9);
+    let (interval, timeout) = (Duration::from_millis(300), Duration::from_millis(200));
+    let server = Server::with(|config| {
+        (config.server.ping_interval, config.server.ping_timeout) = (interval, timeout);
+    })
+    .await;
+    let ada = server.person("ada").await;
+    for path in [format!("/ws?token={}", ada.token), format!("/chat/{}", ada.id())] {
+        let began = Instant::now();
+        let mut line = Raw::connect(server.address).await;
+        assert!(line.upgrades(&path, &[]).await.starts_with("HTTP/1.1 101 "));
+        let mut frame = line.any().await;
+        while let Some(Frame::Text(_)) = frame {
+            frame = line.any().await;
+        }
+        assert_eq!(frame, Some(PING));
+        assert!(began.elapsed() >= interval, "{path}");
+        while line.any().await.is_some() {}
+        assert!(began.elapsed() >= interval + timeout, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

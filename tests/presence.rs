@@ -51,11 +51,10 @@ async fn nobody_is_gone_before_the_grace_is_over() {
     let ada = server.online("ada").await;
     let bob = server.online("bob").await;
     ada.sees_online("bob", true).await;
-    bob.leaves();
     let began = std::time::Instant::now();
+    bob.leaves();
     ada.sees_online("bob", false).await;
-    let waited = began.elapsed();
-    assert!(waited > Duration::from_millis(2500) && waited < Duration::from_millis(4500), "3 s: {waited:?}");
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,3 +139,22 @@ async fn a_user_adds_so_many_people_an_hour_and_those_who_join_do_not_count() {
     server.clock.advance(TimeDelta::minutes(61));
     ada.post(&path, json!({ "users": ["hal"] })).await.is(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_begins_so_many_conversations_an_hour_and_goes_on_with_those_that_exist() {
+    let server = Server::with(|config| config.limits.members_added_per_hour = 2).await;
+    for name in ["bob", "carl", "dora"] {
+        server.acquaintance(name).await;
+    }
+    let ada = server.online("ada").await;
+    ada.posts_to("bob", "one").await;
+    // With oneself, and once more with the same.
+    ada.posts_to("ada", "none").await;
+    ada.posts_to("bob", "the same").await;
+    ada.posts_to("carl", "two").await;
+    let refused = ada.emit("privateMessage", json!({ "receiver": "dora", "content": "three" })).await;
+    assert_eq!(refused["error"]["code"], "rate_limited", "{refused}");
+    ada.posts_to("carl", "goes on").await;
+    // Each user has a quota of their own.
+    server.online("erin").await.posts_to("dora", "one").await;
+}

@@ -292,7 +292,7 @@ async fn who_was_removed_or_deleted_is_not_waited_for() {
     let message = ada.posts_in(&group, "hi").await;
     ada.asks("removeMember", json!({ "groupId": group, "username": "dora" })).await;
     ada.sees_nothing(TOLD, A_WHILE).await;
-    carl.delete("/api/users/carl").await.is(204);
+    carl.deletes_the_account().await;
     ada.sees_delivered(&message).await;
 }
 

@@ -1,7 +1,5 @@
 //! The end of the process: graceful, hurried, and sudden. What was acknowledged is there afterwards.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value as Json, json};
 
 use crate::harness::{Database, Ended, Http, Person, Process, Socket, Transport};
@@ -111,7 +109,7 @@ async fn sigint_is_as_good() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_server_goes_down_quickly_whoever_is_connected() {
     let database = Database::fresh().await;
-    let mut process = Process::start(&database).await;
+    let mut process = Process::with(&database, &[("PARLOR__SERVER__DRAIN_TIMEOUT", "600s")]).await;
     let ada = process.person("ada").await;
     let _sockets = (
         ada.connect().await,
@@ -120,26 +118,23 @@ async fn an_idle_server_goes_down_quickly_whoever_is_connected() {
     );
     let mut idle = crate::harness::Raw::connect(process.address).await;
     idle.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await;
-    let began = Instant::now();
     process.signal("TERM").await;
+    // It does not wait for the ten minutes to pass.
     assert_eq!(process.exits().await.code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     database.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let database = Database::fresh().await;
-    let mut process = Process::with(&database, &[("PARLOR__SERVER__DRAIN_TIMEOUT", "60s")]).await;
+    let mut process = Process::with(&database, &[("PARLOR__SERVER__DRAIN_TIMEOUT", "600s")]).await;
     let ada = process.person("ada").await;
     let socket = ada.connect().await;
     socket.stops_reading();
     // Both before it can be done with the first.
     process.signal("TERM").await;
     process.signal("TERM").await;
-    let began = Instant::now();
     process.exits().await;
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     database.remove().await;
 }
 

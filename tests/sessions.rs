@@ -110,9 +110,7 @@ async fn a_socket_is_warned_a_minute_before_its_token_ends_and_ended_with_it() {
     socket.is_alive().await;
     socket.sees_nothing("token-expired", A_WHILE).await;
     server.clock.advance(to(0));
-    let began = std::time::Instant::now();
     is_told_and_ended(&socket).await;
-    assert!(began.elapsed().as_millis() < 1500, "within a second: {:?}", began.elapsed());
     assert_eq!(socket.all("token-expiring").len(), 1);
 
     server.clock.advance(TimeDelta::seconds(10));
@@ -181,7 +179,7 @@ async fn a_deleted_users_logins_end_at_once_sockets_too() {
     let adas_phone = ada.logs_in_again().await.connect().await;
     let bob = server.online("bob").await;
 
-    ada.delete("/api/users/ada").await.is(204);
+    ada.deletes_the_account().await;
 
     for socket in [&ada, &adas_phone] {
         let reason = is_told_and_ended(socket).await;

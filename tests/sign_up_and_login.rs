@@ -77,14 +77,22 @@ async fn twenty_who_want_one_name_at_once_make_one_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_username_has_3_to_64_characters() {
     let server = Server::start().await;
-    for username in ["abc", &"x".repeat(64), &"é".repeat(64), "with space", "日本語", "a/b?c#d%", "👩‍👩‍👧‍👦"]
-    {
+    for username in ["abc", &"x".repeat(64), &"é".repeat(64), "with space", "日本語", "a/b?c#d%"] {
         server.http.post("/api/users", account(username)).await.is(201);
         Person::logs_in(&server, username).await;
     }
-    for username in
-        ["", "a", "ab", &"x".repeat(65), &"é".repeat(65), &"x".repeat(100_000), "a\u{0}b", "a\nb", "   "]
-    {
+    for username in [
+        "",
+        "a",
+        "ab",
+        &"x".repeat(65),
+        &"é".repeat(65),
+        &"x".repeat(100_000),
+        "a\u{0}b",
+        "a\nb",
+        "   ",
+        "👩‍👩‍👧‍👦",
+    ] {
         server.http.post("/api/users", account(username)).await.is_refused(400, "bad_request");
     }
 }

@@ -86,6 +86,11 @@ async fn deliveries_that_a_sender_is_told_of_come_as_they_are_read() {
     let ada = Person::logs_in(&server, "ada").await;
     let reader = bob.connect().await;
     reader.sees("response", |told| told["response"]["seq"] == SENT).await;
+    // It leaves no earlier: an acknowledgement that is still under way to the server would end with it.
+    until("everything to be acknowledged", || async {
+        bob.get("/api/rooms/mine").await.is(200)[0]["delivered"] == SENT
+    })
+    .await;
     reader.leaves();
     server.is_deserted().await;
     let mut raw = Raw::connect_narrowly(server.address).await;

@@ -6,6 +6,7 @@
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use migration::Migrator;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database as Connect, DatabaseConnection};
 use sea_orm_migration::MigratorTrait;
@@ -262,6 +263,41 @@ async fn a_short_lock_is_waited_for() {
     database.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_wait_to_be_stored_are_bounded_in_bytes() {
+    const SENT: usize = 20;
+    const LONG: usize = 16_000;
+    let database = Database::sqlite();
+    let settings = [
+        ("PARLOR__WRITER__QUEUE_BYTES", "60000"),
+        ("PARLOR__WRITER__BATCH", "1"),
+        ("PARLOR__DATABASE__BUSY_TIMEOUT", "60s"),
+        ("PARLOR__DATABASE__AUTO_MIGRATE", "true"),
+    ];
+    let process = Process::with(&database, &settings).await;
+    let ada = process.online("ada").await;
+    assert_eq!(ada.posts_to("ada", "the first").await["seq"], 1);
+    let outsider = outsider(&database).await;
+    outsider.execute_unprepared("BEGIN EXCLUSIVE").await.unwrap();
+    let message = || json!({ "receiver": "ada", "content": "x".repeat(LONG) });
+    let mut answers: FuturesUnordered<_> =
+        (0..SENT).map(|_| Box::pin(ada.sends("privateMessage", message()))).collect();
+    // Three wait. One or two are about to be stored.
+    for _ in 0..SENT - 5 {
+        let refused = answers.next().await.unwrap();
+        assert_eq!(refused["error"]["code"], "unavailable", "{refused}");
+    }
+    outsider.execute_unprepared("ROLLBACK").await.unwrap();
+    let rest: Vec<Json> = answers.collect().await;
+    let stored = rest.iter().filter(|answer| answer["success"] == true).count();
+    assert!((3..=5).contains(&stored), "{stored}");
+    assert_eq!(ada.posts_to("ada", "the end").await["seq"], 2 + stored);
+    outsider.close().await.unwrap();
+    drop(ada);
+    drop(process);
+    database.remove().await;
+}
+
 /// A database that can be read and not written is of no use to a chat server: it says so and does not
 /// start.
 #[tokio::test(flavor = "multi_thread")]
@@ -382,11 +418,21 @@ async fn of_the_first_version(new: &Database, old: &Database) {
         (schema(new), schema(old))
     };
     let members = "room_id, user_id, role, joined_at, delivered_seq, read_seq, told_seq";
-    for (table, columns) in
-        [("users", "*"), ("rooms", "*"), ("members", members), ("messages", "*"), ("sessions", "*")]
-    {
-        let named = if columns == "*" { String::new() } else { format!("({columns})") };
-        let copy = format!("INSERT INTO {to}.{table} {named} SELECT {columns} FROM {from}.{table}");
+    let users = "id, username, username_key, password_hash, first_name, last_name, email, phone, profile, is_admin, \
+                 created_at, last_seen_at, deleted_at";
+    let rooms = "id, kind, name, name_key, password_hash, owner_id, pair_low, pair_high, last_seq, roster_version, \
+                 created_at, active_at, deleted_at";
+    let messages = "room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, \
+                    deleted_at";
+    let sessions = "id, user_id, created_at, expires_at, revoked_at";
+    for (table, columns) in [
+        ("users", users),
+        ("rooms", rooms),
+        ("members", members),
+        ("messages", messages),
+        ("sessions", sessions),
+    ] {
+        let copy = format!("INSERT INTO {to}.{table} ({columns}) SELECT {columns} FROM {from}.{table}");
         connection.execute_unprepared(&copy).await.unwrap();
     }
     connection.close().await.unwrap();

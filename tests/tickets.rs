@@ -116,7 +116,7 @@ async fn a_ticket_ends_with_the_login_that_bought_it() {
     login.post("/api/auth/tickets", json!({})).await.is_refused(401, "token_revoked");
 
     let last = ada.buys_a_ticket().await;
-    ada.delete("/api/users/ada").await.is(204);
+    ada.deletes_the_account().await;
     assert!(with_ticket(&ada, &last).fails().await.starts_with("token_revoked: "));
 }
 

@@ -54,6 +54,7 @@ fn users(scene: &Scene, now: DateTime<Utc>) -> Vec<user::ActiveModel> {
         id: Set(user.id),
         username: Set(user.username.clone()),
         username_key: Set(user::username_key(&user.username)),
+        search_text: Set(user::search_text(&user.username, None, None)),
         password_hash: Set(None),
         first_name: Set(None),
         last_name: Set(None),
@@ -75,6 +76,7 @@ fn sessions(scene: &Scene, now: DateTime<Utc>) -> Vec<session::ActiveModel> {
         created_at: Set(now),
         expires_at: Set(now + token::LIFE),
         revoked_at: Set(None),
+        ..Default::default()
     };
     scene.users.iter().map(row).collect()
 }
@@ -97,6 +99,8 @@ fn rooms(scene: &Scene, now: DateTime<Utc>) -> Vec<room::ActiveModel> {
             created_at: Set(now),
             active_at: Set(now),
             deleted_at: Set(None),
+            last_change: Set(entity::ChangeNumber::ZERO),
+            changed_at: Set(0),
         }
     };
     scene.rooms.iter().map(row).collect()
@@ -120,8 +124,8 @@ fn members(scene: &Scene, now: DateTime<Utc>) -> Vec<member::ActiveModel> {
             joined_at: Set(now),
             delivered_seq: Set(last),
             read_seq: Set(last),
-            told_seq: Set(last),
-            listening: Set(false),
+            notified_seq: Set(last),
+            read_at: Set(0),
         };
         room.members.iter().map(row).collect::<Vec<_>>()
     };
@@ -142,6 +146,8 @@ fn messages(scene: &Scene, now: DateTime<Utc>) -> Vec<message::ActiveModel> {
             created_at: Set(now),
             edited_at: Set(None),
             deleted_at: Set(None),
+            change: Set(entity::ChangeNumber::ZERO),
+            marks: Set(None),
         };
         (1..=room.messages).map(row).collect::<Vec<_>>()
     };

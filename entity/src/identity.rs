@@ -14,6 +14,9 @@ pub struct Model {
     pub subject: String,
     pub user_id: UserId,
     pub created_at: DateTimeUtc,
+    /// What the issuer said last, as far as it can be stored. An account of an earlier version has neither.
+    pub first_name: Option<String>,
+    pub email: Option<String>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: BelongsTo<super::user::Entity>,
 }

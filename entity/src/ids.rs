@@ -62,25 +62,39 @@ uuid_id!(
     SessionId
 );
 
-/// The position of a message in its room: 1, 2, 3, … without gaps. Zero is before the first message.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, DeriveValueType,
-)]
-#[serde(transparent)]
-pub struct Seq(pub i64);
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, DeriveValueType,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
 
-impl Seq {
-    /// Before the first message.
-    pub const ZERO: Self = Self(0);
+        impl $name {
+            /// Before the first one.
+            pub const ZERO: Self = Self(0);
 
-    /// The next position.
-    pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
+            /// The next one.
+            pub fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for Seq {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+number!(
+    /// The position of a message in its room: 1, 2, 3, … without gaps. Zero is before the first message.
+    Seq
+);
+number!(
+    /// The position of a change among the changes of its room: 1, 2, 3, … without gaps, independently of [`Seq`]. A
+    /// change is something done to a message after it was sent. Zero is before the first change.
+    ChangeNumber
+);

@@ -34,10 +34,10 @@ pub struct Model {
     /// The user has read everything up to this seq. Never decreases.
     pub read_seq: Seq,
     /// The user was notified of the delivery of their own messages up to this seq.
-    pub told_seq: Seq,
-    /// Whether the user's socket had joined this room when it was last connected. Used by the dialects in
-    /// which a socket receives only the rooms that it joins.
-    pub listening: bool,
+    #[sea_orm(column_name = "told_seq")]
+    pub notified_seq: Seq,
+    /// When `read_seq` moved last, in Unix milliseconds; zero if it has not moved.
+    pub read_at: i64,
     #[sea_orm(belongs_to, from = "room_id", to = "id")]
     pub room: BelongsTo<super::room::Entity>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]

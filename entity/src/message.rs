@@ -1,8 +1,12 @@
 //! A message in a room.
 
-use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*};
+use sea_orm::{
+    QueryOrder, QuerySelect,
+    entity::prelude::*,
+    sea_query::{Expr, ExprTrait},
+};
 
-use crate::ids::{MessageId, RoomId, Seq, UserId};
+use crate::ids::{ChangeNumber, MessageId, RoomId, Seq, UserId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(9))")]
@@ -38,6 +42,10 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub edited_at: Option<DateTimeUtc>,
     pub deleted_at: Option<DateTimeUtc>,
+    /// The room's change that touched this message last; zero if none has.
+    pub change: ChangeNumber,
+    /// What changes have done to it, as JSON; `None` for a message that was never changed.
+    pub marks: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -49,4 +57,14 @@ pub fn after(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
         .filter(COLUMN.seq.gt(seq))
         .order_by_asc(COLUMN.seq)
         .limit(limit)
+}
+
+/// Messages that were changed after `change`, ascending by their change. It names the literal condition of the partial
+/// index, which SQLite ignores otherwise.
+pub fn changed_after(room: RoomId, change: ChangeNumber) -> Select<Entity> {
+    Entity::find()
+        .filter(COLUMN.room_id.eq(room))
+        .filter(Expr::col((Entity, Column::Change)).gt(Expr::cust("0")))
+        .filter(COLUMN.change.gt(change))
+        .order_by_asc(COLUMN.change)
 }

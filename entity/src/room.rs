@@ -1,8 +1,12 @@
 //! A conversation: direct, group or the lobby.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, entity::prelude::*};
+use text::fold;
 
-use crate::ids::{RoomId, Seq, UserId};
+use crate::{
+    ids::{ChangeNumber, RoomId, Seq, UserId},
+    names::NameKeys,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(8))")]
@@ -27,8 +31,8 @@ pub struct Model {
     pub kind: Kind,
     /// A group's name.
     pub name: Option<String>,
-    /// The name while the group exists; it is unique. None once the group is deleted, so that the name is
-    /// free again.
+    /// The folded name while the group exists (see [`NameKeys`]). It is unique, and searches look into it. None
+    /// once the group is deleted, so that the name is free again.
     #[sea_orm(unique)]
     pub name_key: Option<String>,
     /// A PHC string. A user needs this password to join.
@@ -40,12 +44,17 @@ pub struct Model {
     pub pair_high: Option<UserId>,
     /// The seq of the newest message.
     pub last_seq: Seq,
+    /// The newest change of a message. No index may name this column: see the migration.
+    pub last_change: ChangeNumber,
     /// Counts the changes of the membership.
     pub roster_version: i64,
     pub created_at: DateTimeUtc,
     /// When the newest message was stored. A user's conversations are sorted by it.
     pub active_at: DateTimeUtc,
     pub deleted_at: Option<DateTimeUtc>,
+    /// When the name, the owner, or whether there is a password changed last, in Unix milliseconds; zero if
+    /// nothing of it has changed.
+    pub changed_at: i64,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }
@@ -55,6 +64,17 @@ impl ActiveModelBehavior for ActiveModel {}
 /// Rooms that are not deleted.
 pub fn live() -> Select<Entity> {
     Entity::find().filter(COLUMN.deleted_at.is_null())
+}
+
+/// The unique key of a group's new name.
+pub fn name_key(name: &str) -> String {
+    fold(name).into_owned()
+}
+
+/// The group with this name. Take the first row: see [`NameKeys`].
+pub fn named(name: &str) -> Select<Entity> {
+    // The longer key sorts first.
+    live().filter(COLUMN.name_key.is_in(NameKeys::of_group(name).into_keys())).order_by_desc(COLUMN.name_key)
 }
 
 /// The two users of a direct room, in the order that its unique index requires.

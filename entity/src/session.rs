@@ -15,6 +15,14 @@ pub struct Model {
     /// The latest expiry of any of its tokens. After it the row can be deleted.
     pub expires_at: DateTimeUtc,
     pub revoked_at: Option<DateTimeUtc>,
+    /// When it was last used, saved now and then. None for sessions of an earlier version.
+    pub last_used_at: Option<DateTimeUtc>,
+    /// The address where it was last used.
+    pub address: Option<String>,
+    /// The program that opened it, as it names itself.
+    pub client: Option<String>,
+    /// Whether the account's password opened it.
+    pub by_password: bool,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
     pub user: BelongsTo<super::user::Entity>,
 }
@@ -24,6 +32,11 @@ impl ActiveModelBehavior for ActiveModel {}
 /// The sessions of a user that have not been ended.
 pub fn open_of(user: UserId) -> Select<Entity> {
     Entity::find().filter(COLUMN.user_id.eq(user)).filter(COLUMN.revoked_at.is_null())
+}
+
+/// The sessions of a user that can be used now.
+pub fn live_of(user: UserId, now: DateTimeUtc) -> Select<Entity> {
+    open_of(user).filter(COLUMN.expires_at.gt(now))
 }
 
 /// Ends the sessions of a user that have not been ended, except `spare`.

@@ -7,6 +7,13 @@ mod m20261121_000001_create_the_tables;
 mod m20261121_000002_remember_joined_rooms;
 mod m20261121_000003_drop_the_senders_index;
 mod m20261127_000004_remember_deletions;
+mod m20261127_000005_recognise_returning_clients;
+mod m20261127_000006_remember_when_things_changed;
+mod m20261127_000007_fold_names;
+mod m20261127_000008_describe_sessions;
+mod m20261127_000009_remember_what_issuers_said;
+mod m20261127_000010_link_to_the_first_admin;
+mod m20261127_000011_number_changes;
 
 pub struct Migrator;
 
@@ -18,6 +25,13 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000002_remember_joined_rooms::Migration),
             Box::new(m20261121_000003_drop_the_senders_index::Migration),
             Box::new(m20261127_000004_remember_deletions::Migration),
+            Box::new(m20261127_000005_recognise_returning_clients::Migration),
+            Box::new(m20261127_000006_remember_when_things_changed::Migration),
+            Box::new(m20261127_000007_fold_names::Migration),
+            Box::new(m20261127_000008_describe_sessions::Migration),
+            Box::new(m20261127_000009_remember_what_issuers_said::Migration),
+            Box::new(m20261127_000010_link_to_the_first_admin::Migration),
+            Box::new(m20261127_000011_number_changes::Migration),
         ]
     }
 }

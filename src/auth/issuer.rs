@@ -4,11 +4,16 @@
 //! The same rules hold as for our own tokens (RFC 8725). Algorithms come from the configuration, keys from
 //! the configured address, and times are compared with our clock. The header only chooses among the keys.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::SessionId;
 use jsonwebtoken::{Algorithm, Header, Validation, dangerous::insecure_decode_claims};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -29,6 +34,8 @@ use crate::{
 const LONGEST_SUBJECT: usize = 255;
 /// The latest time that fits into a UUID's timestamp, in seconds; it is after the year 10,000.
 const LATEST: i64 = (1 << 48) / 1_000 - 1;
+/// How often at most the log says that an issuer's clock is ahead.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// The last second of the year 9999. Later times have no RFC 3339 form.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -63,6 +70,8 @@ pub(super) struct Issuer {
     settings: IssuerSettings,
     keys: Arc<Jwks>,
     leeway: TimeDelta,
+    /// When the log last said that its clock is ahead.
+    clock_noted: Mutex<Option<Instant>>,
 }
 
 /// What an issuer says about a user. None of it is validated.
@@ -107,7 +116,7 @@ impl Issuers {
             let source = Source::new(&settings.issuer, jwks_uri, ca, settings.allow_http)?;
             let keys = Jwks::new(name.clone(), source, clock.clone(), shutdown.clone());
             let leeway = TimeDelta::from_std(leeway).unwrap_or_default();
-            Ok(Issuer { name, settings, keys, leeway })
+            Ok(Issuer { name, settings, keys, leeway, clock_noted: Mutex::default() })
         });
         Ok(Self(issuers.collect::<anyhow::Result<_>>()?))
     }
@@ -172,7 +181,9 @@ impl Issuer {
         };
         for start in [time("nbf")?, time("iat")?].into_iter().flatten() {
             let Some(start) = DateTime::from_timestamp(start, 0) else { return Err(invalid) };
-            if start.signed_duration_since(now) > self.leeway {
+            let ahead = start.signed_duration_since(now);
+            if ahead > self.leeway {
+                self.note_clock(ahead);
                 return Err(invalid);
             }
         }
@@ -182,6 +193,21 @@ impl Issuer {
             return Err(Error::expired(end));
         }
         Ok(end)
+    }
+
+    /// The issuer has signed this token, so one of the two clocks is wrong.
+    fn note_clock(&self, ahead: TimeDelta) {
+        let mut noted = self.clock_noted.lock();
+        if noted.is_some_and(|at| at.elapsed() < NOTED_EVERY) {
+            return;
+        }
+        *noted = Some(Instant::now());
+        tracing::warn!(
+            issuer = self.name,
+            seconds_ahead = ahead.num_seconds(),
+            seconds_allowed = self.leeway.num_seconds(),
+            "a token of this issuer is refused because it begins in the future: the issuer's clock is ahead of this machine's"
+        );
     }
 
     fn vouched(

@@ -25,9 +25,9 @@ const fn characters(bytes: usize) -> usize {
 }
 
 /// The keys that can verify signatures, each with the one algorithm that its type permits.
-pub(super) struct KeySet(Vec<Key>);
+pub(super) struct KeySet(Vec<IssuerKey>);
 
-struct Key {
+struct IssuerKey {
     kid: Option<String>,
     algorithm: Algorithm,
     verifying: DecodingKey,
@@ -53,7 +53,7 @@ impl KeySet {
         let published: PublishedKeys =
             serde_json::from_slice(json).context("it is not a JSON Web Key Set")?;
         let keys = published.keys.into_iter().take(MOST);
-        Ok(Self(keys.filter_map(|key| Key::usable(&serde_json::from_value(key).ok()?)).collect()))
+        Ok(Self(keys.filter_map(|key| IssuerKey::usable(&serde_json::from_value(key).ok()?)).collect()))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -71,7 +71,7 @@ impl KeySet {
     }
 }
 
-impl Key {
+impl IssuerKey {
     fn usable(jwk: &Jwk) -> Option<Self> {
         // The type of the key decides what it can be used for, not the header of a token.
         let (algorithm, named) = match &jwk.algorithm {

@@ -5,43 +5,52 @@
 //! request.
 
 mod access_token;
+mod device;
 mod fetch;
+mod first_admin;
 mod inspect;
 mod issuer;
 mod jwks;
 mod key_set;
+mod login;
+mod logins;
 mod open;
 mod provision;
+mod secret_text;
 mod session;
 mod sql;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod uses;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use entity::{SessionId, UserId, user};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     access_token::Keys,
+    device::Device,
+    first_admin::{NewAdminLink, UsedAdminLink},
     inspect::{Inspection, Signature},
     issuer::{IssuerSettings, Issuers},
+    logins::Login,
     ticket::NewTicket,
 };
 use self::{
     access_token::{Claims, Verdict},
     issuer::Issuer,
+    session::NewSession,
 };
 use crate::{
     clock::Clock,
     db::Db,
     error::{AuthError, Error, Forbidden, Result},
     identity::{Caller, Ended, SessionWatch},
-    limits::Failures,
-    password::{Passwords, needs_rehash},
+    limits::Guesses,
+    password::Passwords,
     shutdown::Shutdown,
 };
 
@@ -53,18 +62,19 @@ struct Inner {
     db: Db,
     clock: Clock,
     passwords: Passwords,
-    failures: Failures,
+    guesses: Guesses,
     keys: Keys,
     issuers: Issuers,
     settings: AuthSettings,
     watch: Arc<dyn SessionWatch>,
     live_users: session::LiveUsers,
+    uses: uses::Uses,
 }
 
 /// How passwords are verified, and how often.
 pub struct PasswordCheck {
     pub passwords: Passwords,
-    pub failures: Failures,
+    pub guesses: Guesses,
 }
 
 /// The keys and issuers whose tokens are accepted.
@@ -78,6 +88,8 @@ pub struct Signers {
 pub struct AuthSettings {
     /// How long an access token is valid, in whole seconds.
     pub token_ttl: Duration,
+    /// How long a session of ours lasts at most, however often its token is renewed.
+    pub session_ttl: Duration,
 }
 
 /// What a client presents to authenticate.
@@ -95,6 +107,8 @@ pub struct SignIn {
     pub token: SecretString,
     /// When the token expires: its `exp`, in whole seconds.
     pub expires_at: DateTime<Utc>,
+    /// How long that is from now.
+    pub lasts: TimeDelta,
     pub user: user::Model,
     pub session: SessionId,
 }
@@ -120,52 +134,25 @@ impl Auth {
         settings: AuthSettings,
         watch: Arc<dyn SessionWatch>,
     ) -> Self {
-        let PasswordCheck { passwords, failures } = check;
+        let PasswordCheck { passwords, guesses } = check;
         let Signers { keys, issuers } = signers;
         let live_users = session::live_users(&db, shutdown);
-        Self(Arc::new(Inner { db, clock, passwords, failures, keys, issuers, settings, watch, live_users }))
-    }
-
-    /// Opens a session, given the password. A wrong password, an unknown user and a deleted user get the same
-    /// refusal after the same time. After too many failures from one address, the password is not checked at
-    /// all.
-    pub async fn login(&self, address: IpAddr, username: &str, password: SecretString) -> Result<SignIn> {
-        let user = self.check_password(address, username, password).await?;
-        self.sign_in(&user.ok_or(Error::Unauthenticated(AuthError::WrongLogin))?).await
-    }
-
-    /// Whether this is the caller's own password. A wrong one counts like a failed login.
-    ///
-    /// # Errors
-    /// `rate_limited` after too many wrong passwords.
-    pub async fn confirm_password(&self, caller: &Caller, password: SecretString) -> Result<bool> {
-        let user = self.check_password(caller.address, &caller.username, password).await?;
-        Ok(user.is_some_and(|user| user.id == caller.user))
-    }
-
-    /// The user with this name and password. Only a wrong password counts as a failure of the address.
-    async fn check_password(
-        &self,
-        address: IpAddr,
-        username: &str,
-        password: SecretString,
-    ) -> Result<Option<user::Model>> {
-        let key = format!("login {}", user::username_key(username));
-        let attempt = self.0.failures.attempt(&key, address)?;
-        let user = self.known_by_password(username, password).await;
-        match &user {
-            Ok(Some(_)) => attempt.succeeded(),
-            Ok(None) => {}
-            Err(_) => attempt.withdraw(),
-        }
-        user
+        let uses = uses::Uses::new(clock.clone());
+        let inner = Inner { db, clock, passwords, guesses, keys, issuers, settings, watch, live_users, uses };
+        Self(Arc::new(inner))
     }
 
     /// Opens a session without a password. Refused as `WrongLogin` if the account was deleted or its password
     /// changed since `user` was read, because such a change ends all sessions of the user.
-    pub async fn sign_in(&self, user: &user::Model) -> Result<SignIn> {
-        let (now, expires_at) = self.new_life();
-        match session::open(&self.0.db, user, now, expires_at).await? {
+    pub async fn sign_in(&self, user: &user::Model, device: &Device) -> Result<SignIn> {
+        self.open_session(user, device, false).await
+    }
+
+    async fn open_session(&self, user: &user::Model, device: &Device, by_password: bool) -> Result<SignIn> {
+        let now = self.0.clock.now().trunc_subsecs(0);
+        let expires_at = self.expiry(now, now);
+        let new = NewSession { now, expires_at, device, by_password };
+        match session::open(&self.0.db, user, new).await? {
             Some((session, user)) => self.issue(session, user, now, expires_at),
             None => Err(Error::Unauthenticated(AuthError::WrongLogin)),
         }
@@ -175,12 +162,17 @@ impl Auth {
     ///
     /// # Errors
     /// `forbidden` if the caller used an issuer's token: the issuer decides how long that login lasts.
+    /// `token_expired` if the session is too old.
     pub async fn refresh(&self, caller: &Caller) -> Result<SignIn> {
         if caller.by_issuer {
             return Err(Error::Forbidden(Forbidden::NotOurLogin));
         }
-        let (now, expires_at) = self.new_life();
         let (row, user) = self.live_session(caller.session, caller.user).await?;
+        let now = self.0.clock.now().trunc_subsecs(0);
+        let expires_at = self.expiry(now, row.created_at);
+        if expires_at <= now {
+            return Err(Error::expired(expires_at));
+        }
         // Never earlier than before: an older token may expire later if the setting was shortened.
         let until = row.expires_at.max(expires_at);
         if !session::prolong(&self.0.db, row.id, until).await? {
@@ -203,12 +195,14 @@ impl Auth {
     }
 
     /// The caller with this credential. A ticket is consumed.
-    pub async fn credential(&self, found: Credential, address: IpAddr) -> Result<Caller> {
+    pub async fn credential(&self, found: Credential, device: &Device) -> Result<Caller> {
         match found {
-            Credential::Token(token) => self.authenticate(token.expose_secret(), address).await,
+            Credential::Token(token) => self.authenticate(token.expose_secret(), device).await,
             // Boxed, like the other rare branch. Otherwise the future of every connect would have room for
             // it.
-            Credential::Ticket(ticket) => Box::pin(self.use_ticket(ticket.expose_secret(), address)).await,
+            Credential::Ticket(ticket) => {
+                Box::pin(self.use_ticket(ticket.expose_secret(), device.address)).await
+            }
         }
     }
 
@@ -218,11 +212,13 @@ impl Auth {
     /// # Errors
     /// `token_invalid`, `token_expired`, `token_revoked`. `unavailable` if the issuer has to be asked for its
     /// keys and does not answer.
-    pub async fn authenticate(&self, token: &str, address: IpAddr) -> Result<Caller> {
-        match self.0.issuers.named_by(token) {
-            None => self.authenticate_ours(token, address).await,
-            Some(issuer) => Box::pin(self.authenticate_theirs(issuer, token, address)).await,
-        }
+    pub async fn authenticate(&self, token: &str, device: &Device) -> Result<Caller> {
+        let caller = match self.0.issuers.named_by(token) {
+            None => self.authenticate_ours(token, device.address).await?,
+            Some(issuer) => Box::pin(self.authenticate_theirs(issuer, token, device)).await?,
+        };
+        self.0.uses.note(caller.session, device.address);
+        Ok(caller)
     }
 
     async fn authenticate_ours(&self, token: &str, address: IpAddr) -> Result<Caller> {
@@ -232,25 +228,36 @@ impl Auth {
             Verdict::Invalid => return Err(Error::Unauthenticated(AuthError::TokenInvalid)),
         };
         let expires_at = claims.expires_at().ok_or(Error::Unauthenticated(AuthError::TokenInvalid))?;
-        let user = self.0.live_users.ask(claims.sid).await?.filter(|user| user.id == claims.uid);
-        let user = user.ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
-        Ok(Caller::signed_in(user, claims.sid, expires_at, address))
+        let live = self.0.live_users.ask(claims.sid).await?.filter(|live| live.account.id == claims.uid);
+        let live = live.ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
+        // Tokens are issued so that they end with the session, unless the setting was changed since.
+        let ends_at = self.end_of(live.opened_at);
+        if self.0.keys.is_over(ends_at, self.0.clock.now()) {
+            return Err(Error::expired(ends_at));
+        }
+        Ok(Caller::signed_in(live.account, claims.sid, expires_at.min(ends_at), address))
     }
 
-    async fn authenticate_theirs(&self, issuer: &Issuer, token: &str, address: IpAddr) -> Result<Caller> {
+    async fn authenticate_theirs(&self, issuer: &Issuer, token: &str, device: &Device) -> Result<Caller> {
         let Inner { db, clock, .. } = &*self.0;
         let vouched = issuer.verify(token, clock.now()).await?;
         let found = match provision::seen(db, vouched.session).await? {
             Some(found) => Some(found),
             None => {
-                provision::welcome(db, &vouched, clock.now()).await?;
+                let changed = provision::welcome(db, &vouched, device, clock.now()).await?;
+                if let Some((user, details)) = changed
+                    && self.0.watch.introduced(user, details).await
+                {
+                    provision::note(db, &vouched).await?;
+                }
                 provision::seen(db, vouched.session).await?
             }
         };
         let (row, user) = found
             .filter(|(row, user)| row.revoked_at.is_none() && user.deleted_at.is_none())
             .ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
-        Ok(Caller { by_issuer: true, ..Caller::signed_in(user, row.id, vouched.expires_at, address) })
+        let caller = Caller::signed_in(user, row.id, vouched.expires_at, device.address);
+        Ok(Caller { by_issuer: true, ..caller })
     }
 
     /// Fetches the keys of all issuers, so that withdrawn keys become invalid.
@@ -271,57 +278,20 @@ impl Auth {
         session::live(&self.0.db, session, user).await?.ok_or(Error::Unauthenticated(AuthError::TokenRevoked))
     }
 
-    async fn known_by_password(&self, username: &str, password: SecretString) -> Result<Option<user::Model>> {
-        let user = if could_be_a_username(username) {
-            user::named(username).one(self.0.db.reader()).await?
-        } else {
-            None
-        };
-        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let right = self.0.passwords.verify(password.clone(), hash).await?;
-        match user.filter(|_| right) {
-            Some(user) => Ok(Some(self.with_todays_hash(user, password).await)),
-            None => Ok(None),
-        }
+    /// Saves when and where sessions were last used.
+    pub async fn save_uses(&self) -> Result<()> {
+        self.0.uses.save(&self.0.db).await
     }
 
-    /// Replaces a hash made with other parameters than today's, now that the password is known. A failure
-    /// does not refuse the login.
-    async fn with_todays_hash(&self, mut user: user::Model, password: SecretString) -> user::Model {
-        let Some(old) = user.password_hash.clone().filter(|hash| needs_rehash(hash)) else {
-            return user;
-        };
-        match self.replace_hash(user.id, old, password).await {
-            Ok(Some(new)) => user.password_hash = Some(new),
-            Ok(None) => {}
-            Err(err) => tracing::warn!(user.id = %user.id, error = %err, "an old password hash stays"),
-        }
-        user
+    /// When a token expires that is issued now, in a session that was opened then. In whole seconds, as in a
+    /// token.
+    fn expiry(&self, now: DateTime<Utc>, opened_at: DateTime<Utc>) -> DateTime<Utc> {
+        after(now, self.0.settings.token_ttl).min(self.end_of(opened_at)).trunc_subsecs(0)
     }
 
-    async fn replace_hash(
-        &self,
-        user: UserId,
-        old: String,
-        password: SecretString,
-    ) -> Result<Option<String>> {
-        let new = self.0.passwords.hash(password).await?;
-        let replaced = user::Entity::update_many()
-            .col_expr(user::Column::PasswordHash, Expr::value(new.clone()))
-            .filter(user::Column::Id.eq(user))
-            // Does not overwrite a password that was changed in the meantime.
-            .filter(user::Column::PasswordHash.eq(old))
-            .exec(&*self.0.db.writer().await?)
-            .await?;
-        Ok((replaced.rows_affected == 1).then_some(new))
-    }
-
-    /// The current time, and when a token issued now expires; both in whole seconds, as in a token.
-    fn new_life(&self) -> (DateTime<Utc>, DateTime<Utc>) {
-        let now = self.0.clock.now().trunc_subsecs(0);
-        let ttl = i64::try_from(self.0.settings.token_ttl.as_secs()).unwrap_or(i64::MAX);
-        let end = TimeDelta::try_seconds(ttl).and_then(|ttl| now.checked_add_signed(ttl));
-        (now, end.unwrap_or(DateTime::<Utc>::MAX_UTC))
+    /// When a session of ours ends that was opened then.
+    fn end_of(&self, opened_at: DateTime<Utc>) -> DateTime<Utc> {
+        after(opened_at, self.0.settings.session_ttl)
     }
 
     fn issue(
@@ -333,11 +303,13 @@ impl Auth {
     ) -> Result<SignIn> {
         let claims = Claims::new(&self.0.keys, &user, session, now, expires_at);
         let token = self.0.keys.sign(&claims)?;
-        Ok(SignIn { token, expires_at, user, session })
+        Ok(SignIn { token, expires_at, lasts: expires_at - now, user, session })
     }
 }
 
-/// Whether to ask the database at all: for U+0000, PostgreSQL returns an error instead of no row.
-fn could_be_a_username(text: &str) -> bool {
-    text.len() <= 1024 && !text.chars().any(char::is_control)
+/// So much later, or at the end of time.
+fn after(at: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let end = TimeDelta::try_seconds(seconds).and_then(|time| at.checked_add_signed(time));
+    end.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use entity::{SessionId, UserId, session, user};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryResult,
-    QuerySelect, RelationTrait, UpdateMany, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, RelationTrait, UpdateMany, sea_query::Expr,
 };
 
-use super::sql;
+use super::{Device, sql};
 use crate::{
     db::{Db, coalesce::Coalescer},
     error::Result,
@@ -18,8 +18,18 @@ use crate::{
     shutdown::Shutdown,
 };
 
+/// A live session's user, and when the session was opened.
+#[derive(Clone)]
+pub(super) struct LiveUser {
+    pub account: Account,
+    pub opened_at: DateTime<Utc>,
+}
+
+/// The most sessions whose addresses are looked at.
+const ADDRESSES: u64 = 200;
+
 /// Reads the users of live sessions, as [`live`] does, for all callers who present a token at the same time.
-pub(super) type LiveUsers = Coalescer<SessionId, Option<Account>>;
+pub(super) type LiveUsers = Coalescer<SessionId, Option<LiveUser>>;
 
 pub(super) fn live_users(db: &Db, shutdown: &Shutdown) -> LiveUsers {
     let db = db.clone();
@@ -28,18 +38,44 @@ pub(super) fn live_users(db: &Db, shutdown: &Shutdown) -> LiveUsers {
         Box::pin(async move {
             let asked = db.values_list(sql::LIVE_USERS, sessions.iter().map(|session| session.0));
             let rows = db.reader().query_all_raw(asked).await?;
-            let live: HashMap<SessionId, Account> = rows.iter().map(live_user).collect::<Result<_, _>>()?;
+            let live: HashMap<SessionId, LiveUser> = rows.iter().map(live_user).collect::<Result<_, _>>()?;
             // The same session may be in the list twice.
             Ok(sessions.iter().map(|session| live.get(session).cloned()).collect())
         })
     })
 }
 
-fn live_user(row: &QueryResult) -> Result<(SessionId, Account), DbErr> {
+fn live_user(row: &QueryResult) -> Result<(SessionId, LiveUser), DbErr> {
     let session = row.try_get_by_index(0)?;
     let (user, username) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
     let (first_name, is_admin) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
-    Ok((session, Account::new(user, username, first_name, is_admin)))
+    let opened_at = row.try_get_by_index(5)?;
+    let account = Account::new(user, username, first_name, is_admin);
+    Ok((session, LiveUser { account, opened_at }))
+}
+
+/// What is stored of a new session.
+pub(super) struct NewSession<'a> {
+    pub now: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub device: &'a Device,
+    pub by_password: bool,
+}
+
+impl NewSession<'_> {
+    pub fn row(&self, id: SessionId, user: UserId) -> session::ActiveModel {
+        session::ActiveModel {
+            id: Set(id),
+            user_id: Set(user),
+            created_at: Set(self.now),
+            expires_at: Set(self.expires_at),
+            revoked_at: Set(None),
+            last_used_at: Set(Some(self.now)),
+            address: Set(Some(self.device.address.to_string())),
+            client: Set(self.device.client.as_deref().map(str::to_owned)),
+            by_password: Set(self.by_password),
+        }
+    }
 }
 
 /// Opens a session, and returns it with the current user. None if the account is gone or its password has
@@ -50,21 +86,13 @@ fn live_user(row: &QueryResult) -> Result<(SessionId, Account), DbErr> {
 pub(super) async fn open(
     db: &Db,
     known: &user::Model,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
+    new: NewSession<'_>,
 ) -> Result<Option<(SessionId, user::Model)>> {
     let transaction = db.begin().await?;
     let user = user::live().filter(user::Column::Id.eq(known.id)).lock_shared().one(&*transaction).await?;
     let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else { return Ok(None) };
     let id = SessionId::new();
-    let row = session::ActiveModel {
-        id: Set(id),
-        user_id: Set(user.id),
-        created_at: Set(now),
-        expires_at: Set(expires_at),
-        revoked_at: Set(None),
-    };
-    session::Entity::insert(row).exec_without_returning(&*transaction).await?;
+    session::Entity::insert(new.row(id, user.id)).exec_without_returning(&*transaction).await?;
     transaction.commit().await?;
     Ok(Some((id, user)))
 }
@@ -128,4 +156,23 @@ pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> R
 /// An update of sessions that have not ended.
 fn open_sessions() -> UpdateMany<session::Entity> {
     session::Entity::update_many().filter(session::Column::RevokedAt.is_null())
+}
+
+/// Where the sessions of an account that its password has opened were last used, the newest ones. Ended ones
+/// count, too, until their rows are deleted.
+pub(super) async fn addresses_of(db: &Db, username: &str, since: DateTime<Utc>) -> Result<Vec<String>> {
+    let addresses: Vec<Option<String>> = session::Entity::find()
+        .join(JoinType::InnerJoin, session::Relation::User.def())
+        .filter(user::Column::UsernameKey.eq(user::username_key(username)))
+        .filter(user::Column::DeletedAt.is_null())
+        .filter(session::Column::ByPassword.eq(true))
+        .filter(session::Column::CreatedAt.gt(since))
+        .order_by_desc(session::Column::CreatedAt)
+        .limit(ADDRESSES)
+        .select_only()
+        .column(session::Column::Address)
+        .into_tuple()
+        .all(db.reader())
+        .await?;
+    Ok(addresses.into_iter().flatten().collect())
 }

@@ -9,9 +9,8 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
-use super::Auth;
+use super::{Auth, secret_text};
 use crate::{
     error::{AuthError, Error, Result},
     identity::Caller,
@@ -21,7 +20,6 @@ const LIFE: TimeDelta = TimeDelta::seconds(30);
 /// Maximum number of tickets that one session may have bought within 30 seconds, used or not: as many as a
 /// user may have connections by default. It also limits the size of the table.
 const AT_ONCE: u64 = 20;
-const BYTES: usize = 32;
 
 /// A new ticket. It is returned only once: the database stores only its digest.
 pub struct NewTicket {
@@ -42,9 +40,7 @@ impl Auth {
     /// `rate_limited` if the session bought too many tickets in the last 30 seconds; `token_revoked` if it
     /// has ended.
     pub async fn buy_ticket(&self, caller: &Caller) -> Result<NewTicket> {
-        let mut secret = [0; BYTES];
-        getrandom::fill(&mut secret).map_err(Error::internal)?;
-        let secret = SecretString::from(hex(&secret));
+        let secret = secret_text::new()?;
         let now = self.0.clock.now();
         let expires_at = (now + LIFE).min(caller.expires_at);
 
@@ -64,10 +60,10 @@ impl Auth {
             .count(&*transaction)
             .await?;
         if bought >= AT_ONCE {
-            return Err(Error::RateLimited { retry_after: LIFE.to_std().unwrap_or_default() });
+            return Err(Error::rate_limited(LIFE.to_std().unwrap_or_default()));
         }
         let row = ticket::ActiveModel {
-            digest: Set(digest(secret.expose_secret())),
+            digest: Set(secret_text::digest(secret.expose_secret())),
             user_id: Set(caller.user),
             session_id: Set(caller.session),
             token_expires_at: Set(caller.expires_at),
@@ -83,10 +79,10 @@ impl Auth {
     /// several concurrent attempts, at most one succeeds.
     pub(super) async fn use_ticket(&self, ticket: &str, address: IpAddr) -> Result<Caller> {
         let used = || Error::Unauthenticated(AuthError::TicketUsed);
-        if ticket.len() != 2 * BYTES {
+        if !secret_text::is_possible(ticket) {
             return Err(used());
         }
-        let (digest, now) = (digest(ticket), self.0.clock.now());
+        let (digest, now) = (secret_text::digest(ticket), self.0.clock.now());
         let consumed = ticket::Entity::update_many()
             .col_expr(ticket::Column::UsedAt, Expr::value(now))
             .filter(ticket::Column::Digest.eq(digest.clone()))
@@ -100,14 +96,7 @@ impl Auth {
         let row = ticket::Entity::find_by_id(digest).one(self.0.db.reader()).await?.ok_or_else(used)?;
         let (session, user): (session::Model, user::Model) =
             self.live_session(row.session_id, row.user_id).await?;
+        self.0.uses.note(session.id, address);
         Ok(Caller::signed_in(user, session.id, row.token_expires_at, address))
     }
-}
-
-fn digest(ticket: &str) -> Vec<u8> {
-    Sha256::digest(ticket).to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,17 +17,20 @@ use super::{
     room::{Room, registry::LISTED},
     sql,
 };
-use crate::identity::{Caller, Person};
 use crate::{
     db::values_list::{self, Pad},
     error::{Error, Result},
+    identity::{Caller, Person},
 };
 
+/// The most users that are read for the groups of one part. More would not fit into an answer.
+const USERS_READ: usize = 5_000;
 /// The most rooms in one part of the list: each may have a message of `content_bytes`.
 const CONVERSATIONS: u64 = 250;
 
-/// If at most this many messages are after the read receipt, each is read to find the user's own.
-const LOOKED_AT: i64 = 1_000;
+/// Up to this many messages after the read receipt are scanned for the user's own. If there are more, the user's
+/// own messages are looked up by their index.
+const UNREAD_SCANNED: i64 = 1_000;
 
 /// The most rooms in one query. Each has four parameters.
 const ROOMS_ASKED: usize = 250;
@@ -39,12 +42,20 @@ pub struct ListRooms {
     pub limit: Option<u64>,
     /// The last room of the previous part.
     pub after: Option<RoomId>,
+    /// Whether the groups have [`Group::users`].
+    pub with_users: bool,
 }
 
 impl ListRooms {
     /// The part after the one whose [`Page::next`] this is, or else the part after the room `after`.
     pub fn part(limit: u64, next: Option<String>, after: Option<RoomId>) -> Self {
-        Self { limit: Some(limit), after: next.and_then(|room| room.parse().ok()).or(after) }
+        let after = next.and_then(|room| room.parse().ok()).or(after);
+        Self { limit: Some(limit), after, with_users: false }
+    }
+
+    /// The same, with the users of the groups.
+    pub fn with_users(self) -> Self {
+        Self { with_users: true, ..self }
     }
 }
 
@@ -84,11 +95,16 @@ impl Chat {
         let mut last = core.last_messages(&rooms, &live_rooms).await?;
         let unread = core.unread(caller.user, &rooms, &live_rooms).await?;
         let mut peers = core.peers(&rooms, caller.user).await?;
+        let mut users =
+            if list.with_users { core.group_users(&rooms, &live_rooms).await? } else { HashMap::new() };
         let conversations = rooms.into_iter().filter_map(|room| {
             let live = live_rooms.get(&room.id)?;
-            let marks = live.member(caller.user)?.marks;
+            let marks = live.marks(caller.user)?;
             let kind = match room.kind {
-                room::Kind::Group => ConversationKind::Group(Box::new(group_of(&room, live))),
+                room::Kind::Group => {
+                    let users = users.remove(&room.id);
+                    ConversationKind::Group(Box::new(Group { users, ..group_of(&room, live) }))
+                }
                 _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
             };
             Some(Conversation {
@@ -106,7 +122,7 @@ impl Chat {
 
 /// A group as its room in memory has it, without a further query.
 fn group_of(room: &room::Model, live: &Room) -> Group {
-    let owner = room.owner_id.and_then(|owner| live.member(owner)).map(|entry| entry.person);
+    let owner = room.owner_id.and_then(|owner| live.person(owner));
     Group {
         owner: owner.unwrap_or_else(Person::nobody),
         member_count: live.member_count() as u64,
@@ -175,12 +191,12 @@ impl Core {
         let mut unread = HashMap::with_capacity(rooms.len());
         let (mut near, mut far): (Vec<[Value; 4]>, Vec<[Value; 4]>) = (Vec::new(), Vec::new());
         for room in rooms {
-            let Some(entry) = live_rooms.get(&room.id).and_then(|live| live.member(user)) else { continue };
-            let (read, last) = (entry.marks.read.0, room.last_seq.0);
+            let Some(marks) = live_rooms.get(&room.id).and_then(|live| live.marks(user)) else { continue };
+            let (read, last) = (marks.read.0, room.last_seq.0);
             if read < last {
                 unread.insert(room.id, last - read);
                 let asked = [room.id.0.into(), user.0.into(), read.into(), last.into()];
-                if last - read <= LOOKED_AT { near.push(asked) } else { far.push(asked) }
+                if last - read <= UNREAD_SCANNED { near.push(asked) } else { far.push(asked) }
             }
         }
         let db = self.db.reader();
@@ -198,6 +214,43 @@ impl Core {
     }
 
     /// The other user of each direct room, also deleted ones.
+    /// The users of the groups among these rooms, [`Group::USERS`] of each at most. Groups that come after
+    /// [`USERS_READ`] users are left out.
+    async fn group_users(
+        &self,
+        rooms: &[room::Model],
+        live_rooms: &HashMap<RoomId, Arc<Room>>,
+    ) -> Result<HashMap<RoomId, Vec<User>>> {
+        let mut members: Vec<(RoomId, Vec<UserId>)> = Vec::new();
+        let mut listed = 0;
+        for room in rooms.iter().filter(|room| room.kind == room::Kind::Group) {
+            let Some(live) = live_rooms.get(&room.id) else { continue };
+            let first = live.first_members(Group::USERS);
+            listed += first.len();
+            members.push((room.id, first));
+            if listed >= USERS_READ {
+                break;
+            }
+        }
+        let mut ids: Vec<UserId> = members.iter().flat_map(|(_, users)| users.iter().copied()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let users = self.listed_users(&ids).await?;
+        let user = |id: &UserId| Some(self.to_user(users.get(id)?.clone()));
+        Ok(members.into_iter().map(|(room, ids)| (room, ids.iter().filter_map(user).collect())).collect())
+    }
+
+    /// The rows of these users, as a list has them.
+    async fn listed_users(&self, ids: &[UserId]) -> Result<HashMap<UserId, user::Model>> {
+        let mut users: HashMap<UserId, user::Model> = HashMap::with_capacity(ids.len());
+        for part in ids.chunks(LISTED) {
+            let rows = user::Entity::find().filter(user::COLUMN.id.is_in(part.iter().copied()));
+            let rows = profiles::small_only(rows).all(self.db.reader()).await?;
+            users.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        Ok(users)
+    }
+
     async fn peers(&self, rooms: &[room::Model], user: UserId) -> Result<HashMap<RoomId, User>> {
         let other: HashMap<RoomId, UserId> = rooms
             .iter()
@@ -210,12 +263,7 @@ impl Core {
             return Ok(HashMap::new());
         }
         let ids: Vec<UserId> = other.values().copied().collect();
-        let mut users: HashMap<UserId, user::Model> = HashMap::with_capacity(ids.len());
-        for part in ids.chunks(LISTED) {
-            let rows = user::Entity::find().filter(user::COLUMN.id.is_in(part.iter().copied()));
-            let rows = profiles::small_only(rows).all(self.db.reader()).await?;
-            users.extend(rows.into_iter().map(|row| (row.id, row)));
-        }
+        let users = self.listed_users(&ids).await?;
         let model = |(room, id): (RoomId, UserId)| Some((room, self.to_user(users.get(&id)?.clone())));
         Ok(other.into_iter().filter_map(model).collect())
     }

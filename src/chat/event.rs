@@ -11,7 +11,7 @@ use entity::{RoomId, Seq};
 
 use super::{
     connections::ConnectionId,
-    model::{Group, Message, Presence, Receiver},
+    model::{Group, Message, MessageChange, Presence, Receiver, SyncedRoom},
 };
 
 /// What happened (docs/events.md, server to client).
@@ -21,6 +21,10 @@ pub enum Event {
     Message(Arc<Message>),
     /// It was delivered to all members; to its sender.
     DeliveredToAll(Arc<Message>),
+    /// A message was changed; to the same connections as the message.
+    MessageChanged(Arc<MessageChange>),
+    /// What a connection has of these rooms, once it has caught up; to connections that replay changes.
+    Synced(Vec<SyncedRoom>),
     /// A member has read up to `seq`; to the other members.
     Read {
         room: RoomId,
@@ -55,6 +59,10 @@ pub enum Event {
     },
     /// The last event of a connection: its login has ended.
     TokenExpired {
+        reason: String,
+    },
+    /// The last event of a connection: a newer one of its user needs its place.
+    Displaced {
         reason: String,
     },
 }
@@ -96,6 +104,14 @@ impl Envelope {
     pub fn message(&self) -> Option<&Arc<Message>> {
         match &self.event {
             Event::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The change, if the event is one of a message.
+    pub fn change(&self) -> Option<&Arc<MessageChange>> {
+        match &self.event {
+            Event::MessageChanged(change) => Some(change),
             _ => None,
         }
     }

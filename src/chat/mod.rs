@@ -3,24 +3,25 @@
 //!
 //! [`Chat`] is the one handle. Its parts, by folder and file:
 //! - `users`: register, find, list, change and delete accounts; `profiles`: which profiles a list contains
-//! - `groups`: create, join, leave, change, delete and list groups
-//! - `messages`: send messages and read history; `conversations`: the list of a user's rooms; `page_size`:
-//!   where a page of messages ends
+//! - `groups`: create, join, leave, change, delete and list groups. `public_list`: notifies everyone of changes
+//!   in the list of groups; `quotas`: how many groups a user may make and how many members a user may add
+//! - `messages`: send messages; `history`: read them; `page_size`: where a page of messages ends;
+//!   `conversations`: the list of a user's rooms
+//! - `changes`: what is done to messages after they were sent, and its replay
 //! - `receipts`: delivered and read receipts, merged in memory and saved in batches
 //! - `presence`: online, offline, typing
-//! - `public_list`: notifies everyone of changes in the list of groups; `quotas`: how many groups a user may
-//!   make and how many members a user may add
-//! - `joined`: which rooms a socket has joined, for dialects in which a socket receives only those
-//! - `readiness`: whether the database reads and writes
+//! - `session_watch`: what `auth` notifies the core of
+//! - `joined`: which rooms a client has joined, for dialects in which a client receives only those
+//! - `readiness`: whether the database reads and writes; `retry`: asks it again after a lost answer
 //! - `connections`: the connections of all users. `hub`: all of them, by user; `connection`: one of them;
-//!   `lifecycle`: connect, open, refresh, disconnect; `expiry`: the ends of tokens; `broadcast`: writes
-//!   events to many connections
-//! - `room`: a live room. `registry`: the rooms in memory; `create`: finds rooms, and makes direct rooms and
-//!   the lobby; `membership`: changes of the members; `permissions`: what a role may do; `fanout`: the
-//!   subscriptions; `catch_up` and `replay_cache`: messages that a connection has missed; `recent`: the
-//!   newest messages; `receipts` and `watermark`: how far members have received and read
+//!   `lifecycle`: connect, open, refresh, disconnect; `expiry`: the ends of tokens; `publish`: writes an event
+//!   to its audience; `options`: what a client may request; `news`: what a reconnect tells besides messages
+//! - `room`: a live room. Its parts in memory: `members`, `receipts`, `subscriptions`, `recent`. `fanout`: writes
+//!   messages to the subscriptions; `changes`: publishes changes of messages; `delivery`: acknowledgements move receipts; `registry`: the rooms in memory;
+//!   `create`: finds rooms, and makes direct rooms and the lobby; `membership`: changes of the members;
+//!   `permissions`: what a role may do; `watermark`: the rules of receipts; `catch_up` and `replay_cache`: messages that a connection has missed
 //! - `writer`: stores messages. `scheduler`: which messages share a commit; `fast_path`: the common commit;
-//!   `transaction`: the commit for all other cases
+//!   `transaction`: the commit for all other cases; `changes`: numbers and commits changes of messages
 //! - `model`: what operations return; `event`: what connections receive; `sql`: SQL text of the measured
 //!   reads
 //!
@@ -32,41 +33,45 @@ pub mod connections;
 pub mod event;
 pub mod model;
 
+mod changes;
 mod conversations;
 mod groups;
+mod history;
 mod joined;
 mod messages;
 mod page_size;
 mod presence;
 mod profiles;
-mod public_list;
-mod quotas;
 mod readiness;
 mod receipts;
+mod retry;
 mod room;
+mod session_watch;
 mod sql;
 mod users;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use sea_orm::{ColumnTrait, EntityTrait, QuerySelect, prelude::DateTimeUtc};
 
 pub use self::{
+    changes::ChangesQuery,
     conversations::ListRooms,
     groups::{GroupChange, GroupRef, ListGroups, NewGroup},
-    messages::{Draft, HistoryQuery, Place},
+    history::HistoryQuery,
+    joined::{ClientKey, KEPT_FOR as JOINED_ROOMS_KEPT_FOR},
+    messages::{Draft, Place},
     room::Reply,
     users::{ListUsers, NewUser, UserChange},
 };
 use crate::{
     clock::Clock,
-    config::{Config, LimitsConfig, PresenceConfig, WriterConfig},
+    config::{Config, LimitsConfig, MessagesConfig, PresenceConfig, WriterConfig},
     counts::Counts,
     db::Db,
     error::Result,
-    limits::Failures,
+    limits::Guesses,
     password::Passwords,
     shutdown::Shutdown,
 };
@@ -75,6 +80,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ChatSettings {
     pub limits: LimitsConfig,
+    pub messages: MessagesConfig,
     pub writer: WriterConfig,
     pub presence: PresenceConfig,
     /// How long before a token expires its connection is warned.
@@ -85,6 +91,7 @@ impl ChatSettings {
     pub fn of(config: &Config) -> Self {
         Self {
             limits: config.limits.clone(),
+            messages: config.messages.clone(),
             writer: config.writer.clone(),
             presence: config.presence.clone(),
             expiring_notice: config.auth.expiring_notice,
@@ -98,41 +105,30 @@ impl ChatSettings {
     }
 }
 
-/// Pages of history that are read at the same time. Others wait for their turn; the database's connections would
-/// make them wait in any case.
-const PAGES_AT_ONCE: usize = 16;
-
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub struct Chat {
     core: Arc<Core>,
 }
 
+/// What the operations work with. The first fields are for all of them. Each of the others belongs to one folder
+/// or file, and only that one sees inside it.
 struct Core {
     db: Db,
     clock: Clock,
     shutdown: Shutdown,
     counts: Counts,
-    readiness: readiness::Readiness,
-    passwords: Passwords,
-    failures: Failures,
     settings: ChatSettings,
+    passwords: Passwords,
     hub: connections::hub::Hub,
-    rooms: room::registry::RoomRegistry,
-    rooms_of: connections::lifecycle::RoomsOf,
+    connecting: connections::Connecting,
+    rooms: room::Rooms,
     writer: writer::Writer,
-    /// Pages of history that are read at the same time: their rows are in memory until they are rendered.
-    page_reads: Semaphore,
-    /// The tasks behind the writer.
-    writers: TaskTracker,
-    replay_cache: room::replay_cache::ReplayCache,
-    receipts: receipts::Receipts,
-    expiry: connections::expiry::Expiry,
-    presence_updates: presence::PresenceUpdates,
-    public_list: public_list::PublicList,
-    quotas: quotas::Quotas,
-    /// The room that every user is in.
-    lobby: Arc<room::Room>,
+    page_turns: history::PageTurns,
+    receipts: receipts::ReceiptSaver,
+    presence: presence::PresenceUpdates,
+    groups: groups::Groups,
+    readiness: readiness::Readiness,
 }
 
 /// The numbers of live objects of the core, for metrics and tests.
@@ -142,13 +138,26 @@ pub struct Gauges {
     pub connections: usize,
     pub rooms_resident: usize,
     /// Subscriptions to rooms: a connection counts once for each of its rooms.
-    pub listeners: usize,
+    pub subscriptions: usize,
     pub drafts_waiting: usize,
     /// Tasks that send a connection the messages that it has missed in one room.
     pub catch_ups: usize,
     /// `response` events whose acknowledgement is pending.
     pub acknowledgements: usize,
+    /// Requests that have begun and will be carried out, whatever their clients do.
+    pub commands: usize,
     pub tasks: usize,
+}
+
+/// The latest time of a message, so that the next one is not before it even if the clock was set back meanwhile.
+async fn latest_activity(db: &Db) -> Result<Option<DateTimeUtc>> {
+    let latest = entity::room::Entity::find()
+        .select_only()
+        .column_as(entity::room::Column::ActiveAt.max(), "latest")
+        .into_tuple::<Option<DateTimeUtc>>()
+        .one(db.reader())
+        .await?;
+    Ok(latest.flatten())
 }
 
 impl Chat {
@@ -158,44 +167,38 @@ impl Chat {
         clock: Clock,
         shutdown: Shutdown,
         passwords: Passwords,
-        failures: Failures,
+        guesses: Guesses,
         counts: Counts,
         settings: ChatSettings,
     ) -> Result<Self> {
-        let rooms = room::registry::RoomRegistry::new(&db, &shutdown);
-        let lobby = room::create::open_lobby(&db, &clock, &rooms).await?;
-        // SQLite writes through one connection; more commits would only wait for each other.
-        let lanes = if db.is_sqlite() { 1 } else { 4 };
-        let (writer, lanes) = writer::Writer::new(lanes, settings.writer.queue, settings.writer.batch);
+        if let Some(told) = latest_activity(&db).await? {
+            clock.not_before(told);
+        }
+        let rooms = room::Rooms::open(&db, &clock, &shutdown).await?;
+        let (writer, scheduler) = writer::Writer::new(&db, &settings.writer);
         let core = Arc::new(Core {
             hub: connections::hub::Hub::new(clock.clone(), settings.limits.connections_per_user),
-            replay_cache: room::replay_cache::ReplayCache::new(),
-            rooms_of: connections::lifecycle::rooms_of(&db, &shutdown),
-            receipts: receipts::Receipts::new(),
-            expiry: connections::expiry::Expiry::new(),
-            presence_updates: presence::PresenceUpdates::default(),
-            public_list: public_list::PublicList::default(),
-            quotas: quotas::Quotas::new(&clock, &settings),
+            connecting: connections::Connecting::new(&db, &shutdown),
+            rooms,
+            writer,
+            page_turns: history::PageTurns::new(),
+            receipts: receipts::ReceiptSaver::new(),
+            presence: presence::PresenceUpdates::default(),
+            groups: groups::Groups::new(&clock, &settings, guesses),
+            readiness: readiness::Readiness::new(),
             db,
             clock,
             shutdown,
-            passwords,
-            failures,
-            settings,
-            rooms,
             counts,
-            readiness: readiness::Readiness::new(),
-            writer,
-            page_reads: Semaphore::new(PAGES_AT_ONCE),
-            writers: TaskTracker::new(),
-            lobby,
+            settings,
+            passwords,
         });
-        core.shutdown.spawn(core.writers.track_future(writer::run(core.clone(), lanes)));
+        writer::start(&core, scheduler);
         core.shutdown.spawn(room::replay_cache::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
         core.shutdown.spawn(connections::expiry::run(core.clone()));
         core.shutdown.spawn(presence::run(core.clone()));
-        core.shutdown.spawn(public_list::run(core.clone()));
+        core.shutdown.spawn(groups::public_list::run(core.clone()));
         Ok(Self { core })
     }
 
@@ -205,10 +208,11 @@ impl Chat {
             users_online: self.core.hub.online_count(),
             connections: self.core.hub.connection_count(),
             rooms_resident: rooms.len(),
-            listeners: rooms.iter().map(|room| room.subscriber_count()).sum(),
+            subscriptions: rooms.iter().map(|room| room.subscriber_count()).sum(),
             drafts_waiting: self.core.writer.waiting(),
             catch_ups: self.core.counts.catch_ups.now(),
             acknowledgements: self.core.counts.acknowledgements.now(),
+            commands: self.core.shutdown.commands(),
             tasks: self.core.shutdown.running(),
         }
     }
@@ -231,8 +235,7 @@ impl Chat {
     /// Waits until the writer has stored all queued messages. Then saves the last receipts, and when everyone
     /// connected here was last seen. Call it after [`Shutdown::settle`].
     pub async fn drain(&self) -> Result<()> {
-        self.core.writers.close();
-        self.core.writers.wait().await;
+        self.core.writer.drain().await;
         // Clients are acknowledging the messages that were just delivered.
         tokio::time::sleep(self.core.settings.writer.receipts_tick).await;
         receipts::flush(&self.core).await?;

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq, UserId, member, message, room, user};
+use entity::{ChangeNumber, RoomId, Seq, UserId, member, message, room, user};
 
-use crate::identity::Person;
+use crate::{identity::Person, message_marks::MessageMarks};
 
 /// A user, and whether they are online.
 #[derive(Clone, Debug)]
@@ -70,6 +70,8 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Message {
     pub row: message::Model,
+    /// What changes have done to it; `None` for a message that was never changed.
+    pub marks: Option<Box<MessageMarks>>,
     pub sender: Person,
     pub receiver: Receiver,
     /// The id of the user that `receiver` names, if it names one.
@@ -94,10 +96,20 @@ impl Message {
             created_at: DateTime::UNIX_EPOCH,
             edited_at: None,
             deleted_at: None,
+            change: ChangeNumber::ZERO,
+            marks: None,
         };
         let receiver = Receiver::Group(room);
         let sender = Person::nobody();
-        Self { row, sender, receiver, receiver_id: None, delivered_to_all: false, read_by_all: false }
+        Self {
+            row,
+            marks: None,
+            sender,
+            receiver,
+            receiver_id: None,
+            delivered_to_all: false,
+            read_by_all: false,
+        }
     }
 }
 
@@ -152,6 +164,53 @@ pub struct HistoryPage {
     pub messages: Vec<Message>,
     /// Whether there are more messages in the requested direction.
     pub has_more: bool,
+    /// The room's newest change that all of them show, if the query asked for it.
+    pub change: Option<ChangeNumber>,
+}
+
+/// A change of a message: what was done, and the message as it stands after it.
+#[derive(Clone, Debug)]
+pub struct MessageChange {
+    pub message: Arc<Message>,
+    pub number: ChangeNumber,
+    pub at: DateTime<Utc>,
+    /// Who has made it. `None` in a replay, where it stands for all changes of the message.
+    pub by: Option<Arc<str>>,
+    pub what: Vec<Alteration>,
+}
+
+/// What a change has done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alteration {
+    Edited,
+    /// Anything: the device was away, and gets the message as it stands now.
+    CaughtUp,
+}
+
+/// Changed messages of a room, each once, ascending by their newest change.
+#[derive(Clone, Debug)]
+pub struct ChangesPage {
+    pub changes: Vec<MessageChange>,
+    /// The change up to which the reader has everything with this page.
+    pub change: ChangeNumber,
+    pub has_more: bool,
+}
+
+/// A content that a message had before an edit, as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageVersion {
+    pub content: String,
+    pub at: DateTime<Utc>,
+}
+
+/// What a socket has of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncedRoom {
+    pub room: RoomId,
+    pub seq: Seq,
+    pub change: ChangeNumber,
+    /// The client must forget what it holds of this room, and read it again.
+    pub reset: bool,
 }
 
 /// The presence of one user, as others are notified of it.

@@ -13,21 +13,22 @@ use tokio::sync::Notify;
 use super::{
     Chat, Core,
     connections::{
-        ConnectionId, broadcast,
-        connection::{Connection, Opening},
-        hub::Departure,
+        ConnectionId, Opening, connection::Connection, hub::Departure, options::TypingPlace,
+        publish::Audience,
     },
     event::{Envelope, Event},
     messages::Place,
-    model::Presence,
+    model::{Presence, Receiver},
     receipts,
     room::Room,
 };
-use crate::error::Result;
-use crate::identity::Caller;
+use crate::{error::Result, identity::Caller};
 
 /// How long updates gather after one was published.
 const GATHERING: Duration = Duration::from_millis(50);
+
+/// The most places in which one connection may be typing.
+const TYPING_PLACES: usize = 64;
 
 /// Updates that are written to a connection without a pause: a queue keeps the memory of its greatest length.
 const IN_ONE_GO: usize = 16;
@@ -64,8 +65,8 @@ impl PresenceUpdates {
 impl Chat {
     /// Notifies the others in a place that the caller is typing, or has stopped. Lossy by design.
     ///
-    /// Only users who share a room with the caller are notified. In the lobby, which everyone is in, and
-    /// between two users who never wrote to each other, nothing happens. That is no error.
+    /// In a group, the other members are notified; otherwise the user who is addressed. In the lobby, which
+    /// everyone is in, nothing happens. That is no error.
     pub async fn typing(
         &self,
         caller: &Caller,
@@ -73,16 +74,75 @@ impl Chat {
         place: Place,
         typing: bool,
     ) -> Result<()> {
-        let found = self.core.find_place(caller, connection, &place).await?;
-        let Some(room) = found.filter(|room| room.kind != room::Kind::Lobby) else { return Ok(()) };
-        let (sender, receiver) = (caller.username.clone(), room.receiver_from(caller.user));
-        let update = Envelope::new(Event::Typing { sender, receiver, typing });
-        broadcast::notify_all(&room.subscribers(Some(caller.user)), &[update]).await;
+        let core = &self.core;
+        let room = core.find_place(caller, connection, &place).await?;
+        let Some(place) = core.typing_place(caller, room.as_deref(), place).await? else { return Ok(()) };
+        if let Some(connection) = connection
+            && !note_typing(connection, &place, typing)
+        {
+            return Ok(());
+        }
+        core.notify_typing(caller, &place, room.as_deref(), typing).await;
+        if typing && connection.is_some_and(|connection| connection.is_over()) {
+            // Its disconnect may not have seen this place.
+            core.notify_typing(caller, &place, room.as_deref(), false).await;
+        }
         Ok(())
     }
 }
 
+/// Remembers where the user of a connection is typing. Returns false if they are typing in too many places:
+/// nobody could be told of the end.
+fn note_typing(connection: &Connection, place: &TypingPlace, typing: bool) -> bool {
+    let mut places = connection.typing.lock();
+    if !typing {
+        places.remove(place);
+    } else if !places.contains(place) {
+        if places.len() >= TYPING_PLACES {
+            return false;
+        }
+        places.insert(place.clone());
+    }
+    true
+}
+
 impl Core {
+    /// `None` if nobody is to be notified.
+    async fn typing_place(
+        &self,
+        caller: &Caller,
+        room: Option<&Room>,
+        place: Place,
+    ) -> Result<Option<TypingPlace>> {
+        let (user, name) = match (room, place) {
+            (Some(room), _) if room.kind == room::Kind::Group => {
+                return Ok(Some(TypingPlace::Group(room.id)));
+            }
+            (Some(room), _) => match (room.peer_of(caller.user), room.receiver_from(caller.user)) {
+                (Some(user), Receiver::User(name)) => (user, name),
+                _ => return Ok(None),
+            },
+            (None, Place::User(name)) => {
+                let user = self.user_named(&name).await?;
+                (user.id, user.username.into())
+            }
+            (None, _) => return Ok(None),
+        };
+        Ok((user != caller.user).then_some(TypingPlace::User(user, name)))
+    }
+
+    async fn notify_typing(&self, caller: &Caller, place: &TypingPlace, room: Option<&Room>, typing: bool) {
+        let (receiver, audience) = match (place, room) {
+            (TypingPlace::User(user, name), _) => (Receiver::User(name.clone()), Audience::User(*user)),
+            (TypingPlace::Group(id), Some(room)) => {
+                (Receiver::Group(*id), Audience::Room(room, Some(caller.user)))
+            }
+            (TypingPlace::Group(_), None) => return,
+        };
+        let update = Envelope::new(Event::Typing { sender: caller.username.clone(), receiver, typing });
+        self.hub.publish_all(&[update], audience).await;
+    }
+
     /// A connection has opened: notifies the others if its user was not online before.
     pub(super) fn came_online(&self, connection: &Arc<Connection>) {
         let caller = connection.caller();
@@ -90,7 +150,37 @@ impl Core {
             let last_seen = self.clock.now();
             let presence = Presence { username: caller.username.clone(), online: true, last_seen };
             let rooms = connection.rooms.lock().clone();
-            self.presence_updates.give(PresenceUpdate::of(caller.user, presence, rooms));
+            self.presence.give(PresenceUpdate::of(caller.user, presence, rooms));
+        });
+    }
+
+    /// A connection can no longer say that its user has stopped typing in these places: notifies the others,
+    /// except where the user is typing on another connection. `rooms` are the connection's rooms.
+    pub(super) fn stopped_typing(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        places: impl IntoIterator<Item = TypingPlace>,
+        rooms: &[Arc<Room>],
+    ) {
+        let mut others = None;
+        let mut types_elsewhere = |place: &TypingPlace| {
+            let others = others.get_or_insert_with(|| self.hub.of_user(connection.user()));
+            let mut others = others.iter().filter(|other| other.id != connection.id);
+            others.any(|other| other.typing.lock().contains(place))
+        };
+        let over = places.into_iter().filter(|place| !types_elsewhere(place)).map(|place| {
+            let room = rooms.iter().find(|room| place == TypingPlace::Group(room.id)).cloned();
+            (place, room)
+        });
+        let over: Vec<_> = over.collect();
+        if over.is_empty() {
+            return;
+        }
+        let (core, caller) = (self.clone(), connection.caller());
+        self.shutdown.spawn(async move {
+            for (place, room) in over {
+                core.notify_typing(&caller, &place, room.as_deref(), false).await;
+            }
         });
     }
 
@@ -99,28 +189,27 @@ impl Core {
         let last_seen = self.clock.now();
         let core = self.clone();
         self.shutdown.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(core.settings.presence.grace) => {}
+            if core.shutdown.begins_within(core.settings.presence.grace).await {
                 // `save_all_seen` takes over.
-                () = core.shutdown.begun() => return,
+                return;
             }
             core.hub.confirm(&departure, || {
                 core.receipts.saw(departure.user, last_seen);
                 let presence = Presence { username: departure.username.clone(), online: false, last_seen };
-                core.presence_updates.give(PresenceUpdate::of(departure.user, presence, rooms));
+                core.presence.give(PresenceUpdate::of(departure.user, presence, rooms));
             });
         });
     }
 
     /// Publishes to everyone while few users are online, and otherwise to users who share a room.
     async fn notify_presence(&self) {
-        let presence_updates = std::mem::take(&mut *self.presence_updates.given.lock());
+        let presence_updates = std::mem::take(&mut *self.presence.given.lock());
         if self.hub.online_count() > self.settings.presence.everyone_up_to {
             return self.notify_in_rooms(&presence_updates).await;
         }
         for presence_updates in presence_updates.chunks(IN_ONE_GO) {
-            for connection in self.hub.all(None) {
-                notify(&connection, presence_updates.iter());
+            for connection in self.hub.all() {
+                self.hub.publish_to(&connection, due(&connection, presence_updates));
             }
             // The sockets send what was written before more is written.
             tokio::task::yield_now().await;
@@ -131,7 +220,7 @@ impl Core {
     async fn notify_in_rooms(&self, presence_updates: &[PresenceUpdate]) {
         let mut pending: HashMap<ConnectionId, (Arc<Connection>, Vec<usize>)> = HashMap::new();
         for (at, update) in presence_updates.iter().enumerate() {
-            for room in update.rooms.iter().filter(|room| room.id != self.lobby.id) {
+            for room in update.rooms.iter().filter(|room| room.id != self.rooms.lobby().id) {
                 for connection in room.subscribers(Some(update.user)) {
                     let (_, presence_updates) =
                         pending.entry(connection.id).or_insert_with(|| (connection, Vec::new()));
@@ -145,7 +234,8 @@ impl Core {
         while !pending.is_empty() {
             for (connection, pending) in pending.values_mut() {
                 let now = pending.drain(..pending.len().min(IN_ONE_GO));
-                notify(connection, now.filter_map(|at| presence_updates.get(at)));
+                let now = now.filter_map(|at| presence_updates.get(at));
+                self.hub.publish_to(connection, due(connection, now));
             }
             pending.retain(|_, (_, pending)| !pending.is_empty());
             tokio::task::yield_now().await;
@@ -153,19 +243,21 @@ impl Core {
     }
 }
 
-fn notify<'a>(connection: &Arc<Connection>, presence_updates: impl Iterator<Item = &'a PresenceUpdate>) {
-    for update in presence_updates {
-        if connection.user() != update.user && connection.opened_by(update.at) {
-            connection.notify(&update.envelope);
-        }
-    }
+/// Those of the updates that a connection receives.
+fn due<'a>(
+    connection: &Connection,
+    presence_updates: impl IntoIterator<Item = &'a PresenceUpdate>,
+) -> impl Iterator<Item = &'a Envelope> {
+    let due =
+        move |update: &&PresenceUpdate| connection.user() != update.user && connection.opened_by(update.at);
+    presence_updates.into_iter().filter(due).map(|update| &update.envelope)
 }
 
 /// Publishes presence updates until the server shuts down.
 pub(super) async fn run(core: Arc<Core>) {
     loop {
         tokio::select! {
-            () = core.presence_updates.work.notified() => {}
+            () = core.presence.work.notified() => {}
             () = core.shutdown.begun() => return,
         }
         core.notify_presence().await;

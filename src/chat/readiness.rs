@@ -68,7 +68,7 @@ async fn reads_and_stores(core: &Core) -> Result<()> {
     let hot_path = core.db.hot_path();
     let moved = room::Entity::update_many()
         .col_expr(room::Column::ActiveAt, Expr::value(core.clock.now()))
-        .filter(room::COLUMN.id.eq(core.lobby.id))
+        .filter(room::COLUMN.id.eq(core.rooms.lobby().id))
         .build(hot_path.backend());
     Ok(hot_path.execute(moved).await?)
 }

@@ -11,6 +11,8 @@ pub enum ConfigCommand {
     /// Print all effective settings as TOML, with secrets as <redacted>.
     Show,
     /// Print "ok", or every mistake with its correction (exit code 1).
+    ///
+    /// What works and is most likely not meant is a warning on standard error. The server logs it at its start.
     Check,
 }
 
@@ -23,7 +25,12 @@ Examples:
 pub fn run(config: &Config, command: ConfigCommand) -> anyhow::Result<()> {
     match command {
         ConfigCommand::Show => print(config.to_toml_redacted().trim_end())?,
-        ConfigCommand::Check => print("ok")?,
+        ConfigCommand::Check => {
+            for warning in &config.warnings {
+                eprintln!("warning: {warning}");
+            }
+            print("ok")?;
+        }
     }
     Ok(())
 }

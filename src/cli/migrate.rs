@@ -3,7 +3,10 @@
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::{terminal::print, with_app::log_warnings};
+use super::{
+    terminal::{confirm, print},
+    with_app::{has_file, log_warnings},
+};
 use crate::{app, config::Config, db::Db};
 
 #[derive(Debug, Subcommand)]
@@ -20,6 +23,9 @@ pub enum Migrate {
         /// How many migrations to undo.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
+        /// Do not ask for confirmation.
+        #[arg(long)]
+        yes: bool,
     },
     /// Print each migration, and whether it is applied or pending. Changes nothing.
     Status {
@@ -31,6 +37,9 @@ pub enum Migrate {
 
 pub async fn run(config: Config, command: Migrate) -> anyhow::Result<()> {
     log_warnings()?;
+    if !matches!(command, Migrate::Up) {
+        has_file(&config)?;
+    }
     let db = app::connect(&config).await?;
     let done = on(&db, command).await;
     db.close().await;
@@ -41,7 +50,15 @@ async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
     let before = db.migration_status().await?;
     match command {
         Migrate::Up => db.migrate_up().await.context("nothing was migrated")?,
-        Migrate::Down { steps } => db.migrate_down(steps).await.context("nothing was undone")?,
+        Migrate::Down { steps, yes } => {
+            let applied = before.iter().rev().filter(|(_, applied)| *applied).map(|(name, _)| name.as_str());
+            let undone: Vec<&str> = applied.take(usize::try_from(steps).unwrap_or(usize::MAX)).collect();
+            if !yes && !undone.is_empty() {
+                let names = undone.join(", ");
+                confirm(&format!("Undo {names}, and lose what their tables and columns hold?"), "--yes")?;
+            }
+            db.migrate_down(steps).await.context("nothing was undone")?;
+        }
         Migrate::Status { check } => return status(&before, check),
     }
     let after = db.migration_status().await?;

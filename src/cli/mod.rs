@@ -1,11 +1,17 @@
 //! The command line: all commands, and the files that run them.
 
+mod backup;
 mod config;
 mod healthcheck;
+mod licences;
 mod migrate;
+mod moving;
+mod new_file;
+mod schema;
 mod seed;
 mod serve;
 mod signals;
+mod supervisor;
 mod terminal;
 mod token;
 mod user;
@@ -15,7 +21,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Mode, environment};
+use sea_orm::DbErr;
+
+use crate::{
+    config::{Config, ConfigError, Mode, environment},
+    error::{Error, cause},
+};
 
 /// Parlor, a chat backend for socket.io-client front ends.
 ///
@@ -73,12 +84,22 @@ enum Command {
     /// Print the configuration, or check it.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+    Move(moving::Move),
     Healthcheck(healthcheck::Healthcheck),
+    /// Print the contract with front ends: types of all events, answers and HTTP requests.
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// Print the licence of Parlor, and the notice of the browser client that this program contains.
+    Licences,
 }
 
 impl Cli {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
+        // Whatever this process makes, such as the database, is for its user alone.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let config = Config::load(self.settings.mode, self.settings.config.as_deref(), environment());
         let config = config.map_err(mistakes)?;
         match self.command.unwrap_or(Command::Serve) {
@@ -88,9 +109,26 @@ impl Cli {
             Command::User(command) => user::run(config, command).await,
             Command::Token(command) => token::run(config, command).await,
             Command::Config(command) => config::run(&config, command),
+            Command::Backup(command) => backup::back_up(&config, &command).await,
+            Command::Restore(command) => backup::restore(&config, &command).await,
+            Command::Move(command) => moving::run(&config, &command).await,
             Command::Healthcheck(command) => healthcheck::run(&config, command).await,
+            Command::Schema(command) => schema::run(command),
+            Command::Licences => licences::run(),
         }
     }
+}
+
+/// Why a command failed, on one line. If the database is the reason, what it says comes first.
+pub fn reason(err: &anyhow::Error) -> String {
+    let at = err.chain().position(|err| err.is::<DbErr>());
+    let database = at.and_then(|at| Some((at, err.chain().nth(at)?.downcast_ref::<DbErr>()?)));
+    let Some((at, database)) = database else { return format!("{err:#}") };
+    let cause = cause(database);
+    // The server's own error says only that something went wrong.
+    let around = err.chain().take(at).filter(|err| !err.is::<Error>()).map(ToString::to_string);
+    let around: Vec<String> = around.filter(|text| !text.contains(&cause)).collect();
+    if around.is_empty() { cause } else { format!("{cause} ({})", around.join(": ")) }
 }
 
 /// One mistake is one line. Several are a list with a line each.

@@ -7,10 +7,13 @@ use clap::Args;
 use entity::message::Kind;
 use serde_json::{Map, Value};
 
-use super::{terminal::print, with_app::with_app};
+use super::{
+    terminal::print,
+    with_app::{NoDatabase, with_app},
+};
 use crate::{
     app::App,
-    auth::Credential,
+    auth::{Credential, Device},
     chat::{
         Draft, GroupRef, NewGroup, NewUser, Place, UserChange,
         model::{Group, Message},
@@ -50,27 +53,9 @@ struct DemoUser {
 }
 
 const PEOPLE: [DemoUser; 3] = [
-    DemoUser {
-        username: "ada",
-        first_name: "Ada",
-        last_name: "Lovelace",
-        role: "host",
-        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUda0////83BICvAAAAJElEQVR42mNgoAdg/P+/gXRGHRjRh1H///8/0hn0dCF5DFoDAEvXQWWfwN2UAAAAAElFTkSuQmCC",
-    },
-    DemoUser {
-        username: "bob",
-        first_name: "Bob",
-        last_name: "Kahn",
-        role: "guest",
-        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEUvXZ7////OP7XTAAAAHElEQVR42mNgoAeo//+/gXRGHRjRhzFcXUhrAAAefk1r/yq5jQAAAABJRU5ErkJggg==",
-    },
-    DemoUser {
-        username: "cyd",
-        first_name: "Cyd",
-        last_name: "Charisse",
-        role: "guest",
-        img: "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQMAAACQp+OdAAAABlBMVEWaSi/////zNlV4AAAAIklEQVR42mNgoAdg/P+/gXRGHRiRwWAY9Awy/EVeGNIaAAD95DKhowlvogAAAABJRU5ErkJggg==",
-    },
+    DemoUser { username: "ada", first_name: "Ada", last_name: "Lovelace", role: "host", img: "user1.png" },
+    DemoUser { username: "bob", first_name: "Bob", last_name: "Kahn", role: "guest", img: "user2.png" },
+    DemoUser { username: "cyd", first_name: "Cyd", last_name: "Charisse", role: "guest", img: "user3.png" },
 ];
 
 struct DemoGroup {
@@ -130,7 +115,7 @@ pub async fn run(config: Config, command: Seed) -> anyhow::Result<()> {
         );
     }
     let where_to_go = where_to_go(&config);
-    with_app(config, seed).await?;
+    with_app(config, NoDatabase::Make, seed).await?;
     Ok(print(where_to_go)?)
 }
 
@@ -141,9 +126,9 @@ async fn seed(app: &App) -> anyhow::Result<()> {
     }
     for user in &PEOPLE {
         let DemoUser { username, first_name, last_name, role, .. } = user;
-        let told = make_user(app, user).await.with_context(|| format!("user {username}"))?;
+        let outcome = make_user(app, user).await.with_context(|| format!("user {username}"))?;
         print(format_args!(
-            "user {username} ({first_name} {last_name}, {role}), password {PASSWORD}: {told}"
+            "user {username} ({first_name} {last_name}, {role}), password {PASSWORD}: {outcome}"
         ))?;
     }
     let mut callers = Vec::new();
@@ -190,7 +175,7 @@ fn where_to_go(config: &Config) -> String {
     lines.join("\n")
 }
 
-fn told(made: bool) -> &'static str {
+fn outcome(made: bool) -> &'static str {
     if made { "made" } else { THERE }
 }
 
@@ -225,7 +210,7 @@ async fn make_user(app: &App, user: &DemoUser) -> anyhow::Result<&'static str> {
         is_admin: false,
     };
     match app.chat.register(new).await {
-        Ok(_) => Ok(told(true)),
+        Ok(_) => Ok(outcome(true)),
         Err(Error::Conflict(Conflict::UsernameTaken)) => {
             match app.chat.user(&Caller::operator(), user.username).await {
                 Ok(found) => complete(app, user, found.row).await,
@@ -251,7 +236,7 @@ async fn complete(app: &App, user: &DemoUser, row: entity::user::Model) -> anyho
         ..UserChange::default()
     };
     if change.first_name.is_none() && change.last_name.is_none() && change.profile.is_none() {
-        return Ok(told(false));
+        return Ok(outcome(false));
     }
     app.chat.change_user(&Caller::operator(), user.username, change).await?;
     Ok("completed")
@@ -266,34 +251,34 @@ fn profile(user: &DemoUser, mut known: Map<String, Value>) -> Value {
 }
 
 async fn sign_in(app: &App, name: &str) -> crate::error::Result<Caller> {
-    let here = Caller::operator().address;
-    let sign_in = app.auth.login(here, name, PASSWORD.into()).await?;
-    app.auth.credential(Credential::Token(sign_in.token), here).await
+    let here = Device::new(Caller::operator().address, Some("parlor seed"));
+    let sign_in = app.auth.login(&here, None, name, PASSWORD.into()).await?;
+    app.auth.credential(Credential::Token(sign_in.token), &here).await
 }
 
 /// Returns how many messages were created, and how many existed.
 async fn make_conversations(app: &App, callers: &[Caller]) -> anyhow::Result<(usize, usize)> {
-    let mut count = Count { started: Clock::real().now(), made: 0, there: 0 };
+    let mut progress = Progress { started: Clock::real().now(), made: 0, there: 0 };
     for demo in &GROUPS {
         let DemoGroup { name, password, .. } = demo;
         let (group, made) =
             make_group(app, callers, demo).await.with_context(|| format!("group \"{name}\""))?;
-        print(format_args!("group \"{name}\", password {password}: {}", told(made)))?;
+        print(format_args!("group \"{name}\", password {password}: {}", outcome(made)))?;
         for (number, (from, text)) in demo.messages.iter().enumerate() {
             let id = format!("{}-{number}", demo.id);
-            count.add(&say(app, &callers[*from], Place::Room(group.row.id), &id, text).await?);
+            progress.add(&say(app, &callers[*from], Place::Room(group.row.id), &id, text).await?);
         }
     }
     for (number, (from, to, text)) in IN_PRIVATE.into_iter().enumerate() {
         let id = format!("seed-private-{number}");
         let to = Place::User(PEOPLE[to].username.to_owned());
-        count.add(&say(app, &callers[from], to, &id, text).await?);
+        progress.add(&say(app, &callers[from], to, &id, text).await?);
     }
     for (number, (from, text)) in IN_THE_LOBBY.into_iter().enumerate() {
         let id = format!("seed-lobby-{number}");
-        count.add(&say(app, &callers[from], Place::Lobby, &id, text).await?);
+        progress.add(&say(app, &callers[from], Place::Lobby, &id, text).await?);
     }
-    Ok((count.made, count.there))
+    Ok((progress.made, progress.there))
 }
 
 /// Returns the group with its members, and whether it was created.
@@ -330,6 +315,7 @@ async fn say(app: &App, caller: &Caller, place: Place, id: &str, text: &str) -> 
         client_message_id: Some(ClientMessageId::parse(id)?),
         reply_to: None,
         written: None,
+        seen: None,
     };
     let (reply, replied) = tokio::sync::oneshot::channel();
     let answer = Box::new(move |answer| drop(reply.send(answer)));
@@ -339,13 +325,13 @@ async fn say(app: &App, caller: &Caller, place: Place, id: &str, text: &str) -> 
 }
 
 /// The answer to a repeated message is the stored one, which is older than this run.
-struct Count {
+struct Progress {
     started: DateTime<Utc>,
     made: usize,
     there: usize,
 }
 
-impl Count {
+impl Progress {
     fn add(&mut self, message: &Message) {
         if message.row.created_at >= self.started {
             self.made += 1;

@@ -1,40 +1,71 @@
-//! SIGTERM and SIGINT: the server drains, and a running command completes. A second signal ends the process
-//! at once.
+//! SIGTERM, SIGINT, SIGQUIT and SIGHUP: the server drains, and a running command completes. A second signal
+//! ends the process at once.
 
-use std::{future::Future, pin::pin};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::Instant,
+};
 
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
+/// Within this time, a second signal other than SIGTERM counts as part of the first one. Ctrl-C reaches every
+/// process of a terminal, and a program that started this one often passes it on; a terminal that closes, and
+/// systemd, may send SIGHUP on top.
+const ONE_SIGNAL: Duration = Duration::from_secs(1);
+
+struct Signals(Vec<(SignalKind, Signal)>);
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+        // `nohup` means that the server is to stay when its terminal closes.
+        if !hangup_is_ignored() {
+            kinds.push(SignalKind::hangup());
+        }
+        let signals = kinds.into_iter().map(|kind| Ok((kind, signal(kind)?)));
+        Ok(Self(signals.collect::<std::io::Result<_>>()?))
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+    async fn next(&mut self) -> SignalKind {
+        poll_fn(|cx| {
+            for (kind, signal) in &mut self.0 {
+                if signal.poll_recv(cx).is_ready() {
+                    return Poll::Ready(*kind);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 }
 
-/// Waits for the first signal; a second one ends the process at once.
-pub fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+/// Whether this process was started with SIGHUP ignored. Only Linux tells.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signal 1 is the lowest bit.
+    ignored.is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Waits for the first signal. A second one calls `hurry`, and ends the process at once.
+pub fn stopped(hurry: impl FnOnce() + Send + 'static) -> std::io::Result<impl Future<Output = ()>> {
     let mut signals = Signals::new()?;
     Ok(async move {
         signals.next().await;
+        let first = Instant::now();
         #[expect(
             clippy::disallowed_methods,
             reason = "it must not be waited for: it is the way out of waiting"
         )]
         tokio::spawn(async move {
-            signals.next().await;
-            eprintln!("Stopped without waiting");
+            while signals.next().await != SignalKind::terminate() && first.elapsed() < ONE_SIGNAL {}
+            hurry();
             std::process::exit(1);
         });
     })
@@ -45,7 +76,7 @@ pub fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 /// # Errors
 /// Signals cannot be watched. Nothing was run.
 pub async fn to_its_end<T>(command: impl Future<Output = T>) -> std::io::Result<T> {
-    let stopped = pin!(stopped()?);
+    let stopped = pin!(stopped(|| eprintln!("Stopped without waiting"))?);
     let mut command = pin!(command);
     tokio::select! {
         done = command.as_mut() => Ok(done),

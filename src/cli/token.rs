@@ -11,11 +11,11 @@ use serde_json::Value;
 
 use super::{
     terminal::{line_of_stdin, print},
-    with_app::with_app,
+    with_app::{NoDatabase, with_app},
 };
 use crate::{
     app::App,
-    auth::Signature,
+    auth::{Device, Signature},
     clock::Clock,
     config::Config,
     error::{AuthError, Error},
@@ -59,7 +59,7 @@ pub async fn run(config: Config, command: Token) -> anyhow::Result<()> {
         Token::Issue { name, ttl } => issue(config, &name, ttl).await,
         Token::Inspect { token } => {
             let token = if token == "-" { line_of_stdin("the token")? } else { token };
-            with_app(config, async |app| inspect(app, token.trim()).await).await
+            with_app(config, NoDatabase::Refuse, async |app| inspect(app, token.trim()).await).await
         }
     }
 }
@@ -71,9 +71,9 @@ async fn issue(mut config: Config, name: &str, ttl: Option<Duration>) -> anyhow:
             bail!("--ttl as {mistake}");
         }
     }
-    let issued = with_app(config, async |app| {
+    let issued = with_app(config, NoDatabase::Refuse, async |app| {
         let user = app.chat.user(&Caller::operator(), name).await?;
-        Ok(app.auth.sign_in(&user.row).await?)
+        Ok(app.auth.sign_in(&user.row, &here()).await?)
     });
     let sign_in = issued.await.with_context(|| name.to_owned())?;
     let until = time(sign_in.expires_at);
@@ -108,11 +108,16 @@ async fn inspect(app: &App, token: &str) -> anyhow::Result<()> {
             Err(err) => Err(err.into()),
         };
     }
-    match app.auth.authenticate(token, Ipv4Addr::LOCALHOST.into()).await {
+    match app.auth.authenticate(token, &here()).await {
         Ok(caller) => Ok(print(format_args!("valid    yes, it is {}'s", caller.username))?),
         Err(Error::Unauthenticated(why)) => Err(anyhow!("not valid: {}", reason(&why, found.signature))),
         Err(err) => Err(err.into()),
     }
+}
+
+/// How the login is shown to its user.
+fn here() -> Device {
+    Device::new(Ipv4Addr::LOCALHOST.into(), Some("parlor token"))
 }
 
 /// The reason in more detail than a client receives.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use super::{
     signals::to_its_end,
     terminal::{confirm, new_password, print},
-    with_app::with_app,
+    with_app::{NoDatabase, with_app},
 };
 use crate::{
     app::App,
@@ -91,7 +91,9 @@ pub async fn run(config: Config, command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Create(new) => create(config, new).await,
         UserCommand::Passwd { name, password } => passwd(config, &name, password).await,
         UserCommand::Delete { name, yes } => delete(config, &name, yes).await,
-        UserCommand::List { search } => with_app(config, async |app| list(app, search).await).await,
+        UserCommand::List { search } => {
+            with_app(config, NoDatabase::Refuse, async |app| list(app, search).await).await
+        }
     }
 }
 
@@ -109,7 +111,8 @@ async fn create(config: Config, new: CreateUser) -> anyhow::Result<()> {
         profile: None,
         is_admin: new.admin,
     };
-    let user = with_app(config, async |app| Ok(to_its_end(app.chat.register(user)).await??)).await;
+    let user =
+        with_app(config, NoDatabase::Make, async |app| Ok(to_its_end(app.chat.register(user)).await??)).await;
     let row = user.with_context(|| new.name)?.row;
     let role = if row.is_admin { "admin" } else { "user" };
     Ok(print(format_args!("created {role} {} ({})", row.username, row.id))?)
@@ -118,7 +121,7 @@ async fn create(config: Config, new: CreateUser) -> anyhow::Result<()> {
 async fn passwd(config: Config, name: &str, password: Password) -> anyhow::Result<()> {
     let password = new_password(password.password_stdin)?;
     let change = UserChange { password: Some(password), ..UserChange::default() };
-    let changed = with_app(config, async |app| {
+    let changed = with_app(config, NoDatabase::Refuse, async |app| {
         let user = to_its_end(app.chat.change_user(&Caller::operator(), name, change)).await??.row;
         Ok(user.username)
     });
@@ -127,7 +130,7 @@ async fn passwd(config: Config, name: &str, password: Password) -> anyhow::Resul
 }
 
 async fn delete(config: Config, name: &str, yes: bool) -> anyhow::Result<()> {
-    let deleted = with_app(config, async |app| {
+    let deleted = with_app(config, NoDatabase::Refuse, async |app| {
         let user = app.chat.user(&Caller::operator(), name).await?.row;
         if !yes {
             confirm(&format!("Delete {} ({}) for good?", user.username, user.id), "--yes")?;

@@ -1,5 +1,6 @@
 //! `[auth]`: keys, token times and password hashing. Issuing and verifying is left to `auth`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -8,12 +9,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::Mode;
+use super::entropy;
 use super::issuers::{self, IssuerConfig};
 use super::mistake::Findings;
 use super::secret;
+use super::switch::Switch;
 
 /// What HS256 needs to be as strong as its name: a key as long as its digest (RFC 7518, 3.2).
 const SHORTEST_SECRET: usize = 32;
+/// Less than half of what the shortest random secret has, in bits.
+const LEAST_ENTROPY: f64 = 64.0;
+/// A token that was stolen is good for this long, unless its login is ended.
+const LONG_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// In development.toml, hence known to everyone who has the source.
 const DEVELOPMENT_SECRET: &str = "parlor-development-secret-known-to-everyone";
 const MOST_LEEWAY: Duration = Duration::from_secs(60);
@@ -24,9 +31,16 @@ pub struct AuthConfig {
     /// The key that signs access tokens; at least 32 bytes in production, never empty.
     #[serde(with = "secret")]
     pub jwt_secret: SecretString,
+    /// The file that `jwt_secret` was read from. While it does not exist, `jwt_secret` is empty, and
+    /// [`Config::make_missing_secret`](super::Config::make_missing_secret) makes it.
+    #[serde(with = "super::path")]
+    pub jwt_secret_file: Option<PathBuf>,
     /// The key before the last change; set exactly when `previous_jwt_secret_until` is.
     #[serde(with = "secret::optional")]
     pub previous_jwt_secret: Option<SecretString>,
+    /// The file that `previous_jwt_secret` was read from.
+    #[serde(with = "super::path")]
+    pub previous_jwt_secret_file: Option<PathBuf>,
     /// Until when tokens of the previous key are accepted.
     #[serde(with = "instant")]
     pub previous_jwt_secret_until: Option<DateTime<Utc>>,
@@ -35,6 +49,9 @@ pub struct AuthConfig {
     /// How long an access token is valid.
     #[serde(with = "humantime_serde")]
     pub token_ttl: Duration,
+    /// How long a login lasts at most, however often its token is renewed; at least `token_ttl`.
+    #[serde(with = "humantime_serde")]
+    pub session_ttl: Duration,
     /// How long before its token's end a client is sent `token-expiring`.
     #[serde(with = "humantime_serde")]
     pub expiring_notice: Duration,
@@ -43,8 +60,9 @@ pub struct AuthConfig {
     pub leeway: Duration,
     /// Whether people may sign up by themselves.
     pub signup: bool,
-    /// Whether login cookies are sent over HTTPS only.
-    pub secure_cookie: bool,
+    /// Whether login cookies are sent over HTTPS only; see
+    /// [`Config::has_secure_cookie`](super::Config::has_secure_cookie).
+    pub secure_cookie: Switch,
     /// Passwords hashed at the same time.
     pub hashing_at_once: usize,
     /// Passwords that may wait to be hashed; one more is `unavailable`.
@@ -60,8 +78,13 @@ impl AuthConfig {
     }
 
     pub(super) fn check(&self, mode: Mode, found: &mut Findings<'_>) {
-        check_secret("jwt_secret", &self.jwt_secret, mode, found);
-        self.check_previous(mode, found);
+        // A file that does not exist yet will be made; one that could not be read is a mistake of its own.
+        if !(self.jwt_secret.expose_secret().is_empty() && self.jwt_secret_file.is_some()) {
+            check_secret("jwt_secret", &self.jwt_secret, mode, found);
+        }
+        if self.previous_jwt_secret.is_some() || self.previous_jwt_secret_file.is_none() {
+            self.check_previous(mode, found);
+        }
         if self.issuer.trim().is_empty() {
             found.refuse("issuer", "is empty", "give it a name, such as \"parlor\"");
         }
@@ -77,11 +100,36 @@ impl AuthConfig {
             let wrong = format!("is {}, so expired tokens would live on", format_duration(self.leeway));
             found.refuse("leeway", wrong, "use at most \"60s\"");
         }
+        if self.session_ttl < self.token_ttl {
+            found.refuse(
+                "session_ttl",
+                format!("is {}, less than auth.token_ttl", format_duration(self.session_ttl)),
+                format!("use at least \"{}\"", format_duration(self.token_ttl)),
+            );
+        }
         found.duration_or_zero("token_ttl", self.token_ttl);
+        found.duration_or_zero("session_ttl", self.session_ttl);
         found.duration_or_zero("expiring_notice", self.expiring_notice);
         found.count("hashing_at_once", self.hashing_at_once);
         found.count("hashing_queue", self.hashing_queue);
         issuers::check(&self.issuers, &self.issuer, mode, found);
+    }
+
+    pub(super) fn warn(&self, mode: Mode, found: &mut Findings<'_>) {
+        if mode == Mode::Production && self.secure_cookie == Switch::Off {
+            found.refuse(
+                "secure_cookie",
+                "is off, so browsers send the login also over plain HTTP, where others can read it",
+                "set it to true, unless nobody uses the server over HTTPS",
+            );
+        }
+        if self.token_ttl > LONG_TTL {
+            found.refuse(
+                "token_ttl",
+                format!("is {}, and a stolen token is good for as long", format_duration(self.token_ttl)),
+                "use at most \"1day\": clients renew their tokens while they are in use",
+            );
+        }
     }
 
     fn check_previous(&self, mode: Mode, found: &mut Findings<'_>) {
@@ -121,6 +169,13 @@ fn check_secret(key: &str, secret: &SecretString, mode: Mode, found: &mut Findin
         found.refuse(key, "is the development secret, which everyone knows", right);
     } else if mode == Mode::Production && secret.len() < SHORTEST_SECRET {
         found.refuse(key, format!("is only {} bytes long", secret.len()), right);
+    } else if mode == Mode::Production && key == "jwt_secret" && entropy::bits(secret) < LEAST_ENTROPY {
+        // A previous one may be: it is on its way out, and it ends at a set time.
+        found.refuse(
+            key,
+            "is easy to guess: it repeats itself, or follows the alphabet or the keyboard",
+            right,
+        );
     }
 }
 
@@ -154,7 +209,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    const GOOD: &str = "0123456789abcdef0123456789abcdef";
+    const GOOD: &str = "k7Qe4mV0c2yZb9sN1xT8uH5rW3pL6aJd";
     const OTHER: &str = "another-good-secret-of-enough-bytes";
 
     fn config(mode: Mode, secret: &str) -> Config {
@@ -184,6 +239,13 @@ mod tests {
                 DEVELOPMENT_SECRET,
                 vec![],
                 vec!["auth.jwt_secret is the development secret, which everyone knows"],
+            ),
+            (
+                "change-me-change-me-change-me-change-me",
+                vec![],
+                vec![
+                    "auth.jwt_secret is easy to guess: it repeats itself, or follows the alphabet or the keyboard",
+                ],
             ),
         ] {
             assert_eq!(mistakes(&config(Mode::Development, secret)), development);
@@ -234,5 +296,8 @@ mod tests {
             config.auth.leeway = leeway;
             assert_eq!(mistakes(&config), expected);
         }
+        let mut config = config(Mode::Production, GOOD);
+        config.auth.session_ttl = Duration::from_secs(3599);
+        assert_eq!(mistakes(&config), ["auth.session_ttl is 59m 59s, less than auth.token_ttl"]);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Mode;
 use super::mistake::Findings;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -27,7 +28,25 @@ impl CorsConfig {
         self.origins.iter().any(|origin| origin == "*")
     }
 
-    pub(super) fn check(&self, found: &mut Findings<'_>) {
+    /// `has_own` says whether `server.public_url` is an origin, too.
+    pub(super) fn warn(&self, mode: Mode, has_own: bool, found: &mut Findings<'_>) {
+        if mode == Mode::Production && self.origins.is_empty() && !has_own {
+            found.refuse(
+                "origins",
+                "is empty, and so is server.public_url, so no web page can use the server",
+                "set server.public_url to the address of this server, and list those of other web front ends here",
+            );
+        }
+    }
+
+    pub(super) fn check(&self, has_own: bool, found: &mut Findings<'_>) {
+        if self.origins.is_empty() && !has_own && !self.allow_missing_origin {
+            found.refuse(
+                "origins",
+                "is empty while cors.allow_missing_origin is off, so nobody can use the server",
+                "set server.public_url to the address of this server, or list those of your web front ends here",
+            );
+        }
         if self.allows_everyone() && self.credentials {
             found.refuse(
                 "origins",
@@ -45,7 +64,7 @@ impl CorsConfig {
 }
 
 /// Whether a browser could send exactly this as its `Origin` header. Anything else would silently match nobody.
-fn exact(origin: &str) -> Result<(), (&'static str, String)> {
+pub(super) fn exact(origin: &str) -> Result<(), (&'static str, String)> {
     let example =
         || "write it as scheme://host or scheme://host:port, such as \"https://chat.example.com\"".to_owned();
     if origin.contains('*') {

@@ -20,12 +20,14 @@ pub struct DialectsConfig {
     /// The lobby page and its events in the namespace `/`.
     pub lobby: bool,
     /// The folder of the lobby page; none for the built-in page.
-    #[serde(with = "folder")]
+    #[serde(with = "super::path")]
     pub lobby_page: Option<PathBuf>,
     /// Plain WebSockets under `/ws`: the native form, and no dialect; its switch stands here all the same.
     pub websocket: bool,
     /// The end-to-end encrypted front end's plain WebSockets under `/chat/{userId}`; open if listed so.
     pub encrypted: bool,
+    /// The pictures of the encrypted front end for users whose profile has none; at least one.
+    pub encrypted_pictures: Vec<String>,
     /// The dialects that may let people in without a password, by name.
     pub open: Vec<String>,
 }
@@ -77,35 +79,33 @@ impl DialectsConfig {
                 );
             }
         }
-        if let Some(folder) = self.lobby_page.as_ref().filter(|folder| !folder.join("index.html").is_file()) {
+        if self.encrypted_pictures.is_empty()
+            || self.encrypted_pictures.iter().any(|name| name.trim().is_empty())
+        {
             found.refuse(
-                "lobby_page",
-                format!("{} has no index.html", folder.display()),
-                "name the folder that the page is in, or leave it empty for the built-in page",
+                "encrypted_pictures",
+                "has no picture, or one without a name",
+                "name pictures of the app, such as [\"user1.png\"]",
             );
         }
-    }
-}
-
-/// A folder as a string; the empty one is none.
-mod folder {
-    use std::path::{Path, PathBuf};
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<PathBuf>, D::Error> {
-        let text = String::deserialize(input)?;
-        Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty()))
-    }
-
-    pub fn serialize<S: Serializer>(folder: &Option<PathBuf>, output: S) -> Result<S::Ok, S::Error> {
-        output.collect_str(&folder.as_deref().unwrap_or(Path::new("")).display())
+        found.page_folder("lobby_page", self.lobby_page.as_deref(), "page");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::config::{Config, Mode};
+
+    #[test]
+    fn the_encrypted_app_has_a_picture_for_everybody() {
+        for (pictures, wrong) in
+            [(vec![], true), (vec![" "], true), (vec!["a.png", ""], true), (vec!["a.png"], false)]
+        {
+            let mut config = Config::development();
+            config.dialects.encrypted_pictures = pictures.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(!config.check().is_empty(), wrong, "{pictures:?}");
+        }
+    }
 
     #[test]
     fn production_opens_only_what_was_opted_into() {
@@ -123,7 +123,7 @@ mod tests {
             for mode in [Mode::Development, Mode::Production] {
                 let mut config = Config::development();
                 config.mode = mode;
-                config.auth.jwt_secret = "0123456789abcdef0123456789abcdef".into();
+                config.auth.jwt_secret = "k7Qe4mV0c2yZb9sN1xT8uH5rW3pL6aJd".into();
                 config.dialects.angular = angular;
                 config.dialects.open = open.iter().map(|name| (*name).to_owned()).collect();
                 let mistakes = config.check();

@@ -172,7 +172,7 @@ mod tests {
     fn mistakes(mode: Mode, issuers: Vec<IssuerConfig>) -> Vec<String> {
         let mut config = Config::development();
         config.mode = mode;
-        config.auth.jwt_secret = "0123456789abcdef0123456789abcdef".into();
+        config.auth.jwt_secret = "k7Qe4mV0c2yZb9sN1xT8uH5rW3pL6aJd".into();
         config.dialects.angular = false;
         config.auth.issuers = issuers;
         config.check().into_iter().map(|mistake| format!("{} {}", mistake.setting, mistake.wrong)).collect()

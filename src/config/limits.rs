@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::mistake::Findings;
 
-/// Into its half fit the longest answer (1 MB), a page of missed messages and a page of deliveries (512 KB each):
-/// all of them may be written while half of it waits already.
+/// Half of it must hold the longest answer (1 MB), a page of missed messages and a page of deliveries (512 KB
+/// each), because all three may be written when the other half is already full.
 const LEAST_OUTGOING_BYTES: usize = 4_200_000;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -30,6 +30,13 @@ pub struct LimitsConfig {
     /// The time over which wrong passwords are counted.
     #[serde(with = "humantime_serde")]
     pub failed_window: Duration,
+    /// Wrong passwords per account, from all addresses that are not known for it.
+    pub failed_attempts_per_account: u32,
+    /// The time in which one of these is forgotten.
+    #[serde(with = "humantime_serde")]
+    pub failed_account_recovery: Duration,
+    /// Sign-ups from one address within an hour.
+    pub signups_per_address: u32,
     /// The largest profile of a user, in bytes of JSON.
     pub profile_bytes: usize,
     /// The most members of one group.
@@ -44,7 +51,7 @@ pub struct LimitsConfig {
     pub requests_per_second: u32,
     /// HTTP requests of one user at once; at least `requests_per_second`.
     pub requests_burst: u32,
-    /// How often at most everyone is told of changes of the public list of groups.
+    /// The shortest time between two notifications of changes of the public list of groups.
     #[serde(with = "humantime_serde")]
     pub list_interval: Duration,
     /// How long a new connection has to join a namespace.
@@ -66,8 +73,12 @@ pub struct LimitsConfig {
     pub pending_connections: usize,
     /// The same of one address; at most `pending_connections`.
     pub pending_connections_per_address: usize,
+    /// Changed messages of one room that a device that was away is sent; beyond it, it reads the room again.
+    pub changes_replayed: usize,
     /// Events of one socket that may wait to be handled.
     pub waiting_events: usize,
+    /// Bytes of the waiting events of all sockets.
+    pub waiting_bytes_total: usize,
 }
 
 impl LimitsConfig {
@@ -80,6 +91,8 @@ impl LimitsConfig {
             ("connections_per_user", self.connections_per_user),
             ("failed_attempts", self.failed_attempts as usize),
             ("failed_attempts_per_address", self.failed_attempts_per_address as usize),
+            ("failed_attempts_per_account", self.failed_attempts_per_account as usize),
+            ("signups_per_address", self.signups_per_address as usize),
             ("profile_bytes", self.profile_bytes),
             ("group_members", self.group_members),
             ("groups_owned", self.groups_owned),
@@ -93,28 +106,38 @@ impl LimitsConfig {
             ("outgoing_bytes_total", self.outgoing_bytes_total),
             ("pending_connections", self.pending_connections),
             ("pending_connections_per_address", self.pending_connections_per_address),
+            ("changes_replayed", self.changes_replayed),
             ("waiting_events", self.waiting_events),
+            ("waiting_bytes_total", self.waiting_bytes_total),
         ] {
             found.count(key, value);
         }
         found.duration("failed_window", self.failed_window);
+        found.duration("failed_account_recovery", self.failed_account_recovery);
         found.duration("list_interval", self.list_interval);
         found.duration("connect_timeout", self.connect_timeout);
         found.duration("ack_timeout", self.ack_timeout);
 
-        if self.events_burst < self.events_per_second {
-            found.refuse(
-                "events_burst",
-                format!("{} is less than limits.events_per_second", self.events_burst),
-                format!("use at least {}", self.events_per_second),
-            );
-        }
-        if self.requests_burst < self.requests_per_second {
-            found.refuse(
-                "requests_burst",
-                format!("{} is less than limits.requests_per_second", self.requests_burst),
-                format!("use at least {}", self.requests_per_second),
-            );
+        for (key, value, other, least) in [
+            ("events_burst", self.events_burst, "events_per_second", self.events_per_second),
+            ("requests_burst", self.requests_burst, "requests_per_second", self.requests_per_second),
+            (
+                "failed_attempts_per_address",
+                self.failed_attempts_per_address,
+                "failed_attempts",
+                self.failed_attempts,
+            ),
+            (
+                "failed_attempts_per_account",
+                self.failed_attempts_per_account,
+                "failed_attempts",
+                self.failed_attempts,
+            ),
+        ] {
+            if value < least {
+                let wrong = format!("{value} is less than limits.{other}");
+                found.refuse(key, wrong, format!("use at least {least}"));
+            }
         }
         if self.content_bytes >= self.packet_bytes {
             found.refuse(
@@ -129,13 +152,6 @@ impl LimitsConfig {
                 "pending_connections_per_address",
                 format!("{} is more than limits.pending_connections", self.pending_connections_per_address),
                 format!("use at most {}", self.pending_connections),
-            );
-        }
-        if self.failed_attempts_per_address < self.failed_attempts {
-            found.refuse(
-                "failed_attempts_per_address",
-                format!("{} is less than limits.failed_attempts", self.failed_attempts_per_address),
-                format!("use at least {}", self.failed_attempts),
             );
         }
     }
@@ -184,7 +200,10 @@ mod tests {
             (|limits| limits.requests_burst = 20, &[]),
             (|limits| limits.groups_owned = 0, &["limits.groups_owned"]),
             (|limits| limits.content_bytes = limits.packet_bytes, &["limits.content_bytes"]),
-            (|limits| limits.failed_attempts = 101, &["limits.failed_attempts_per_address"]),
+            (
+                |limits| limits.failed_attempts = 101,
+                &["limits.failed_attempts_per_address", "limits.failed_attempts_per_account"],
+            ),
             (|limits| limits.waiting_events = 0, &["limits.waiting_events"]),
             (
                 |limits| (limits.group_members, limits.ack_timeout) = (0, std::time::Duration::ZERO),

@@ -1,8 +1,7 @@
 //! What is wrong with a configuration, in words its owner can act on. Finding the mistakes is left to the sections and
 //! to `layers`.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, path::Path, time::Duration};
 
 use humantime_serde::re::humantime::format_duration;
 
@@ -77,6 +76,17 @@ impl<'a> Findings<'a> {
     pub fn count(&mut self, key: &str, value: usize) {
         if value == 0 || u32::try_from(value).is_err() {
             self.refuse(key, format!("is {value}"), format!("use a number from 1 to {}", u32::MAX));
+        }
+    }
+
+    /// The folder of a page. `what` is in it.
+    pub fn page_folder(&mut self, key: &str, folder: Option<&Path>, what: &str) {
+        if let Some(folder) = folder.filter(|folder| !folder.join("index.html").is_file()) {
+            self.refuse(
+                key,
+                format!("{} has no index.html", folder.display()),
+                format!("name the folder that the {what} is in, or leave it empty for the built-in {what}"),
+            );
         }
     }
 

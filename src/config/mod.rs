@@ -8,23 +8,33 @@ mod auth;
 mod cors;
 mod database;
 mod dialects;
+mod entropy;
 mod env;
 mod issuers;
 mod layers;
 mod limits;
+mod messages;
 mod mistake;
 mod nearest;
+mod owner;
+mod path;
 mod presence;
+mod proxies;
 mod schema;
 mod secret;
+mod secret_files;
 mod server;
+mod switch;
 mod telemetry;
+mod web;
 mod writer;
 
 use std::fmt;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use auth::AuthConfig;
@@ -34,11 +44,16 @@ pub use dialects::DialectsConfig;
 pub use env::environment;
 pub use issuers::{IssuerAlgorithm, IssuerConfig};
 pub use limits::LimitsConfig;
+pub use messages::{EditHistory, MessagesConfig};
 pub use mistake::{ConfigError, Mistake};
+pub use owner::give_to_owner_of_folder;
 pub use presence::PresenceConfig;
+pub use proxies::ProxyRange;
 pub use secret::DatabaseUrl;
 pub use server::ServerConfig;
+pub use switch::Switch;
 pub use telemetry::{LogFormat, Metrics, TelemetryConfig};
+pub use web::WebConfig;
 pub use writer::WriterConfig;
 
 use layers::Layers;
@@ -82,6 +97,9 @@ pub struct Config {
     /// What it is run for; not a setting.
     #[serde(skip_serializing)]
     pub mode: Mode,
+    /// What works, and is most likely not meant; filled by [`Config::load`].
+    #[serde(skip)]
+    pub warnings: Vec<Mistake>,
     /// Addresses and times of the HTTP server.
     pub server: ServerConfig,
     /// Which web pages may talk to it.
@@ -92,12 +110,16 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
+    /// What may be done to a message after it was sent.
+    pub messages: MessagesConfig,
     /// How messages gather into commits.
     pub writer: WriterConfig,
     /// Who hears of whom coming and going.
     pub presence: PresenceConfig,
     /// Wire forms besides the native one.
     pub dialects: DialectsConfig,
+    /// The web client at `/`.
+    pub web: WebConfig,
     /// Logs and metrics.
     pub telemetry: TelemetryConfig,
 }
@@ -125,7 +147,13 @@ impl Config {
             mistakes.push(mistake);
         }
         match config {
-            Some(config) if mistakes.is_empty() => Ok(config),
+            Some(mut config) if mistakes.is_empty() => {
+                for mut warning in config.doubts() {
+                    warning.set_by = origins.of(&warning.setting);
+                    config.warnings.push(warning);
+                }
+                Ok(config)
+            }
             _ => Err(ConfigError { mistakes }),
         }
     }
@@ -140,20 +168,74 @@ impl Config {
     pub fn check(&self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         self.server.check(self.mode, &mut Findings::of("server", &mut mistakes));
-        self.cors.check(&mut Findings::of("cors", &mut mistakes));
+        self.cors.check(self.server.public_origin().is_some(), &mut Findings::of("cors", &mut mistakes));
         self.database.check(&mut Findings::of("database", &mut mistakes));
         self.auth.check(self.mode, &mut Findings::of("auth", &mut mistakes));
         self.limits.check(&mut Findings::of("limits", &mut mistakes));
+        self.messages.check(&mut Findings::of("messages", &mut mistakes));
         self.writer.check(&mut Findings::of("writer", &mut mistakes));
         self.presence.check(&mut Findings::of("presence", &mut mistakes));
         self.dialects.check(self.mode, &mut Findings::of("dialects", &mut mistakes));
+        self.web.check(&mut Findings::of("web", &mut mistakes));
         self.telemetry.check(self.mode, &self.server.listen, &mut Findings::of("telemetry", &mut mistakes));
         mistakes
     }
 
+    /// Values that work, and that are most likely not meant.
+    fn doubts(&self) -> Vec<Mistake> {
+        let mut doubts = Vec::new();
+        let has_own = self.server.public_origin().is_some();
+        self.cors.warn(self.mode, has_own, &mut Findings::of("cors", &mut doubts));
+        self.auth.warn(self.mode, &mut Findings::of("auth", &mut doubts));
+        let is_plain = self.auth.secure_cookie == Switch::Auto && !self.has_secure_cookie();
+        if self.mode == Mode::Production && is_plain && !self.server.is_public_local() {
+            Findings::of("server", &mut doubts).refuse(
+                "public_url",
+                "begins with http://, so browsers send the login over plain HTTP, where others can read it",
+                "put a proxy with TLS in front, and give its address, which begins with https://",
+            );
+        }
+        doubts
+    }
+
+    /// Whether browsers may send the login cookie over HTTPS only. If the setting leaves it open, the scheme of
+    /// `server.public_url` decides; without an address, only development may use plain HTTP.
+    pub fn has_secure_cookie(&self) -> bool {
+        match (self.auth.secure_cookie, self.server.public_origin()) {
+            (Switch::On, _) => true,
+            (Switch::Off, _) => false,
+            (Switch::Auto, Some((scheme, _))) => scheme == "https",
+            (Switch::Auto, None) => self.mode == Mode::Production,
+        }
+    }
+
+    /// Makes the key that signs tokens, if it belongs in a file that does not exist yet: for whatever needs it.
+    /// Returns the file.
+    pub fn make_missing_secret(&mut self) -> io::Result<Option<PathBuf>> {
+        let missing =
+            self.auth.jwt_secret_file.clone().filter(|_| self.auth.jwt_secret.expose_secret().is_empty());
+        if let Some(file) = &missing {
+            let made = secret_files::make(file)
+                .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", file.display())))?;
+            self.auth.jwt_secret = made.into();
+        }
+        Ok(missing)
+    }
+
     /// The effective configuration as TOML, with secrets as `<redacted>`. For `parlor config show`.
     pub fn to_toml_redacted(&self) -> String {
-        match toml::to_string(self) {
+        let mut shown = self.clone();
+        // What was read from a file is not set a second time, so that the text is a valid file again.
+        if shown.auth.jwt_secret_file.is_some() {
+            shown.auth.jwt_secret = SecretString::default();
+        }
+        if shown.auth.previous_jwt_secret_file.is_some() {
+            shown.auth.previous_jwt_secret = None;
+        }
+        if shown.database.url_file.is_some() {
+            shown.database.url = "".into();
+        }
+        match toml::to_string(&shown) {
             Ok(text) => format!("# The effective configuration in {} mode.\n\n{text}", self.mode),
             // Only numbers beyond TOML's range, which no layer can give.
             Err(error) => format!("# The configuration cannot be shown as TOML: {error}\n"),

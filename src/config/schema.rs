@@ -3,6 +3,7 @@
 
 use toml::{Table, Value};
 
+use super::env;
 use super::nearest::nearest;
 use super::{Config, Mode};
 
@@ -43,6 +44,25 @@ impl Schema {
     pub fn expected(&self, path: &str) -> String {
         let default = self.default_of(path).map(|value| format!(" Default: {value}")).unwrap_or_default();
         format!("what belongs here: {}{default}", comment(path).unwrap_or_default())
+    }
+
+    /// What an environment variable was meant to be that sets nothing, because it is written with other underscores
+    /// or in small letters; `None` if it may be somebody else's.
+    pub fn meant_by_variable(&self, variable: &str) -> Option<String> {
+        let rest = variable.to_ascii_uppercase().strip_prefix("PARLOR_")?.to_ascii_lowercase();
+        let joined = |text: &str| text.split(['_', '.']).filter(|part| !part.is_empty()).collect::<String>();
+        let wanted = joined(&rest);
+        let name = names(&self.0).into_iter().find(|name| joined(name) == wanted);
+        match name {
+            Some(name) => {
+                Some(format!("write {}{}", env::PREFIX, name.replace('.', "__").to_ascii_uppercase()))
+            }
+            // No other program writes two underscores after this prefix.
+            None if rest.trim_start_matches('_').contains("__") => {
+                Some(self.suggestion(&rest.trim_start_matches('_').replace("__", ".")))
+            }
+            None => None,
+        }
     }
 
     /// What an unknown name was probably meant to be.

@@ -114,17 +114,18 @@ impl TelemetryConfig {
     }
 }
 
-/// The first `target=word` whose word is no level. A word alone is a legal target, and `[span{field=value}]` has a
-/// grammar of its own, so both are left to `EnvFilter`.
-fn unknown_level(directives: &str) -> Option<&str> {
+/// The first word that should be a level and is none: in `target=word`, and alone. `EnvFilter` takes a word alone as
+/// a target with everything on, and logs nothing else; only a part of Parlor or a path is meant like that.
+/// `[span{field=value}]` has a grammar of its own, and is left to `EnvFilter`.
+pub(super) fn unknown_level(directives: &str) -> Option<&str> {
     if directives.contains('[') {
         return None;
     }
     let levels = ["off", "error", "warn", "info", "debug", "trace", "0", "1", "2", "3", "4", "5"];
     directives
         .split(',')
-        .filter_map(|directive| directive.split_once('='))
-        .map(|(_, level)| level.trim())
+        .map(|directive| directive.split_once('=').map_or(directive, |(_, level)| level).trim())
+        .filter(|word| !word.is_empty() && *word != "parlor" && !word.contains("::"))
         .find(|level| !levels.iter().any(|known| known.eq_ignore_ascii_case(level)))
 }
 
@@ -150,6 +151,9 @@ mod tests {
             ("info,parlor=DEBUG,sqlx=off", "off", None),
             ("parlor[span{a=b}]=trace", "127.0.0.1:9187", None),
             (" ", "same", Some("telemetry.level")),
+            ("info,parlor::chat", "same", None),
+            ("verbose", "same", Some("telemetry.level")),
+            ("info,debugg", "same", Some("telemetry.level")),
             ("info,parlor=loud", "same", Some("telemetry.level")),
             ("info", "127.0.0.1:8087", Some("telemetry.metrics")),
             ("info", "0.0.0.0:9187", Some("telemetry.metrics")),

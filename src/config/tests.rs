@@ -8,7 +8,7 @@ use toml::Table;
 
 use super::*;
 
-const SECRET: (&str, &str) = ("PARLOR__AUTH__JWT_SECRET", "0123456789abcdef0123456789abcdef");
+const SECRET: (&str, &str) = ("PARLOR__AUTH__JWT_SECRET", "k7Qe4mV0c2yZb9sN1xT8uH5rW3pL6aJd");
 
 fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().expect("a temporary file");
@@ -36,7 +36,7 @@ fn the_built_in_files_load_in_both_modes() {
 
     let production = load(Mode::Production, "", &[SECRET]).expect("a secret is all that production needs");
     assert_eq!(production.mode, Mode::Production);
-    assert!(production.auth.secure_cookie && !production.dialects.angular);
+    assert!(production.has_secure_cookie() && !production.dialects.angular);
     assert_eq!(production.telemetry.format, LogFormat::Json);
     assert_eq!(production.telemetry.metrics.to_string(), "127.0.0.1:9187");
 }
@@ -61,16 +61,17 @@ fn default_toml_and_the_structs_have_the_same_settings() {
 
 #[test]
 fn each_layer_wins_over_the_one_before() {
-    let env = [("PARLOR__AUTH__SECURE_COOKIE", "true"), ("PARLOR__AUTH__TOKEN_TTL", "3h")];
-    let text = "[auth]\ntoken_ttl = \"2h\"\nissuer = \"file\"\nsecure_cookie = false\n[telemetry]\nformat = \"readable\"";
+    let env = [("PARLOR__AUTH__SIGNUP", "true"), ("PARLOR__AUTH__TOKEN_TTL", "3h")];
+    let text =
+        "[auth]\ntoken_ttl = \"2h\"\nissuer = \"file\"\nsignup = false\n[telemetry]\nformat = \"readable\"";
     let config = load(Mode::Production, text, &[SECRET]).expect("valid");
     assert_eq!(config.telemetry.format, LogFormat::Readable, "the file wins over production.toml");
-    assert!(!config.auth.secure_cookie, "the file wins over production.toml");
+    assert!(!config.auth.signup, "the file wins over default.toml");
     assert_eq!(config.auth.issuer, "file", "the file wins over default.toml");
     assert_eq!(config.auth.token_ttl, Duration::from_secs(2 * 3600));
 
     let config = load(Mode::Production, text, &[SECRET, env[0], env[1]]).expect("valid");
-    assert!(config.auth.secure_cookie, "the environment wins over the file");
+    assert!(config.auth.signup, "the environment wins over the file");
     assert_eq!(config.auth.token_ttl, Duration::from_secs(3 * 3600));
     assert_eq!(config.auth.issuer, "file", "what the environment leaves alone stays");
 }
@@ -166,9 +167,9 @@ fn unknown_names_are_named_with_what_was_probably_meant() {
         let file = file(text);
         let env = env.map(|name| (name.to_owned(), "1".to_owned()));
         let error = Config::load(Mode::Development, Some(file.path()), env).expect_err(expected);
-        let told = error.to_string().replace(&file.path().display().to_string(), "FILE");
-        assert!(told.starts_with(expected), "{told}\n is not\n{expected}");
-        assert_eq!(error.mistakes.len(), 1, "{told}");
+        let text = error.to_string().replace(&file.path().display().to_string(), "FILE");
+        assert!(text.starts_with(expected), "{text}\n is not\n{expected}");
+        assert_eq!(error.mistakes.len(), 1, "{text}");
     }
 }
 
@@ -185,6 +186,7 @@ fn every_mistake_is_told_at_once() {
             ("PARLOR__TELEMETRY__FORMAT", "xml"),
             ("PARLOR__WRITER__BATCH", "0"),
             ("PARLOR__DIALECTS__ANGULAR", "true"),
+            ("PARLOR__DATABASE__URL", "postgres://db/parlor"),
         ],
     );
     let mut named: Vec<_> = error.mistakes.iter().map(|mistake| mistake.setting.as_str()).collect();
@@ -205,8 +207,8 @@ fn every_mistake_is_told_at_once() {
             "writer.batch",
         ]
     );
-    let told = error.to_string();
-    assert_eq!(told.lines().count(), error.mistakes.len());
+    let text = error.to_string();
+    assert_eq!(text.lines().count(), error.mistakes.len());
     for part in [
         "invalid type: integer `30`, expected a duration; what belongs here: How long one HTTP request may take; of a Socket.IO poll only what the client sends. \
          Default: \"30s\"",
@@ -215,7 +217,7 @@ fn every_mistake_is_told_at_once() {
         "\"nowhere\"",
         "\"perhaps\"",
     ] {
-        assert!(told.contains(part), "{part}\n is not in\n{told}");
+        assert!(text.contains(part), "{part}\n is not in\n{text}");
     }
 }
 
@@ -225,6 +227,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
         "auth.expiring_notice",
         "auth.leeway",
         "cors.max_age",
+        "messages.edit_window",
         "presence.everyone_up_to",
         "presence.grace",
         "server.drain_timeout",
@@ -250,7 +253,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 44, "every number and duration was tried");
+    assert_eq!(tried, 55, "every number and duration was tried");
 }
 
 #[test]
@@ -300,7 +303,7 @@ fn no_error_tells_a_secret() {
 #[test]
 fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() {
     let env = [
-        ("PARLOR__AUTH__JWT_SECRET", "8675309-8675309-8675309-8675309-8675309"),
+        ("PARLOR__AUTH__JWT_SECRET", "k7Qe4mV0c2yZ-8675309-b9sN1xT8uH5rW3pL6aJd"),
         ("PARLOR__AUTH__PREVIOUS_JWT_SECRET", "previous-8675309-8675309-8675309-8675309"),
         ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL", "2026-12-31T00:00:00Z"),
         ("PARLOR__DATABASE__URL", "postgres://ada:8675309@db/parlor"),
@@ -329,6 +332,84 @@ fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() 
         development.contains("previous_jwt_secret = \"\"\n"),
         "an unset secret is seen to be unset: {development}"
     );
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_is_shown_by_its_name_alone() {
+    let secret = file("k7Qe4mV0c2yZ-8675309-b9sN1xT8uH5rW3pL6aJd\n");
+    let url = file("postgres://ada:8675309@db/parlor");
+    let (secret, url) = (secret.path().display().to_string(), url.path().display().to_string());
+    let env = [
+        ("PARLOR__AUTH__JWT_SECRET_FILE", secret.as_str()),
+        ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_FILE", secret.as_str()),
+        ("PARLOR__AUTH__PREVIOUS_JWT_SECRET_UNTIL", "2026-12-31T00:00:00Z"),
+        ("PARLOR__DATABASE__URL_FILE", url.as_str()),
+    ];
+    let error = refused(Mode::Production, "", &env);
+    assert_eq!(error.mistakes.len(), 1, "{error}");
+    let expected = format!("auth.previous_jwt_secret (from {secret}): is the same as auth.jwt_secret");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    let env = [env[0], env[3]];
+    let config = load(Mode::Production, "", &env).expect("valid");
+    assert_eq!(config.database.url.expose(), "postgres://ada:8675309@db/parlor");
+    let shown = config.to_toml_redacted();
+    assert!(!shown.contains("8675309") && !format!("{config:?}").contains("8675309"), "{shown}\n{config:?}");
+    assert!(shown.contains(&format!("jwt_secret_file = \"{secret}\"")), "{shown}");
+    let again = load(Mode::Production, &shown, &[]).expect("what is shown is a valid file");
+    assert_eq!(again.to_toml_redacted(), shown);
+    assert_eq!(again.database.url, config.database.url);
+}
+
+#[test]
+fn the_later_layer_wins_whether_it_gives_a_secret_or_its_file() {
+    let secret = file("k7Qe4mV0c2yZ-of-the-file-b9sN1xT8uH5rW3pL6aJd");
+    let named = format!("[auth]\njwt_secret_file = \"{}\"", secret.path().display());
+    let config = load(Mode::Production, &named, &[]).expect("valid");
+    assert_eq!(config.auth.jwt_secret.expose_secret(), "k7Qe4mV0c2yZ-of-the-file-b9sN1xT8uH5rW3pL6aJd");
+    let config = load(Mode::Production, &named, &[SECRET]).expect("valid");
+    assert_eq!(config.auth.jwt_secret.expose_secret(), SECRET.1);
+    assert_eq!(config.auth.jwt_secret_file, None);
+    let written = format!("[auth]\njwt_secret = \"{}\"", SECRET.1);
+    let path = secret.path().display().to_string();
+    let config =
+        load(Mode::Production, &written, &[("PARLOR__AUTH__JWT_SECRET_FILE", &path)]).expect("valid");
+    assert!(config.auth.jwt_secret.expose_secret().contains("-of-the-file-"));
+    let error = refused(Mode::Production, "", &[SECRET, ("PARLOR__AUTH__JWT_SECRET_FILE", &path)]);
+    assert_eq!(error.mistakes.len(), 1, "{error}");
+    assert!(error.to_string().contains("is set, and auth.jwt_secret is, too; set one of them"), "{error}");
+}
+
+#[test]
+fn a_missing_secret_is_made_on_sqlite_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/data/parlor.db", folder.path().display());
+    let mut config = load(Mode::Production, "", &[("PARLOR__DATABASE__URL", &url)]).expect("valid");
+    let key = folder.path().join("data/jwt-secret");
+    assert_eq!(config.auth.jwt_secret_file.as_ref(), Some(&key));
+    assert!(!key.exists(), "reading a configuration makes nothing");
+    assert_eq!(config.make_missing_secret().expect("made"), Some(key.clone()));
+    assert_eq!(config.auth.jwt_secret.expose_secret().len(), 64);
+    assert!(config.check().is_empty(), "{:?}", config.check());
+    let mut again = load(Mode::Production, "", &[("PARLOR__DATABASE__URL", &url)]).expect("valid");
+    assert_eq!(again.make_missing_secret().expect("there"), None);
+    assert_eq!(again.auth.jwt_secret.expose_secret(), config.auth.jwt_secret.expose_secret());
+
+    std::fs::write(&key, "short").expect("written");
+    let error = refused(Mode::Production, "", &[("PARLOR__DATABASE__URL", &url)]);
+    assert!(error.to_string().contains("is only 5 bytes long"), "{error}");
+    std::fs::write(&key, "").expect("written");
+    let error = refused(Mode::Production, "", &[("PARLOR__DATABASE__URL", &url)]);
+    assert!(error.to_string().contains("cannot be used (it is empty)"), "{error}");
+
+    let nowhere = ("PARLOR__AUTH__JWT_SECRET_FILE", "/nowhere/secret");
+    let postgres = ("PARLOR__DATABASE__URL", "postgres://db/parlor");
+    let error = refused(Mode::Production, "", &[nowhere, postgres]);
+    assert_eq!(error.mistakes.len(), 1, "{error}");
+    assert!(error.to_string().contains("/nowhere/secret does not exist"), "{error}");
+    let error = refused(Mode::Production, "", &[SECRET, ("PARLOR__DATABASE__URL_FILE", "/nowhere/url")]);
+    assert_eq!(error.mistakes.len(), 1, "{error}");
+    let mut development = Config::development();
+    assert_eq!(development.make_missing_secret().expect("nothing to do"), None);
 }
 
 const MINIMAL: &str = "issuer = \"https://login.example.com/\"\naudience = \"chat\"\n";
@@ -385,10 +466,10 @@ fn a_mistake_in_an_issuer_is_named() {
         let text = format!("[[auth.issuers]]\n{MINIMAL}{fields}");
         let env = env.map(|value| ("PARLOR__AUTH__ISSUERS", value));
         let error = refused(Mode::Production, &text, &[SECRET].into_iter().chain(env).collect::<Vec<_>>());
-        let told = error.to_string();
-        assert_eq!(error.mistakes.len(), 1, "{told}");
-        assert!(told.starts_with("auth.issuers (from ") && told.contains(expected), "{expected}: {told}");
-        assert_eq!(told.contains("(from PARLOR__AUTH__ISSUERS)"), env.is_some(), "{told}");
+        let text = error.to_string();
+        assert_eq!(error.mistakes.len(), 1, "{text}");
+        assert!(text.starts_with("auth.issuers (from ") && text.contains(expected), "{expected}: {text}");
+        assert_eq!(text.contains("(from PARLOR__AUTH__ISSUERS)"), env.is_some(), "{text}");
     }
     let error = refused(Mode::Production, "[[auth.issuer]]\nissuer = \"a\"", &[SECRET]);
     assert!(error.to_string().starts_with("auth.issuer (from "), "{error}");
@@ -420,8 +501,8 @@ proptest::proptest! {
                 ("PARLOR__AUTH__PREVIOUS_JWT_SECRET".to_owned(), secret.clone()),
             ];
             if let Err(mistakes) = Config::load(mode, None, variables) {
-                let told = mistakes.to_string();
-                assert!(!told.is_empty() && !told.contains("8675309"), "{told}");
+                let text = mistakes.to_string();
+                assert!(!text.is_empty() && !text.contains("8675309"), "{text}");
             }
         }
     }

@@ -15,6 +15,8 @@ const BATCH_MOST: usize = 2_048;
 pub struct WriterConfig {
     /// Messages that may wait to be committed; one more is `unavailable`.
     pub queue: usize,
+    /// Bytes of messages that may wait to be committed; one more message is `unavailable`.
+    pub queue_bytes: usize,
     /// The most messages in one commit.
     pub batch: usize,
     /// How often changed receipts are written.
@@ -25,6 +27,7 @@ pub struct WriterConfig {
 impl WriterConfig {
     pub(super) fn check(&self, found: &mut Findings<'_>) {
         found.count("queue", self.queue);
+        found.count("queue_bytes", self.queue_bytes);
         if !(1..=BATCH_MOST).contains(&self.batch) {
             found.refuse(
                 "batch",

@@ -67,17 +67,17 @@ impl<Q: Send + 'static, A: Send + 'static> Coalescer<Q, A> {
     /// An error of the statement, for all callers whose question it answered. `unavailable` if the statement
     /// took longer than the deadline.
     pub async fn ask(&self, question: Q) -> Result<A> {
-        let (tell, told) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let begins = {
             let mut queue = self.0.queue.lock();
-            queue.waiting.push_back((question, tell));
+            queue.waiting.push_back((question, sender));
             !std::mem::replace(&mut queue.busy, true)
         };
         if begins {
             let work = Work { inner: self.0.clone(), done: false };
             self.0.shutdown.spawn(work.run());
         }
-        told.await.unwrap_or_else(|_| Err(Error::Unavailable(Unavailable::Database)))
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable(Unavailable::Database)))
     }
 }
 
@@ -92,10 +92,10 @@ impl<Q, A> Work<Q, A> {
         while !self.done {
             // Lets other tasks queue their questions first.
             tokio::task::yield_now().await;
-            let (questions, tell): (Vec<Q>, Vec<_>) = self.inner.queue.lock().take().into_iter().unzip();
+            let (questions, senders): (Vec<Q>, Vec<_>) = self.inner.queue.lock().take().into_iter().unzip();
             if !questions.is_empty() {
                 let answers = tokio::time::timeout(self.inner.deadline, (self.inner.answer)(questions)).await;
-                hand_out(answers.unwrap_or(Err(Error::Unavailable(Unavailable::Database))), tell);
+                hand_out(answers.unwrap_or(Err(Error::Unavailable(Unavailable::Database))), senders);
             }
             let mut queue = self.inner.queue.lock();
             self.done = queue.waiting.is_empty();
@@ -126,17 +126,17 @@ impl<Q, A> Default for QuestionQueue<Q, A> {
     }
 }
 
-fn hand_out<A>(answers: Result<Vec<A>>, tell: Vec<oneshot::Sender<Result<A>>>) {
+fn hand_out<A>(answers: Result<Vec<A>>, senders: Vec<oneshot::Sender<Result<A>>>) {
     match answers {
         Ok(answers) => {
-            for (tell, answer) in tell.into_iter().zip(answers) {
+            for (sender, answer) in senders.into_iter().zip(answers) {
                 // The caller may have stopped waiting.
-                drop(tell.send(Ok(answer)));
+                drop(sender.send(Ok(answer)));
             }
         }
         Err(err) => {
-            for tell in tell {
-                drop(tell.send(Err(same(&err))));
+            for sender in senders {
+                drop(sender.send(Err(same(&err))));
             }
         }
     }

@@ -2,9 +2,13 @@
 
 use std::ops::Deref;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 
-use super::sqlite_writer::{SqliteTurn, SqliteWriter};
+use super::{
+    connections::Connections,
+    postgres_pool::{PoolPlace, PostgresPool},
+    sqlite_writer::{SqliteTurn, SqliteWriter},
+};
 
 /// Hot-path writes use a dedicated, backend-specific connection.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +16,7 @@ pub enum HotPath<'db> {
     Sqlite(&'db SqliteWriter),
     /// A small pool of its own. Each PostgreSQL process has to prepare and plan each statement and to warm
     /// up, so few connections are best. The writes also never wait behind many concurrent reads.
-    Postgres(&'db DatabaseConnection),
+    Postgres(&'db PostgresPool),
 }
 
 impl HotPath<'_> {
@@ -35,15 +39,15 @@ impl HotPath<'_> {
 /// For writing a single statement. On SQLite it holds the write lock until it is dropped. A task that asks
 /// for another one while it holds this one waits for itself, until `acquire_timeout`.
 pub struct WriteConnection<'db> {
-    pub(super) connection: &'db DatabaseConnection,
+    pub(super) connection: &'db Connections,
     #[expect(dead_code, reason = "held, and given back when this is dropped")]
     pub(super) turn: Option<SqliteTurn>,
 }
 
 impl Deref for WriteConnection<'_> {
-    type Target = DatabaseConnection;
+    type Target = Connections;
 
-    fn deref(&self) -> &DatabaseConnection {
+    fn deref(&self) -> &Connections {
         self.connection
     }
 }
@@ -54,6 +58,8 @@ pub struct Transaction {
     pub(super) transaction: DatabaseTransaction,
     #[expect(dead_code, reason = "held until the transaction has ended")]
     pub(super) turn: Option<SqliteTurn>,
+    #[expect(dead_code, reason = "held until the transaction has ended")]
+    pub(super) place: Option<PoolPlace>,
 }
 
 impl Transaction {

@@ -27,8 +27,8 @@ const PREPARED: usize = 200;
 /// See the module.
 #[derive(Debug)]
 pub struct SqliteWriter {
-    /// The connection, opened when it is first needed. A caller takes it out to use it. If the caller is
-    /// cancelled in the middle, the connection is closed, and its transaction is rolled back.
+    /// The connection. A caller takes it out to use it. If the caller is cancelled in the middle, the connection
+    /// is closed, its transaction is rolled back, and the next caller opens another one.
     connection: Arc<Mutex<Option<SqliteConnection>>>,
     options: SqliteConnectOptions,
     patience: Duration,
@@ -38,10 +38,12 @@ pub struct SqliteWriter {
 pub(super) type SqliteTurn = OwnedMutexGuard<Option<SqliteConnection>>;
 
 impl SqliteWriter {
-    /// `patience` is the maximum time to wait for the lock.
-    pub(super) fn new(options: SqliteConnectOptions, patience: Duration) -> Self {
+    /// Opens the connection at once, so that the first write needs no file descriptor. `patience` is the maximum
+    /// time to wait for the lock.
+    pub(super) async fn open(options: SqliteConnectOptions, patience: Duration) -> Result<Self, DbErr> {
         let options = options.statement_cache_capacity(PREPARED);
-        Self { connection: Arc::default(), options, patience }
+        let connection = options.connect().await.map_err(failed)?;
+        Ok(Self { connection: Arc::new(Mutex::new(Some(connection))), options, patience })
     }
 
     /// # Errors

@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri, header};
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
-use crate::auth::Credential;
+use crate::{auth::Credential, config::ServerConfig};
 
 /// The name of the login cookie.
 pub const COOKIE: &str = "chatToken";
@@ -64,13 +64,17 @@ fn decoded(value: &str) -> String {
     percent_decode_str(value).decode_utf8_lossy().into_owned()
 }
 
+/// The program that sends a request, as it names itself.
+pub fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::USER_AGENT)?.to_str().ok()
+}
+
 /// The address of the client: the peer, or, if the peer is a trusted proxy, the nearest hop of
 /// `X-Forwarded-For` that is not a trusted proxy. Hops further left are not trustworthy.
-pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|proxy| proxy.to_canonical() == *address);
+pub fn client_address(headers: &HeaderMap, peer: SocketAddr, server: &ServerConfig) -> IpAddr {
     let mut address = peer.ip().to_canonical();
     for hop in list(headers, "x-forwarded-for").rev() {
-        if !is_trusted(&address) {
+        if !server.trusts(address) {
             break;
         }
         // Hops before an unreadable hop are not trustworthy.
@@ -83,9 +87,8 @@ pub fn client_address(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr])
 }
 
 /// Whether a trusted proxy says that the request came over TLS. This server itself speaks plain HTTP.
-pub fn is_https(headers: &HeaderMap, peer: SocketAddr, trusted: &[IpAddr]) -> bool {
-    let peer = peer.ip().to_canonical();
-    trusted.iter().any(|proxy| proxy.to_canonical() == peer)
+pub fn is_https(headers: &HeaderMap, peer: SocketAddr, server: &ServerConfig) -> bool {
+    server.trusts(peer.ip())
         && list(headers, "x-forwarded-proto")
             .next()
             .flatten()
@@ -116,6 +119,12 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+
+    fn trusting(ranges: &[&str]) -> ServerConfig {
+        let mut server = crate::config::Config::development().server;
+        server.trusted_proxies = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        server
+    }
 
     fn headers(lines: &[(&'static str, &[u8])]) -> HeaderMap {
         lines
@@ -193,9 +202,9 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_are_believed_as_far_as_the_proxies_are() {
-        let trusted: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let server = trusting(&["10.0.0.0/30", "172.16.0.1"]);
         type HeaderLines = Vec<(&'static str, &'static [u8])>;
-        let table: [(&str, HeaderLines, &str); 11] = [
+        let table: [(&str, HeaderLines, &str); 12] = [
             ("192.0.2.1:5", vec![], "192.0.2.1"),
             ("[::ffff:192.0.2.1]:5", vec![], "192.0.2.1"),
             ("192.0.2.1:5", vec![("x-forwarded-for", b"198.51.100.7")], "192.0.2.1"),
@@ -211,16 +220,17 @@ mod tests {
             ("10.0.0.1:5", vec![("x-forwarded-for", b"1.1.1.1, unknown")], "10.0.0.1"),
             ("10.0.0.1:5", vec![("x-forwarded-for", b"1.1.1.1, \xff")], "10.0.0.1"),
             ("10.0.0.1:5", vec![("x-forwarded-for", b"10.0.0.2")], "10.0.0.2"),
+            ("172.16.0.1:5", vec![("x-forwarded-for", b"198.51.100.7, 10.0.0.9, 10.0.0.3")], "10.0.0.9"),
         ];
         for (peer, lines, expected) in table {
-            let address = client_address(&headers(&lines), peer.parse().unwrap(), &trusted);
+            let address = client_address(&headers(&lines), peer.parse().unwrap(), &server);
             assert_eq!(address, expected.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");
         }
     }
 
     #[test]
     fn a_trusted_proxy_says_whether_it_was_tls() {
-        let trusted: [IpAddr; 1] = [[10, 0, 0, 1].into()];
+        let server = trusting(&["10.0.0.1"]);
         for (peer, proto, expected) in [
             ("10.0.0.1:5", &b"https"[..], true),
             ("10.0.0.1:5", b"HTTPS, http", true),
@@ -228,9 +238,9 @@ mod tests {
             ("192.0.2.1:5", b"https", false),
         ] {
             let headers = headers(&[("x-forwarded-proto", proto)]);
-            assert_eq!(is_https(&headers, peer.parse().unwrap(), &trusted), expected, "{peer}");
+            assert_eq!(is_https(&headers, peer.parse().unwrap(), &server), expected, "{peer}");
         }
-        assert!(!is_https(&HeaderMap::new(), "10.0.0.1:5".parse().unwrap(), &trusted));
+        assert!(!is_https(&HeaderMap::new(), "10.0.0.1:5".parse().unwrap(), &server));
     }
 
     fn shown(found: Option<Credential>) -> Option<(bool, String)> {
@@ -273,9 +283,9 @@ mod tests {
             assert!(!is_by_cookie(&uri, &headers));
             // Only a trusted proxy can name the address of a client.
             let peer: SocketAddr = "192.0.2.1:5".parse().unwrap();
-            assert_eq!(client_address(&headers, peer, &[[10, 0, 0, 1].into()]), peer.ip());
-            client_address(&headers, peer, &[peer.ip()]);
-            assert!(!is_https(&headers, peer, &[]));
+            assert_eq!(client_address(&headers, peer, &trusting(&["10.0.0.1"])), peer.ip());
+            client_address(&headers, peer, &trusting(&["192.0.2.0/24"]));
+            assert!(!is_https(&headers, peer, &trusting(&[])));
         }
     }
 }

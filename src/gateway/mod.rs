@@ -9,13 +9,17 @@
 //! - [`native`]: the events of the protocol, for `socketio` and `websocket`. Knows `events` and `wire`.
 //! - [`rest`]: the HTTP API. Knows `credential`, `http` and `wire`.
 //! - [`socketio`], [`websocket`]: the engines of the two kinds of lasting connections. They do not know each
-//!   other, and they know no dialect. They may know `credential`, `events`, `http`, `native`, `tcp` and
-//!   `wire`.
+//!   other, and they know no dialect. They may know `credential`, `events`, `http`, `native` and `tcp`;
+//!   `socketio` also `wire`.
 //! - [`dialects`]: the wire forms of existing front ends. A dialect may know `socketio::root`, `websocket`,
-//!   `http`, `events`, `native`, `wire` and `credential`. No dialect knows another.
+//!   `http`, `events`, `wire` and `credential`. No dialect knows another.
+//! - [`contract`]: the contract with front ends as documents. Knows whatever declares events or HTTP routes.
 //! - [`client_script`]: serves the browser builds of the Socket.IO client. Knows `http`.
+//! - [`web`]: serves the web client, and pages for refusals. Knows `client_script`, `credential`, `http` and
+//!   `wire`.
 
 pub mod client_script;
+pub mod contract;
 pub mod credential;
 pub mod dialects;
 pub mod events;
@@ -24,5 +28,6 @@ pub mod native;
 pub mod rest;
 pub mod socketio;
 pub mod tcp;
+pub mod web;
 pub mod websocket;
 pub mod wire;

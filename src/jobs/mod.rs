@@ -4,6 +4,9 @@
 mod end_revoked;
 mod finish_deletions;
 mod refresh_keys;
+mod return_memory;
+mod save_uses;
+mod sweep_joined_rooms;
 mod sweep_sessions;
 mod sweep_tickets;
 
@@ -21,14 +24,21 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     every(shutdown, "sweep tickets", Duration::from_secs(60), move || {
         sweep_tickets::run(sweep_db.clone(), sweep_clock.clone())
     });
+    let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
+    every(shutdown, "sweep joined rooms", Duration::from_secs(3600), move || {
+        sweep_joined_rooms::run(sweep_db.clone(), sweep_clock.clone())
+    });
     let keys_of = auth.clone();
     now_and_every(shutdown, "refresh keys", Duration::from_secs(3600), move || {
         refresh_keys::run(keys_of.clone())
     });
+    let uses_of = auth.clone();
+    every(shutdown, "save uses", Duration::from_secs(60), move || save_uses::run(uses_of.clone()));
     let deletions_of = chat.clone();
     now_and_every(shutdown, "finish deletions", Duration::from_secs(30), move || {
         finish_deletions::run(deletions_of.clone())
     });
+    every(shutdown, "return memory", Duration::from_secs(2), return_memory::run);
     let (chat, auth) = (chat.clone(), auth.clone());
     every(shutdown, "end revoked", Duration::from_secs(10), move || {
         end_revoked::run(chat.clone(), auth.clone())
@@ -68,11 +78,7 @@ fn run<F>(
     let over = shutdown.clone();
     shutdown.spawn(async move {
         let mut wait = first;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = over.begun() => return,
-            }
+        while !over.begins_within(wait).await {
             if let Err(err) = job().await {
                 tracing::warn!(error = ?err, job = name, "a job failed");
             }

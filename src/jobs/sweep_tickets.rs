@@ -34,6 +34,7 @@ mod tests {
             id: Set(user_id),
             username: Set("ada".to_owned()),
             username_key: Set("ada".to_owned()),
+            search_text: Set(String::new()),
             is_admin: Set(false),
             created_at: Set(now),
             ..Default::default()
@@ -45,6 +46,7 @@ mod tests {
             created_at: Set(now),
             expires_at: Set(now),
             revoked_at: Set(None),
+            ..Default::default()
         };
         session.insert(&*db.writer().await.unwrap()).await.unwrap();
         for (digest, life, used_at) in [(1, 10, None), (2, 20, Some(now)), (3, 30, None)] {

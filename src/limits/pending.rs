@@ -2,12 +2,14 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 use parking_lot::Mutex;
 
-use super::network;
+use super::network::networks;
 use crate::counts::{Count, Counted};
 
-/// See the module. It has an entry for each address with a pending connection, so at most `most` entries.
+/// See the module. It has one or two entries for each address with a pending connection, so at most twice
+/// `most` entries.
 /// Cheap to clone; all clones share their state.
 #[derive(Clone, Debug)]
 pub struct PendingConnections(Arc<PendingLimits>);
@@ -23,15 +25,15 @@ struct PendingLimits {
 #[derive(Debug, Default)]
 struct OpenCounts {
     all: usize,
-    /// By network: an IPv6 /64 counts as one address.
-    addresses: HashMap<IpAddr, usize>,
+    /// By network: an IPv6 address is counted with its /64 network and with its /48 network.
+    addresses: HashMap<IpNet, usize>,
 }
 
 /// A connection counts as pending as long as this exists.
 #[derive(Debug)]
 pub struct Pending {
     limits: Arc<PendingLimits>,
-    network: Option<IpAddr>,
+    networks: Vec<IpNet>,
     _counted: Counted,
 }
 
@@ -44,20 +46,19 @@ impl PendingConnections {
     /// Adds one connection, or returns none if there are too many. Without an address, only the total limit
     /// applies.
     pub fn admit(&self, address: Option<IpAddr>) -> Option<Pending> {
-        let network = address.map(network);
+        let networks: Vec<IpNet> = address.into_iter().flat_map(networks).collect();
         let mut pending = self.0.pending.lock();
-        if pending.all >= self.0.most {
+        let here = |network| pending.addresses.get(network).copied().unwrap_or(0);
+        if pending.all >= self.0.most
+            || networks.iter().any(|network| here(network) >= self.0.most_per_address)
+        {
             return None;
         }
-        if let Some(network) = network {
-            let here = pending.addresses.get(&network).copied().unwrap_or(0);
-            if here >= self.0.most_per_address {
-                return None;
-            }
-            pending.addresses.insert(network, here + 1);
+        for network in &networks {
+            *pending.addresses.entry(*network).or_default() += 1;
         }
         pending.all += 1;
-        Some(Pending { limits: self.0.clone(), network, _counted: self.0.count.one() })
+        Some(Pending { limits: self.0.clone(), networks, _counted: self.0.count.one() })
     }
 }
 
@@ -65,12 +66,12 @@ impl Drop for Pending {
     fn drop(&mut self) {
         let mut pending = self.limits.pending.lock();
         pending.all -= 1;
-        if let Some(network) = self.network
-            && let Some(here) = pending.addresses.get_mut(&network)
-        {
-            *here -= 1;
-            if *here == 0 {
-                pending.addresses.remove(&network);
+        for network in &self.networks {
+            if let Some(here) = pending.addresses.get_mut(network) {
+                *here -= 1;
+                if *here == 0 {
+                    pending.addresses.remove(network);
+                }
             }
         }
         if pending.addresses.is_empty() {
@@ -90,6 +91,7 @@ mod tests {
         let admit = |address: &str| connections.admit(Some(address.parse().unwrap()));
         let (first, second) = (admit("2001:db8::1").unwrap(), admit("2001:db8::2").unwrap());
         assert!(admit("2001:db8::3").is_none(), "one /64 is one address");
+        assert!(admit("2001:db8:0:1::1").is_none(), "one /48 is one address");
         let third = admit("192.0.2.1").unwrap();
         let fourth = connections.admit(None).unwrap();
         assert!(connections.admit(None).is_none());

@@ -15,3 +15,4 @@ export { LIMIT, Line, Server, decoded, freePort, seqsTo, until } from '../socket
 export { Browser } from './harness/browser.mjs';
 export { Site, page } from './harness/site.mjs';
 export { settingsFor } from './harness/settings.mjs';
+export { hasStockClient, isIn, opens, shows, signsIn, signsUp, texts, webServer, writes } from './harness/web.mjs';

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Browser, Server, freePort, settingsFor } from './harness.mjs';
+import { Browser, Server, hasStockClient, freePort, settingsFor } from './harness.mjs';
 
 const browser = await Browser.start();
 
@@ -55,7 +55,7 @@ test('the token leaves the address, and no script can read it', async (t) => {
   const ada = await server.person('ada');
   const { profile, tab } = await enters(t, ada);
   const seen = await tab.runs(() => [location.href, document.documentElement.outerHTML, document.cookie, history.length]);
-  assert.equal(seen[0], `${server.url}/`);
+  assert.equal(seen[0], `${server.url}/?jwt=`);
   assert.ok(!seen.join().includes(ada.token));
   const [cookie] = await profile.cookies();
   assert.deepEqual([cookie.name, cookie.value, cookie.httpOnly, cookie.sameSite], ['chatToken', ada.token, true, 'Lax']);
@@ -105,6 +105,37 @@ test('when the login has ended, the page says so', async (t) => {
   tab.mayComplain(/status of 401/);
   await tab.reloads();
   assert.match(await tab.runs(() => document.body.textContent), /"code":"token_revoked"/);
+});
+
+test('without the Socket.IO client, the page does the same over a plain WebSocket', async (t) => {
+  const profiles = [await browser.profile(t), await browser.profile(t)];
+  const own = await serverWith({ SERVER__CLIENT_FOLDER: '/nowhere' }, t);
+  if (await hasStockClient(own)) return t.skip('this build contains the stock client');
+  const people = await own.people('ada', 'bob');
+  const [first, second] = await Promise.all(
+    profiles.map(async (profile, n) => {
+      const tab = await profile.opens('about:blank');
+      tab.mayComplain(/socket.io.js/, /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket|status of 401/);
+      await tab.goes(`${own.url}/?jwt=${people[n].token}`);
+      await isConnected(tab);
+      return tab;
+    }),
+  );
+  await says(first, 'hello <b>Bob</b>');
+  await shows(second, `${people[0].username} : hello <b>Bob</b>`);
+  await says(second, 'hi Ada');
+  await shows(first, `${people[1].username} : hi Ada`);
+  const said = (tab) => lines(tab).then((all) => all.filter((line) => line.includes(':')));
+  assert.deepEqual(await said(first), ['You: hello <b>Bob</b>', `${people[1].username} : hi Ada`]);
+  await own.stop();
+  // Nothing is sent again in the lobby, so both have to be back.
+  for (const tab of [first, second]) await tells(tab, 'Trying again');
+  await own.run();
+  for (const tab of [first, second]) await isConnected(tab);
+  await says(first, 'back');
+  await shows(second, `${people[0].username} : back`);
+  await people[0].logsOut();
+  await tells(first, 'Your login has ended');
 });
 
 test("an owner's page with its scripts and styles in it works as it is", async (t) => {

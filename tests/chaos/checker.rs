@@ -9,6 +9,7 @@ use std::{
 use entity::{MessageId, RoomId};
 
 use crate::{
+    changes_check,
     history::{Entry, History, Line, Memory, Operation, Record, Saved, What},
     reach::Reach,
     stored::{Room, Stored},
@@ -51,14 +52,33 @@ pub enum Rule {
     NotAttached,
     /// Somebody who was taken out of a group was sent a message of it.
     StillHears,
-    /// The server answers something else about groups and members than its rows say.
+    /// The server answers something else about groups, members or messages than its rows say.
     Disagrees,
+    /// An edit that was acknowledged is not there, and no later one has replaced it.
+    EditLost,
+    /// The same edit, asked for again, was counted once more.
+    EditedTwice,
+    /// A room's changes are not numbered 1, 2, ... n, or a connection was not told of them in that order.
+    ChangeHole,
+    /// A change was told of before its message.
+    ChangeEarly,
+    /// One change was seen in two versions.
+    TwoVersions,
+    /// A device has an older version of a message than it was said to have.
+    Stale,
 }
 
 #[derive(Clone, Debug)]
 pub struct Violation {
     pub rule: Rule,
     pub told: String,
+}
+
+/// The rules that were broken, each once.
+#[cfg(test)]
+pub fn rules_of<'a>(violations: impl IntoIterator<Item = &'a Violation>) -> Vec<Rule> {
+    let rules: BTreeSet<Rule> = violations.into_iter().map(|violation| violation.rule).collect();
+    rules.into_iter().collect()
 }
 
 impl fmt::Display for Violation {
@@ -78,6 +98,7 @@ pub fn check(history: &History, stored: &Stored, in_the_end: bool) -> Vec<Violat
             check_all_there(device, record, stored, &mut found);
         }
     }
+    changes_check::check(history, stored, in_the_end, &mut found);
     check_receipts(history, stored, in_the_end, &mut found);
     if in_the_end {
         check_people(history, stored, &mut found);
@@ -86,10 +107,15 @@ pub fn check(history: &History, stored: &Stored, in_the_end: bool) -> Vec<Violat
 }
 
 #[derive(Default)]
-struct Found(Vec<Violation>);
+pub struct Found(Vec<Violation>);
 
 impl Found {
-    fn add(&mut self, rule: Rule, told: String) {
+    #[cfg(test)]
+    pub fn all(&self) -> &[Violation] {
+        &self.0
+    }
+
+    pub fn add(&mut self, rule: Rule, told: String) {
         self.0.push(Violation { rule, told });
     }
 }
@@ -119,7 +145,7 @@ fn check_rows(history: &History, stored: &Stored, found: &mut Found) {
                 continue;
             };
             let as_sent = line.sender == Some(*person)
-                && line.content == operation.content
+                && (line.version.change > 0 || line.version.content == operation.content)
                 && room.place == Some(operation.place);
             if !as_sent {
                 found.add(
@@ -237,7 +263,7 @@ fn check_views(device: usize, record: &Record, stored: &Stored, found: &mut Foun
                     }
                 }
             }
-            What::Read { room, line } => {
+            What::Read { room, line, .. } => {
                 check_line(device, *room, line, stored, found);
                 let begins = since.and_then(|since| since.get(room)).copied();
                 let view = view.entry(*room).or_insert_with(|| View::after(begins));
@@ -256,7 +282,8 @@ fn check_views(device: usize, record: &Record, stored: &Stored, found: &mut Foun
 
 fn check_line(device: usize, room: RoomId, line: &Line, stored: &Stored, found: &mut Found) {
     let there = stored.get(&room).and_then(|room| room.line_at(line.seq));
-    if there != Some(line) {
+    // Which versions there are is checked with the changes.
+    if !there.is_some_and(|there| there.is_same_message(line)) {
         found.add(
             Rule::Phantom,
             format!("device {device} read {line:?} in {room}, where {there:?} is stored"),
@@ -325,7 +352,7 @@ fn check_all_there(device: usize, record: &Record, stored: &Stored, found: &mut 
     }
     let mut seen: BTreeMap<RoomId, i64> = BTreeMap::new();
     for entry in &record.entries {
-        if let What::Read { room, line } = &entry.what {
+        if let What::Read { room, line, .. } = &entry.what {
             let seen = seen.entry(*room).or_default();
             *seen = line.seq.max(*seen);
         }
@@ -343,7 +370,7 @@ fn check_people(history: &History, stored: &Stored, found: &mut Found) {
     let mut shown: BTreeMap<(usize, RoomId), BTreeSet<i64>> = BTreeMap::new();
     for record in &history.devices {
         for entry in &record.entries {
-            if let What::Read { room, line } = &entry.what {
+            if let What::Read { room, line, .. } = &entry.what {
                 shown.entry((record.person, *room)).or_default().insert(line.seq);
             }
         }
@@ -393,11 +420,12 @@ fn check_receipts(history: &History, stored: &Stored, in_the_end: bool, found: &
                     begun.insert((device, entry.connection, *room));
                 }
             }
-            What::Read { room, line } if begun.insert((device, entry.connection, *room)) => {
+            What::Read { room, line, is_unrequested } => {
                 let reach = reaches.entry((person, *room)).or_default();
+                let is_first = begun.insert((device, entry.connection, *room));
                 // Live only begins anywhere, and so does the lobby, which keeps no receipts.
                 let by_receipt = record.memory != Memory::LiveOnly && keeps_receipts(stored, *room);
-                if by_receipt && line.seq > reach.acknowledged_up_to() + 1 {
+                if is_first && by_receipt && line.seq > reach.acknowledged_up_to() + 1 {
                     let told = format!(
                         "connection {} of device {device} begins at {} of {room}, and only {} was acknowledged",
                         entry.connection,
@@ -406,13 +434,26 @@ fn check_receipts(history: &History, stored: &Stored, in_the_end: bool, found: &
                     );
                     found.add(Rule::Gap, told);
                 }
-                reach.begins(connection, line.seq - 1);
+                if is_first {
+                    reach.begins(connection, line.seq - 1);
+                }
+                if *is_unrequested {
+                    reach.gets_unrequested(connection, line.seq);
+                }
             }
             What::Acknowledged { room, seq } => {
                 reaches.entry((person, *room)).or_default().acknowledges(connection, *seq);
             }
             What::Claimed { room, seq } => {
                 reaches.entry((person, *room)).or_default().claims(connection, *seq);
+            }
+            What::Sent { operation } => {
+                let place = record.operations[*operation].place;
+                let room = stored.iter().find(|(_, room)| room.place == Some(place));
+                // The lobby keeps no receipts.
+                if let Some((room, _)) = room.filter(|(room, _)| keeps_receipts(stored, **room)) {
+                    reaches.entry((person, *room)).or_default().answers(connection);
+                }
             }
             What::MarkedRead { room, seq } => reaches.entry((person, *room)).or_default().marks_read(*seq),
             What::ToldDelivered { room, seq, id } => {

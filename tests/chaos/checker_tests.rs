@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use entity::{MessageId, RoomId};
 
 use crate::{
-    checker::{Rule, check},
-    history::{Digest, Entry, History, Line, Memory, Operation, Place, Record, Saved, What},
+    checker::{Rule, check, rules_of},
+    history::{Digest, Entry, History, Line, Memory, Operation, Place, Record, Saved, Version, What},
     stored::{Receipts, Room, Stored},
 };
 
@@ -25,11 +25,23 @@ struct Tale {
 
 impl Tale {
     fn new() -> Self {
-        let devices = vec![Record::new(ADA, Memory::Since), Record::new(BOB, Memory::Since)];
+        let devices = vec![Record::new(ADA, Memory::Since, false), Record::new(BOB, Memory::Since, false)];
         let room = RoomId::new();
-        let empty = Room { place: Some(PLACE), last_seq: 0, lines: Vec::new(), receipts: BTreeMap::new() };
+        let empty = Room {
+            place: Some(PLACE),
+            last_seq: 0,
+            last_change: 0,
+            lines: Vec::new(),
+            receipts: BTreeMap::new(),
+        };
         Self {
-            history: History { groups: Vec::new(), people: 2, devices, saved: Vec::new() },
+            history: History {
+                groups: Vec::new(),
+                people: 2,
+                devices,
+                saved: Vec::new(),
+                said: BTreeMap::new(),
+            },
             stored: Stored::from([(room, empty)]),
             room,
             stamp: 0,
@@ -62,7 +74,7 @@ impl Tale {
     fn comes(&mut self, device: usize, connection: u32, since: Option<i64>) {
         let since =
             since.map(|seq| if seq == 0 { BTreeMap::new() } else { BTreeMap::from([(self.room, seq)]) });
-        self.writes(device, connection, What::Comes { wire: "plain", since });
+        self.writes(device, connection, What::Comes { wire: "plain", since, changes: None });
         self.writes(device, connection, What::Opened);
     }
 
@@ -87,7 +99,7 @@ impl Tale {
             id: MessageId::new(),
             sender: Some(device),
             client_message_id: Some(operation.client_message_id.clone()),
-            content: operation.content,
+            version: Version::unchanged(operation.content),
         };
         let room = self.room_mut();
         room.lines.push(line);
@@ -103,7 +115,7 @@ impl Tale {
     }
 
     fn reads(&mut self, device: usize, connection: u32, seq: i64) {
-        let what = What::Read { room: self.room, line: self.line(seq) };
+        let what = What::Read { room: self.room, line: self.line(seq), is_unrequested: false };
         self.writes(device, connection, what);
     }
 
@@ -146,11 +158,7 @@ impl Tale {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        let mut rules: Vec<Rule> =
-            check(&self.history, &self.stored, true).into_iter().map(|violation| violation.rule).collect();
-        rules.sort_unstable();
-        rules.dedup();
-        rules
+        rules_of(&check(&self.history, &self.stored, true))
     }
 
     #[track_caller]
@@ -227,7 +235,7 @@ fn what_nobody_sent_is_found() {
     tale.room_mut().lines[0].client_message_id = Some("out of nowhere".to_owned());
     tale.breaks(Rule::Phantom);
     let mut tale = Tale::of_three();
-    tale.room_mut().lines[0].content = Digest::of("something else");
+    tale.room_mut().lines[0].version.content = Digest::of("something else");
     tale.breaks(Rule::Phantom);
     let mut tale = Tale::of_three();
     tale.room_mut().place = Some(Place::Lobby);

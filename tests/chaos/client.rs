@@ -19,9 +19,11 @@ use tokio::{
 };
 
 use crate::{
+    cursors::{Cursors, positions, set_of, version_of},
+    edits::{Editor, answered},
     history::{Digest, Line as Message, Memory, Operation, Pen, Place, What},
     line::Line,
-    plan::{Action, Comeback, Device, Manner, Step},
+    plan::{Action, Comeback, Device, Manner, Step, Way},
     wire::{Heard, Introduction, Kind, Wire},
 };
 
@@ -70,6 +72,19 @@ pub struct Status {
     pub is_calm: bool,
     /// Up to where it has seen each room.
     pub seen: BTreeMap<RoomId, i64>,
+    /// Up to which change a device with a store has each room.
+    pub changes: BTreeMap<RoomId, i64>,
+    /// Whether it was told, on this connection, what it has, and has read what it had to read again.
+    pub is_synced: bool,
+}
+
+/// What waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wanted {
+    Operation(usize),
+    Edit(usize),
+    /// Of a room that has to be read again.
+    Page(RoomId),
 }
 
 /// See the module.
@@ -85,8 +100,11 @@ pub struct Client {
     pub status: Arc<Mutex<Status>>,
     connection: u32,
     seen: BTreeMap<RoomId, i64>,
-    /// What is to be stored: the event and its payload.
-    unanswered: BTreeMap<usize, (&'static str, Json)>,
+    /// What is to be stored or edited: the event and its payload.
+    unanswered: BTreeMap<Wanted, (&'static str, Json)>,
+    editor: Editor,
+    /// None for a device that keeps no store.
+    cursors: Option<Cursors>,
     intended: usize,
     manner: Manner,
     last_id: u64,
@@ -103,10 +121,11 @@ enum End {
 /// What belongs to one connection.
 struct Talk {
     batched: bool,
-    /// Operations that wait for an answer, by the id of the event.
-    asked: HashMap<u64, (usize, Instant)>,
-    /// Operations to be said again.
-    refused: VecDeque<(Instant, usize)>,
+    /// What waits for an answer, by the id of the event.
+    asked: HashMap<u64, (Wanted, Instant)>,
+    /// What is to be said again.
+    refused: VecDeque<(Instant, Wanted)>,
+    is_synced: bool,
     /// Messages to be acknowledged.
     owed: VecDeque<Owed>,
     /// Messages to be reported.
@@ -128,7 +147,10 @@ struct Owed {
 impl Client {
     pub fn new(number: usize, device: Device, world: Arc<World>, line: Line, pen: Pen) -> Self {
         let status = Status { steps: device.steps.len(), ..Status::default() };
+        let token = world.people[device.person].token.clone();
         Self {
+            editor: Editor::new(number, token, pen.clone()),
+            cursors: device.keeps_store.then(Cursors::default),
             number,
             person: device.person,
             memory: device.memory,
@@ -183,10 +205,14 @@ impl Client {
             }
             self.connection += 1;
             let since = (self.memory == Memory::Since).then(|| self.seen.clone());
-            self.writes(What::Comes { wire: self.comeback.wire.name(), since: since.clone() });
+            let changes = self.cursors.as_ref().map(|cursors| cursors.changes.clone());
+            self.writes(What::Comes { wire: self.comeback.wire.name(), since: since.clone(), changes });
+            // Every second device also says which is the oldest message that it has.
+            let with_oldest = self.number % 2 == 1;
             let introduction = Introduction {
                 token: &self.world.people[self.person].token,
                 since: since.map(|since| json!(since)),
+                changes: self.cursors.as_ref().map(|cursors| cursors.said(with_oldest)),
                 batched: self.is_batched(),
                 catch_up: self.memory != Memory::LiveOnly,
             };
@@ -208,7 +234,8 @@ impl Client {
         let mut talk = Talk {
             batched: self.is_batched(),
             asked: HashMap::new(),
-            refused: self.unanswered.keys().map(|operation| (now, *operation)).collect(),
+            refused: self.unanswered.keys().map(|wanted| (now, *wanted)).collect(),
+            is_synced: false,
             owed: VecDeque::new(),
             arrived: BTreeMap::new(),
             reports_at: now + REPORTS,
@@ -221,7 +248,9 @@ impl Client {
                 Phase::Over => return End::Over,
                 Phase::Calm if !self.status.lock().is_calm => {
                     self.manner = Manner::AtOnce;
-                    self.status.lock().is_calm = true;
+                    let mut status = self.status.lock();
+                    status.is_calm = true;
+                    status.is_synced = false;
                     return End::Calm;
                 }
                 _ => {}
@@ -230,7 +259,7 @@ impl Client {
             if let Some(end) = self.tends(wire, &mut talk, now) {
                 return end;
             }
-            self.shows_status();
+            self.shows_status(&talk);
             let listening = now >= talk.deaf_until;
             let is_lost = |since: Instant| now >= since.max(talk.heard_at) + IMPATIENCE;
             if listening && talk.asked.values().any(|(_, since)| is_lost(*since)) {
@@ -252,10 +281,14 @@ impl Client {
         }
     }
 
-    fn shows_status(&self) {
+    fn shows_status(&self, talk: &Talk) {
         let mut status = self.status.lock();
         status.steps = self.steps.len();
-        status.unanswered = self.unanswered.len();
+        status.unanswered = self.unanswered.len() + self.editor.requests();
+        if let Some(cursors) = &self.cursors {
+            status.is_synced = talk.is_synced && cursors.rooms_again().next().is_none();
+            status.changes.clone_from(&cursors.changes);
+        }
         if status.seen != self.seen {
             status.seen.clone_from(&self.seen);
         }
@@ -285,8 +318,8 @@ impl Client {
     /// Does what is due.
     fn tends(&mut self, wire: &Wire, talk: &mut Talk, now: Instant) -> Option<End> {
         while talk.refused.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, operation)) = talk.refused.pop_front() {
-                self.says(wire, talk, operation, now);
+            if let Some((_, wanted)) = talk.refused.pop_front() {
+                self.says(wire, talk, wanted, now);
             }
         }
         self.acknowledges(wire, talk, now);
@@ -345,7 +378,14 @@ impl Client {
             Action::Send { place, messages, bytes } => {
                 for _ in 0..messages {
                     let operation = self.intends(place, bytes);
-                    self.says(wire, talk, operation, now);
+                    self.says(wire, talk, Wanted::Operation(operation), now);
+                }
+            }
+            Action::Edit { which, edits, bytes, way } => {
+                for number in 0..edits {
+                    // An even number edits one message so many times, an odd one edits so many messages.
+                    let which = if which % 4 < 2 { which } else { which.wrapping_add(2 * number) };
+                    self.edits(wire, talk, which, bytes, way, now);
                 }
             }
             Action::MarkRead { which } => self.marks_read(wire, which),
@@ -376,16 +416,38 @@ impl Client {
         };
         let operation = Operation { place, client_message_id, content: Digest::of(&content) };
         let operation = self.pen.intends(operation);
-        self.unanswered.insert(operation, (event, payload));
+        self.unanswered.insert(Wanted::Operation(operation), (event, payload));
         operation
     }
 
-    fn says(&mut self, wire: &Wire, talk: &mut Talk, operation: usize, now: Instant) {
-        let Some((event, payload)) = self.unanswered.get(&operation) else { return };
+    fn edits(&mut self, wire: &Wire, talk: &mut Talk, which: usize, bytes: usize, way: Way, now: Instant) {
+        let Some((edit, payload)) = self.editor.intends(which, bytes, way != Way::Socket) else { return };
+        match way {
+            Way::Http(hangs_up) => {
+                self.editor.asks(self.connection, self.line.address, edit, &payload, hangs_up);
+            }
+            Way::Socket => {
+                self.unanswered.insert(Wanted::Edit(edit), ("editMessage", payload));
+                self.says(wire, talk, Wanted::Edit(edit), now);
+            }
+        }
+    }
+
+    fn says(&mut self, wire: &Wire, talk: &mut Talk, wanted: Wanted, now: Instant) {
+        let page = match wanted {
+            Wanted::Page(room) => self.cursors.as_ref().and_then(|cursors| cursors.page(room)),
+            _ => None,
+        };
+        let page = page.map(|payload| ("history", payload));
+        let Some((event, payload)) = page.as_ref().or_else(|| self.unanswered.get(&wanted)) else { return };
         self.last_id += 1;
-        self.pen.writes(self.connection, What::Sent { operation });
+        match wanted {
+            Wanted::Operation(operation) => self.pen.writes(self.connection, What::Sent { operation }),
+            Wanted::Edit(edit) => self.pen.writes(self.connection, What::EditAsked { edit }),
+            Wanted::Page(_) => {}
+        }
         wire.event(event, payload, self.last_id);
-        talk.asked.insert(self.last_id, (operation, now));
+        talk.asked.insert(self.last_id, (wanted, now));
     }
 
     fn marks_read(&mut self, wire: &Wire, which: usize) {
@@ -398,21 +460,41 @@ impl Client {
     }
 
     fn is_answered(&mut self, talk: &mut Talk, id: u64, answer: &Json) {
-        let Some((operation, _)) = talk.asked.remove(&id) else { return };
-        if answer["success"] == true {
-            let message = &answer["response"];
-            self.writes(What::Stored {
-                operation,
-                room: room_of(message),
-                seq: seq_of(message),
-                id: message["messageId"].as_str().unwrap().parse().unwrap(),
-            });
-            self.unanswered.remove(&operation);
-        } else {
+        let Some((wanted, _)) = talk.asked.remove(&id) else { return };
+        let response = &answer["response"];
+        if answer["success"] != true {
             let code = answer["error"]["code"].as_str().unwrap_or("none").to_owned();
-            self.writes(What::Refused { operation, code });
-            talk.refused.push_back((Instant::now() + PAUSE, operation));
+            match wanted {
+                Wanted::Operation(operation) => self.writes(What::Refused { operation, code }),
+                Wanted::Edit(edit) => self.writes(What::EditRefused { edit, code }),
+                Wanted::Page(_) => {}
+            }
+            talk.refused.push_back((Instant::now() + PAUSE, wanted));
+            return;
         }
+        match wanted {
+            Wanted::Operation(operation) => {
+                let (room, seq) = (room_of(response), seq_of(response));
+                let id = response["messageId"].as_str().unwrap().parse().unwrap();
+                self.writes(What::Stored { operation, room, seq, id });
+                self.editor.has_stored(room, seq, id);
+            }
+            Wanted::Edit(edit) => self.writes(answered(edit, response)),
+            Wanted::Page(room) => self.has_page(talk, room, response),
+        }
+        self.unanswered.remove(&wanted);
+    }
+
+    /// A page of a room that has to be read again: the next one is asked for.
+    fn has_page(&mut self, talk: &mut Talk, room: RoomId, page: &Json) {
+        let messages = page["messages"].as_array().unwrap();
+        let lines: Vec<Message> = messages.iter().map(|message| self.line_of(message)).collect();
+        let is_last = page["hasMore"] == false;
+        let first = lines.first().map(|line| line.seq);
+        self.writes(What::PageRead { room, lines, is_last });
+        let Some(cursors) = &mut self.cursors else { return };
+        cursors.has_page(room, first, is_last);
+        talk.refused.push_front((Instant::now(), Wanted::Page(room)));
     }
 
     fn hears(&mut self, talk: &mut Talk, name: &str, payload: &Json, asks: Option<u64>) {
@@ -421,10 +503,14 @@ impl Client {
             "response" | "lobby" => {
                 let (room, line) = (room_of(message), self.line_of(message));
                 let seq = line.seq;
-                self.writes(What::Read { room, line });
+                let is_unrequested = name == "response" && asks.is_none() && !talk.batched;
+                self.writes(What::Read { room, line, is_unrequested });
                 // The highest, whatever comes: what is wrong about it is the checker's to find.
                 let seen = self.seen.entry(room).or_default();
                 *seen = seq.max(*seen);
+                if let Some(cursors) = &mut self.cursors {
+                    cursors.has_read(room, seq, message, &self.world.people[self.person].username);
+                }
                 match asks {
                     Some(id) => talk.owed.push_back(Owed { since: Instant::now(), id, room, seq }),
                     None if name == "response" && (talk.batched || self.memory != Memory::LiveOnly) => {
@@ -442,21 +528,56 @@ impl Client {
                     self.writes(What::ToldRead { room: room_of(payload), reader, seq: seq_of(payload) });
                 }
             }
+            "messageChanged" => self.hears_change(payload),
+            "synced" => {
+                let rooms = positions(payload);
+                self.writes(What::Synced { rooms: rooms.clone() });
+                let Some(cursors) = &mut self.cursors else { return };
+                cursors.are_synced(&rooms);
+                talk.is_synced = true;
+                // A page that is under way belongs to an earlier reading, if it has to begin anew.
+                for room in cursors.rooms_again() {
+                    talk.asked.retain(|_, (wanted, _)| *wanted != Wanted::Page(room));
+                    talk.refused.retain(|(_, wanted)| *wanted != Wanted::Page(room));
+                    talk.refused.push_front((Instant::now(), Wanted::Page(room)));
+                }
+            }
             _ => {}
         }
     }
 
-    fn number_of(&self, username: &Json) -> Option<usize> {
-        self.world.people.iter().position(|person| person.username == *username)
+    fn hears_change(&mut self, changed: &Json) {
+        let (room, seq) = (room_of(changed), seq_of(changed));
+        let change = changed["change"].as_i64().unwrap();
+        let set = set_of(&changed["set"]);
+        let is_replayed = changed["what"] == json!(["caught-up"]);
+        self.writes(What::Changed { room, seq, change, set, is_replayed });
+        if let Some(cursors) = &mut self.cursors {
+            cursors.has_heard(room, change);
+        }
     }
 
     fn line_of(&self, message: &Json) -> Message {
+        self.world.line_of(message)
+    }
+
+    fn number_of(&self, username: &Json) -> Option<usize> {
+        self.world.number_of(username)
+    }
+}
+
+impl World {
+    fn number_of(&self, username: &Json) -> Option<usize> {
+        self.people.iter().position(|person| person.username == *username)
+    }
+
+    pub fn line_of(&self, message: &Json) -> Message {
         Message {
             seq: seq_of(message),
             id: message["messageId"].as_str().unwrap().parse().unwrap(),
             sender: self.number_of(&message["sender"]),
             client_message_id: message["clientMessageId"].as_str().map(ToOwned::to_owned),
-            content: Digest::of(message["content"].as_str().unwrap()),
+            version: version_of(message),
         }
     }
 }
@@ -475,7 +596,8 @@ pub async fn crowd(address: std::net::SocketAddr, people: &[Person], connections
         let token = people[number % people.len()].token.clone();
         tokio::spawn(async move {
             let kind = [Kind::WebSocket, Kind::Plain, Kind::Polling][number % 3];
-            let introduction = Introduction { token: &token, since: None, batched: false, catch_up: true };
+            let introduction =
+                Introduction { token: &token, since: None, changes: None, batched: false, catch_up: true };
             Wire::open(kind, address, &introduction).await
         })
     });

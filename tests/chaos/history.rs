@@ -63,16 +63,78 @@ pub struct Line {
     /// The number of its sender.
     pub sender: Option<usize>,
     pub client_message_id: Option<String>,
+    pub version: Version,
+}
+
+impl Line {
+    /// Whether both are the same message, in whatever version.
+    pub fn is_same_message(&self, other: &Self) -> bool {
+        let ids = |line: &Self| (line.seq, line.id, line.sender, line.client_message_id.clone());
+        ids(self) == ids(other)
+    }
+}
+
+/// What changes have made of a message; after none, all numbers are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    pub change: i64,
     pub content: Digest,
+    pub edits: i64,
+    /// In Unix milliseconds.
+    pub edited_at: i64,
+}
+
+impl Version {
+    pub fn unchanged(content: Digest) -> Self {
+        Self { change: 0, content, edits: 0, edited_at: 0 }
+    }
+
+    /// What a client makes of it with the fields of a change.
+    pub fn with(self, change: i64, set: &Set) -> Self {
+        Self {
+            change,
+            content: set.content.unwrap_or(self.content),
+            edits: set.edits.unwrap_or(self.edits),
+            edited_at: set.edited_at.unwrap_or(self.edited_at),
+        }
+    }
+}
+
+/// The fields that a change names. One that it takes away is at its zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Set {
+    pub content: Option<Digest>,
+    pub edits: Option<i64>,
+    pub edited_at: Option<i64>,
+}
+
+/// A new content that a device wants a message of its own to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Edit {
+    pub room: RoomId,
+    pub seq: i64,
+    pub id: MessageId,
+    pub content: Digest,
+    /// Over a socket it is asked for until it is answered.
+    pub is_over_http: bool,
+}
+
+/// What a device was said to have of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub change: i64,
+    /// It has to read the room again.
+    pub is_reset: bool,
 }
 
 /// One thing that happened on a connection.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// It asks to be let in, and says up to where it has which room, if it does.
+    /// It asks to be let in, and says up to which seq and which change it has which room, if it does.
     Comes {
         wire: &'static str,
         since: Option<BTreeMap<RoomId, i64>>,
+        changes: Option<BTreeMap<RoomId, i64>>,
     },
     /// It was let in.
     Opened,
@@ -92,9 +154,11 @@ pub enum What {
         operation: usize,
         code: String,
     },
+    /// `is_unrequested`: its acknowledgement was not asked for, although those of others on this connection are.
     Read {
         room: RoomId,
         line: Line,
+        is_unrequested: bool,
     },
     /// One message was acknowledged.
     Acknowledged {
@@ -122,6 +186,38 @@ pub enum What {
         room: RoomId,
         reader: usize,
         seq: i64,
+    },
+    /// An edit was asked for, for the first time or again.
+    EditAsked {
+        edit: usize,
+    },
+    /// An edit was answered, with the message as it stood then.
+    EditAnswered {
+        edit: usize,
+        change: i64,
+        content: Digest,
+    },
+    EditRefused {
+        edit: usize,
+        code: String,
+    },
+    /// A message was said to have changed. `is_replayed`: the connection was not there when it did.
+    Changed {
+        room: RoomId,
+        seq: i64,
+        change: i64,
+        set: Set,
+        is_replayed: bool,
+    },
+    /// The device was said to have everything up to there.
+    Synced {
+        rooms: BTreeMap<RoomId, Position>,
+    },
+    /// A page of a room that the device had to read again; the newest comes first.
+    PageRead {
+        room: RoomId,
+        lines: Vec<Line>,
+        is_last: bool,
     },
     Ended,
 }
@@ -151,13 +247,16 @@ pub enum Memory {
 pub struct Record {
     pub person: usize,
     pub memory: Memory,
+    /// Whether it keeps the messages and follows their changes. What it keeps is worked out from the entries.
+    pub keeps_store: bool,
     pub operations: Vec<Operation>,
+    pub edits: Vec<Edit>,
     pub entries: Vec<Entry>,
 }
 
 impl Record {
-    pub fn new(person: usize, memory: Memory) -> Self {
-        Self { person, memory, operations: Vec::new(), entries: Vec::new() }
+    pub fn new(person: usize, memory: Memory, keeps_store: bool) -> Self {
+        Self { person, memory, keeps_store, operations: Vec::new(), edits: Vec::new(), entries: Vec::new() }
     }
 }
 
@@ -169,6 +268,8 @@ pub struct History {
     pub people: usize,
     pub devices: Vec<Record>,
     pub saved: Vec<Saved>,
+    /// What the server said of every room in the end, when all was quiet.
+    pub said: BTreeMap<RoomId, Vec<Line>>,
 }
 
 /// A receipt as it was found stored while the server was dead.
@@ -200,8 +301,9 @@ pub struct Pen {
 }
 
 impl Pen {
-    pub fn new(stamp: &Arc<AtomicU64>, person: usize, memory: Memory) -> Self {
-        Self { stamp: stamp.clone(), record: Arc::new(Mutex::new(Record::new(person, memory))) }
+    pub fn new(stamp: &Arc<AtomicU64>, person: usize, memory: Memory, keeps_store: bool) -> Self {
+        let record = Record::new(person, memory, keeps_store);
+        Self { stamp: stamp.clone(), record: Arc::new(Mutex::new(record)) }
     }
 
     pub fn writes(&self, connection: u32, what: What) {
@@ -217,8 +319,19 @@ impl Pen {
         record.operations.len() - 1
     }
 
+    /// Takes note of an edit, and numbers it.
+    pub fn means(&self, edit: Edit) -> usize {
+        let mut record = self.record.lock();
+        record.edits.push(edit);
+        record.edits.len() - 1
+    }
+
     pub fn memory(&self) -> Memory {
         self.record.lock().memory
+    }
+
+    pub fn keeps_store(&self) -> bool {
+        self.record.lock().keeps_store
     }
 
     /// How much is written down.
@@ -242,6 +355,15 @@ pub struct Counts {
     pub receipts: usize,
     pub told: usize,
     pub connections: usize,
+    pub edits: usize,
+    pub edits_answered: usize,
+    pub edits_refused: usize,
+    /// Connections that said what they have of changes, and were let in.
+    pub with_changes: usize,
+    pub changes: usize,
+    pub replayed: usize,
+    /// Rooms that had to be read again.
+    pub resets: usize,
     /// Connections by wire, those included that were not let in.
     pub wires: BTreeMap<&'static str, usize>,
 }
@@ -251,9 +373,14 @@ impl Counts {
         let mut counts = Self::default();
         for device in &history.devices {
             counts.sends += device.operations.len();
+            counts.edits += device.edits.len();
+            let mut says_changes = false;
             for entry in &device.entries {
-                match entry.what {
-                    What::Opened => counts.connections += 1,
+                match &entry.what {
+                    What::Opened => {
+                        counts.connections += 1;
+                        counts.with_changes += usize::from(says_changes);
+                    }
                     What::Sent { .. } => counts.repeats += 1,
                     What::Stored { .. } => counts.stored += 1,
                     What::Refused { .. } => counts.refused += 1,
@@ -262,8 +389,20 @@ impl Counts {
                         counts.receipts += 1;
                     }
                     What::ToldDelivered { .. } | What::ToldRead { .. } => counts.told += 1,
-                    What::Comes { wire, .. } => *counts.wires.entry(wire).or_default() += 1,
-                    What::Ended => {}
+                    What::Comes { wire, changes, .. } => {
+                        *counts.wires.entry(wire).or_default() += 1;
+                        says_changes = changes.as_ref().is_some_and(|changes| !changes.is_empty());
+                    }
+                    What::EditAnswered { .. } => counts.edits_answered += 1,
+                    What::EditRefused { .. } => counts.edits_refused += 1,
+                    What::Changed { is_replayed, .. } => {
+                        counts.changes += 1;
+                        counts.replayed += usize::from(*is_replayed);
+                    }
+                    What::Synced { rooms } => {
+                        counts.resets += rooms.values().filter(|position| position.is_reset).count();
+                    }
+                    What::EditAsked { .. } | What::PageRead { .. } | What::Ended => {}
                 }
             }
         }
@@ -274,9 +413,16 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sends, repeats, stored, refused, reads, receipts, told, connections, wires } = self;
+        let Self { sends, repeats, stored, refused, reads, receipts, told, connections, wires, .. } = self;
+        let Self { edits, edits_answered, edits_refused, with_changes, changes, replayed, resets, .. } = self;
         writeln!(f, "sends {sends}, sent again {repeats}, acknowledged {stored}, refused {refused}")?;
         writeln!(f, "connections {connections}, tried {wires:?}")?;
-        write!(f, "messages read {reads}, receipts given {receipts}, told {told}")
+        writeln!(f, "messages read {reads}, receipts given {receipts}, told {told}")?;
+        writeln!(f, "edits {edits}, acknowledged {edits_answered}, refused {edits_refused}")?;
+        write!(
+            f,
+            "reconnects with changes {with_changes}, changes told {changes}, of these replayed {replayed}; \
+             rooms read again {resets}"
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! The history checker: devices that send, retry, go and come back over all wires, while a nemesis kills
 //! the server and its database, cuts and stalls lines and fills queues. In the end everything that the
-//! devices saw is held against what is stored: nothing acknowledged is lost, doubled or out of order.
+//! devices saw is held against what is stored: nothing acknowledged is lost, doubled or out of order,
+//! and what was done to messages later reaches everybody.
 //!
 //! Everything random comes from one seed, which is printed. `PARLOR_CHAOS_SEED=…` plays it again;
 //! `PARLOR_CHAOS=full` is the long form; docs/guarantees.md tells what it has found.
@@ -8,10 +9,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
 
+mod changes_check;
+#[cfg(test)]
+mod changes_tests;
 mod checker;
 #[cfg(test)]
 mod checker_tests;
 mod client;
+mod connection_check;
+mod cursors;
+mod edits;
 mod history;
 mod line;
 mod membership;
@@ -55,6 +62,10 @@ async fn withstands(cluster: Option<Cluster>) {
     let report = run::run(seed, size, cluster).await;
     println!("{report}");
     assert!(report.blows.kills >= size.kills, "{} kills are too few", report.blows.kills);
+    // A check that has nothing to check would never fail.
+    let counts = &report.counts;
+    let least = [counts.edits_answered, counts.with_changes, counts.replayed];
+    assert!(least.into_iter().all(|count| count >= size.kills), "too few edits or replays\n{report}");
     assert!(report.is_clean(), "play it again with PARLOR_CHAOS_SEED={seed}\n{report}");
 }
 

@@ -328,6 +328,7 @@ impl Member {
             let introduction = Introduction {
                 token: &self.people[self.person].token,
                 since: None,
+                changes: None,
                 batched: false,
                 catch_up: false,
             };
@@ -608,7 +609,7 @@ fn is_for_now(answer: &Json) -> bool {
 }
 
 /// One request on a line of its own. With `hangs_up` the line is dropped after that time, and nobody knows.
-async fn request(
+pub async fn request(
     address: SocketAddr,
     token: &str,
     method: &str,

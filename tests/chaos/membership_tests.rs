@@ -7,7 +7,7 @@ use entity::RoomId;
 use serde_json::{Value as Json, json};
 
 use crate::{
-    checker::{Rule, Violation},
+    checker::{Rule, rules_of},
     membership::{Command, Entry, Fact},
     membership_check::{GroupRow, Groups, check},
     settlement_check::{check_list, check_mine, check_probes, probe_of},
@@ -124,15 +124,8 @@ impl Tale {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        rules(check(&self.log, &self.groups()))
+        rules_of(&check(&self.log, &self.groups()))
     }
-}
-
-fn rules(found: impl IntoIterator<Item = Violation>) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = found.into_iter().map(|violation| violation.rule).collect();
-    rules.sort_unstable();
-    rules.dedup();
-    rules
 }
 
 #[test]
@@ -179,7 +172,7 @@ fn a_group_that_was_answered_and_is_missing_or_lacks_a_member_is_found() {
     let mut tale = Tale::of_three();
     tale.row.members.remove(&BOB);
     assert_eq!(tale.rules(), [Rule::HalfDone]);
-    let found = rules(check(&tale.log, &Groups::new()));
+    let found = rules_of(&check(&tale.log, &Groups::new()));
     assert!(found.contains(&Rule::HalfDone), "{found:?}");
     // A group that nobody asked to delete.
     let mut tale = Tale::of_three();
@@ -197,7 +190,7 @@ fn a_group_that_is_half_made_is_found_though_nobody_got_the_answer() {
     half.row.members.remove(&BOB);
     assert_eq!(half.rules(), [Rule::HalfDone]);
     // It may also not have been made.
-    assert_eq!(rules(check(&tale.log, &Groups::new())), []);
+    assert_eq!(rules_of(&check(&tale.log, &Groups::new())), []);
     // A command that ran on after its client hung up may be later than another that removed the same person.
     half.is_unknown(ADA, Command::Remove { group: half.group, whom: BOB });
     assert_eq!(half.rules(), []);
@@ -358,26 +351,26 @@ fn a_probe_that_does_not_reach_a_member_or_reaches_a_stranger_is_found() {
     let content = probe_of(&tale.group, 1);
     let probe = Fact::Heard { group: tale.group, seq: 1, content };
     tale.writes(ADA, probe.clone());
-    assert_eq!(rules(check_probes(&tale.log, &tale.groups(), 1)), [Rule::NotAttached]);
+    assert_eq!(rules_of(&check_probes(&tale.log, &tale.groups(), 1)), [Rule::NotAttached]);
     tale.writes(BOB, probe.clone());
-    assert_eq!(rules(check_probes(&tale.log, &tale.groups(), 1)), []);
-    assert_eq!(rules(check_probes(&tale.log, &tale.groups(), 2)), [Rule::NotAttached]);
+    assert_eq!(rules_of(&check_probes(&tale.log, &tale.groups(), 1)), []);
+    assert_eq!(rules_of(&check_probes(&tale.log, &tale.groups(), 2)), [Rule::NotAttached]);
     tale.writes(CARL, probe);
-    assert_eq!(rules(check_probes(&tale.log, &tale.groups(), 1)), [Rule::StillHears]);
+    assert_eq!(rules_of(&check_probes(&tale.log, &tale.groups(), 1)), [Rule::StillHears]);
 }
 
 #[test]
 fn lists_that_disagree_with_the_rows_are_found() {
     let tale = Tale::of_three();
-    let mine = |person, rooms: Json| rules(check_mine(person, &tale.groups(), Some(&(200, rooms))));
+    let mine = |person, rooms: Json| rules_of(&check_mine(person, &tale.groups(), Some(&(200, rooms))));
     let own = json!([{ "roomId": tale.group }]);
     assert_eq!(mine(BOB, own.clone()), []);
     assert_eq!(mine(BOB, json!([])), [Rule::Disagrees]);
     assert_eq!(mine(7, own), [Rule::Disagrees]);
-    assert_eq!(rules(check_mine(BOB, &tale.groups(), None)), [Rule::Disagrees]);
+    assert_eq!(rules_of(&check_mine(BOB, &tale.groups(), None)), [Rule::Disagrees]);
 
     let list = |person, answer: Option<(u16, Json)>| {
-        rules(check_list(person, tale.group, &tale.row, &NAMES, answer.as_ref()))
+        rules_of(&check_list(person, tale.group, &tale.row, &NAMES, answer.as_ref()))
     };
     let members = |all: &[(&str, &str)]| {
         let members: Vec<Json> =

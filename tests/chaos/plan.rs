@@ -34,6 +34,8 @@ pub struct Plan {
 pub struct Device {
     pub person: usize,
     pub memory: Memory,
+    /// Whether it keeps what it was sent, and replays changes.
+    pub keeps_store: bool,
     pub begins: Comeback,
     pub steps: Vec<Step>,
 }
@@ -63,6 +65,13 @@ pub enum Action {
         messages: usize,
         bytes: usize,
     },
+    /// Edits messages of its own that were acknowledged; which ones is chosen by this number.
+    Edit {
+        which: usize,
+        edits: usize,
+        bytes: usize,
+        way: Way,
+    },
     /// Says that it has read what it has of some room; which one is chosen by this number.
     MarkRead {
         which: usize,
@@ -76,6 +85,14 @@ pub enum Action {
         comeback: Comeback,
     },
     Suffer(Fault),
+}
+
+/// How an edit is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Socket,
+    /// Hanging up after so long, or waiting for the answer.
+    Http(Option<Duration>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,11 +163,15 @@ impl Plan {
                     0 => Memory::Since,
                     1 if person.is_multiple_of(2) => Memory::Receipt,
                     1 => Memory::Since,
+                    // One more that can keep a store.
+                    _ if person == 0 => Memory::Since,
                     _ => Memory::LiveOnly,
                 };
+                // The second devices pass `since` as clients of yesterday do.
+                let keeps_store = memory == Memory::Since && number / size.people != 1;
                 let begins = comeback(&mut rng);
                 let steps = (0..size.steps).map(|_| step(&mut rng, person, size.people, &groups)).collect();
-                Device { person, memory, begins, steps }
+                Device { person, memory, keeps_store, begins, steps }
             })
             .collect();
         Self { groups, devices, blows }
@@ -219,7 +240,17 @@ fn place(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> 
 fn step(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> Step {
     let place = place(rng, person, people, groups);
     let action = match rng.u32(0..1_000) {
-        0..800 => Action::Send { place, messages: 1, bytes: rng.usize(1..40) },
+        0..660 => Action::Send { place, messages: 1, bytes: rng.usize(1..40) },
+        660..800 => Action::Edit {
+            which: rng.usize(..),
+            edits: rng.usize(1..6),
+            bytes: if rng.u32(0..20) == 0 { rng.usize(2_000..8_000) } else { rng.usize(1..60) },
+            way: match rng.u32(0..6) {
+                0 => Way::Http(None),
+                1 => Way::Http(Some(Duration::from_micros(rng.u64(0..20_000)))),
+                _ => Way::Socket,
+            },
+        },
         800..830 => Action::Send { place, messages: rng.usize(2..20), bytes: rng.usize(1..400) },
         830..832 => Action::Send { place, messages: rng.usize(30..80), bytes: rng.usize(4_000..12_000) },
         832..910 => Action::MarkRead { which: rng.usize(..) },

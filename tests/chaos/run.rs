@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use entity::RoomId;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::{
@@ -22,8 +23,8 @@ use tokio::{
 use crate::{
     checker::{self, Rule, Violation},
     client::{Client, Person, Phase, Status, World},
-    history::{Counts, History, Memory, Pen},
-    line::Line,
+    history::{Counts, History, Line, Memory, Pen, Place},
+    line,
     membership::{self, Fact, Storm},
     membership_check,
     nemesis::{Blows, Nemesis},
@@ -38,6 +39,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(90);
 /// People of the membership storm.
 const STORMERS: usize = 4;
+/// How long the changes may take in the end. A device that has not got them by then is the checker's to report.
+const CHANGES_TAKE: Duration = Duration::from_secs(20);
 /// What of a device's history is shown when it hangs.
 const TAIL: usize = 25;
 
@@ -47,7 +50,7 @@ pub struct Report {
     database: &'static str,
     took: Duration,
     pub blows: Blows,
-    counts: Counts,
+    pub counts: Counts,
     storm: Commands,
     rows: i64,
     pub violations: Vec<Violation>,
@@ -134,7 +137,7 @@ impl fmt::Display for Commands {
 struct Watched {
     pen: Pen,
     status: Arc<Mutex<Status>>,
-    line: Arc<Line>,
+    line: Arc<line::Line>,
 }
 
 pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
@@ -160,8 +163,8 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     let mut clients = JoinSet::new();
     let all_steps = plan.devices.len() * size.steps;
     for (number, device) in plan.devices.into_iter().enumerate() {
-        let pen = Pen::new(&stamp, device.person, device.memory);
-        let line = Line::to(nemesis.address()).await;
+        let pen = Pen::new(&stamp, device.person, device.memory, device.keeps_store);
+        let line = line::Line::to(nemesis.address()).await;
         let client = Client::new(number, device, world.clone(), line, pen);
         devices.push(Watched {
             pen: client.pen.clone(),
@@ -171,16 +174,20 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         clients.spawn(client.run(phases.clone()));
     }
 
-    let lines: Vec<Arc<Line>> = devices.iter().map(|device| device.line.clone()).collect();
+    let lines: Vec<Arc<line::Line>> = devices.iter().map(|device| device.line.clone()).collect();
     let mut hang = nemesis.rages(&plan.blows, &world, &lines, all_steps, PATIENCE).await.err();
     if hang.is_none() {
         hang = comes_to_rest(&devices, &world, &phase, &url).await.err();
     }
     let mut of_membership = Vec::new();
+    let mut said = BTreeMap::new();
     if hang.is_none() {
         assert!(storm.last_act().await, "everybody sends their last commands");
         storm.calms().await;
         of_membership = settlement::check(&storm, &url).await;
+    }
+    if hang.is_none() {
+        said = read_all(&world, &plan.groups, *nemesis.address().borrow(), &url).await;
     }
     let storm_log = storm.log.entries();
     storm.ends().await;
@@ -197,6 +204,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         people: size.people,
         devices: devices.iter().map(|device| device.pen.record()).collect(),
         saved: std::mem::take(&mut nemesis.saved),
+        said,
     };
     if hang.is_some() {
         println!("{}", tails(&history));
@@ -273,6 +281,39 @@ async fn settle(plan: &Plan, people: usize, address: std::net::SocketAddr) -> Wo
     World { people: known, groups, steps: AtomicUsize::new(0) }
 }
 
+/// Reads every room from its beginning, as a member who asks the server.
+async fn read_all(
+    world: &World,
+    groups: &[Vec<usize>],
+    address: std::net::SocketAddr,
+    url: &str,
+) -> BTreeMap<RoomId, Vec<Line>> {
+    let client = http();
+    let mut all = BTreeMap::new();
+    for (id, room) in stored::read(url, world).await.unwrap() {
+        let reader = match room.place {
+            Some(Place::Direct(one, _)) => one,
+            Some(Place::Group(group)) => groups[group][0],
+            Some(Place::Lobby) | None => 0,
+        };
+        let mut lines: Vec<Line> = Vec::new();
+        loop {
+            let after = lines.last().map_or(0, |line| line.seq);
+            let path = format!("/api/rooms/{id}/messages?limit=200&changes=true&after={after}");
+            let request = client.get(format!("http://{address}{path}"));
+            let answer = request.bearer_auth(&world.people[reader].token).send().await.unwrap();
+            let page: Json = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            let Some(messages) = page["messages"].as_array() else { panic!("{path}: {page}") };
+            lines.extend(messages.iter().map(|message| world.line_of(message)));
+            if messages.is_empty() || page["hasMore"] == false {
+                break;
+            }
+        }
+        all.insert(id, lines);
+    }
+    all
+}
+
 /// Waits until all steps are taken and everything is stored, then until everyone has come back once more
 /// and has everything, and their receipts are saved.
 async fn comes_to_rest(
@@ -291,10 +332,13 @@ async fn comes_to_rest(
     .await?;
     assert!(world.steps.load(Ordering::Relaxed) > 0, "somebody has done something");
     phase.send_replace(Phase::Calm);
+    let began = Instant::now();
     waits("everyone to have everything", devices, async || {
         // Too many open at once, or a database that is just coming up, are no reason to give up.
         let Ok(stored) = stored::read(url, world).await else { return false };
-        devices.iter().all(|device| has_everything(device, &stored)) && receipts_are_saved(&stored)
+        devices.iter().all(|device| has_everything(device, &stored))
+            && receipts_are_saved(&stored)
+            && (devices.iter().all(|device| has_changes(device, &stored)) || began.elapsed() > CHANGES_TAKE)
     })
     .await
 }
@@ -308,6 +352,16 @@ fn has_everything(device: &Watched, stored: &Stored) -> bool {
                 .seen
                 .iter()
                 .all(|(room, seen)| stored.get(room).is_some_and(|room| room.last_seq == *seen)))
+}
+
+fn has_changes(device: &Watched, stored: &Stored) -> bool {
+    let status = device.status.lock().clone();
+    let has = |(room, seen): (&RoomId, &i64)| {
+        let Some(room_now) = stored.get(room) else { return *seen == 0 };
+        // The lobby replays nothing.
+        room_now.place == Some(Place::Lobby) || status.changes.get(room) == Some(&room_now.last_change)
+    };
+    !device.pen.keeps_store() || (status.is_synced && status.seen.iter().all(has))
 }
 
 fn receipts_are_saved(stored: &Stored) -> bool {

@@ -17,7 +17,7 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Little room in every queue, so that each gets full now and then; no quotas, which would refuse the storm.
-const SETTINGS: [(&str, &str); 20] = [
+const SETTINGS: [(&str, &str); 21] = [
     ("PARLOR__SERVER__LISTEN", "127.0.0.1:0"),
     ("PARLOR__SERVER__DRAIN_TIMEOUT", "3s"),
     ("PARLOR__DATABASE__MAX_CONNECTIONS", "8"),
@@ -35,6 +35,8 @@ const SETTINGS: [(&str, &str); 20] = [
     ("PARLOR__LIMITS__MEMBERS_ADDED_PER_HOUR", "100000"),
     ("PARLOR__LIMITS__REQUESTS_PER_SECOND", "100000"),
     ("PARLOR__LIMITS__REQUESTS_BURST", "100000"),
+    // So few that a device that was away has to read a room again now and then.
+    ("PARLOR__LIMITS__CHANGES_REPLAYED", "40"),
     ("PARLOR__WRITER__QUEUE", "64"),
     ("PARLOR__WRITER__BATCH", "16"),
     ("PARLOR__PRESENCE__GRACE", "300ms"),

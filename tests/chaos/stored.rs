@@ -7,7 +7,7 @@ use sea_orm::{Database, EntityTrait, QueryOrder};
 
 use crate::{
     client::World,
-    history::{Digest, Line, Place},
+    history::{Digest, Line, Place, Version},
     membership::PREFIX,
 };
 
@@ -16,6 +16,7 @@ pub struct Room {
     /// None for a room that nobody was meant to make.
     pub place: Option<Place>,
     pub last_seq: i64,
+    pub last_change: i64,
     /// In the order of seq.
     pub lines: Vec<Line>,
     pub receipts: BTreeMap<usize, Receipts>,
@@ -30,6 +31,10 @@ pub struct Receipts {
 impl Room {
     pub fn id_at(&self, seq: i64) -> Option<MessageId> {
         self.line_at(seq).map(|line| line.id)
+    }
+
+    pub fn is_lobby(&self) -> bool {
+        self.place == Some(Place::Lobby)
     }
 
     pub fn line_at(&self, seq: i64) -> Option<&Line> {
@@ -58,7 +63,13 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             room::Kind::Direct => number(row.pair_low)
                 .and_then(|low| number(row.pair_high).map(|high| Place::between(low, high))),
         };
-        let room = Room { place, last_seq: row.last_seq.0, lines: Vec::new(), receipts: BTreeMap::new() };
+        let room = Room {
+            place,
+            last_seq: row.last_seq.0,
+            last_change: row.last_change.0,
+            lines: Vec::new(),
+            receipts: BTreeMap::new(),
+        };
         stored.insert(row.id, room);
     }
     let rows =
@@ -71,7 +82,12 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             id: row.id,
             sender: number(Some(row.sender_id)),
             client_message_id: row.client_message_id,
-            content: Digest::of(&content),
+            version: Version {
+                change: row.change.0,
+                content: Digest::of(&content),
+                edits: row.marks.as_deref().map_or(0, edits),
+                edited_at: row.edited_at.map_or(0, |at| at.timestamp_millis()),
+            },
         });
     }
     database.close().await?;
@@ -81,6 +97,12 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
         }
     }
     Ok(stored)
+}
+
+/// How often a message was edited, by the marks of its row.
+fn edits(marks: &str) -> i64 {
+    let marks: serde_json::Value = serde_json::from_str(marks).unwrap_or_default();
+    marks["edits"].as_i64().unwrap_or(0)
 }
 
 /// How far everyone is stored to have got in each room.

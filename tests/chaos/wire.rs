@@ -66,6 +66,7 @@ pub struct Wire {
 pub struct Introduction<'a> {
     pub token: &'a str,
     pub since: Option<Json>,
+    pub changes: Option<Json>,
     pub batched: bool,
     pub catch_up: bool,
 }
@@ -76,6 +77,9 @@ impl Introduction<'_> {
         if let Some(since) = &self.since {
             auth["since"] = since.clone();
         }
+        if let Some(changes) = &self.changes {
+            auth["changes"] = changes.clone();
+        }
         if self.batched {
             auth["receipts"] = json!("batched");
         }
@@ -84,12 +88,11 @@ impl Introduction<'_> {
 
     fn query(&self) -> String {
         let mut query = format!("token={}&catchUp={}", self.token, self.catch_up);
-        if let Some(since) = &self.since {
-            let since =
-                percent_encoding::utf8_percent_encode(&since.to_string(), percent_encoding::NON_ALPHANUMERIC)
-                    .to_string();
-            query.push_str("&since=");
-            query.push_str(&since);
+        for (name, value) in [("since", &self.since), ("changes", &self.changes)] {
+            let Some(value) = value else { continue };
+            let value = value.to_string();
+            let value = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+            query.push_str(&format!("&{name}={value}"));
         }
         if self.batched {
             query.push_str("&receipts=batched");

@@ -2,4 +2,5 @@
 //! all tests, so their name has them begin early: tests run in the order of their names.
 
 mod browser;
+mod contract;
 mod stock_client;

@@ -62,6 +62,10 @@ impl Http {
         Answer::to(self.request(Method::DELETE, path)).await
     }
 
+    pub async fn delete_with(&self, path: &str, body: Json) -> Answer {
+        Answer::to(self.request(Method::DELETE, path).json(&body)).await
+    }
+
     /// The server's metrics, by name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let text = self.get("/metrics").await.text;

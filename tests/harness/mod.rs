@@ -17,6 +17,7 @@
 //! down gracefully and checks that nothing is left, which needs the multi-thread runtime.
 
 mod cluster;
+mod command;
 mod database;
 mod engine;
 mod http;
@@ -24,6 +25,7 @@ mod issuer;
 mod npm;
 mod person;
 mod plain;
+mod pooler;
 mod process;
 mod raw;
 mod server;
@@ -33,6 +35,7 @@ use std::{future::Future, time::Duration};
 
 pub use self::{
     cluster::Cluster,
+    command::{parlor, parlor_with},
     database::Database,
     engine::{Transport, handshake_of},
     http::{Answer, Http},
@@ -40,6 +43,7 @@ pub use self::{
     npm::run_suite,
     person::Person,
     plain::{Frames, Plain},
+    pooler::Pooler,
     process::Process,
     raw::{Frame, Raw},
     server::{Door, Server},
@@ -47,7 +51,7 @@ pub use self::{
 };
 
 /// Maximum time to wait for an effect, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long to wait before a test concludes that something does not happen.
 pub const A_WHILE: Duration = Duration::from_millis(250);
@@ -65,6 +69,7 @@ pub fn without_quotas(config: &mut parlor::config::Config) {
     (limits.requests_per_second, limits.requests_burst) = (1_000_000, 1_000_000);
     (limits.groups_per_hour, limits.groups_owned) = (1_000_000, 1_000_000);
     limits.members_added_per_hour = 1_000_000;
+    limits.signups_per_address = 1_000_000;
     limits.list_interval = Duration::from_millis(1);
 }
 

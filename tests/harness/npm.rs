@@ -22,14 +22,15 @@ pub fn run_suite(folders: &[&str], env: &[(&str, &str)]) {
     let suite = folders.last().expect("a suite to run");
     let output = npm(&place(suite), &["test", "--silent"], env);
     let text = String::from_utf8_lossy(&output.stdout);
-    let failed = text.lines().any(|line| line.trim_start().starts_with("not ok"));
+    // First in the message, because a long output may be shortened where it is kept.
+    let failed: Vec<&str> = text.lines().filter(|line| line.trim_start().starts_with("not ok")).collect();
     let tests = text
         .lines()
         .find_map(|line| line.strip_prefix("# tests "))
         .map_or(0, |count| count.trim().parse::<u32>().unwrap_or(0));
     assert!(
-        output.status.success() && !failed && tests > 0,
-        "{tests} tests ran, and not all passed:\n{text}\n{}",
+        output.status.success() && failed.is_empty() && tests > 0,
+        "{tests} tests ran, and not all passed: {failed:#?}\n{text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }

@@ -72,6 +72,11 @@ impl Person {
         self.post("/api/auth/logout", json!({})).await.is(204);
     }
 
+    pub async fn deletes_the_account(&self) {
+        let body = json!({ "currentPassword": Self::password_of(&self.username) });
+        self.delete_with(&format!("/api/users/{}", self.username), body).await.is(204);
+    }
+
     pub async fn buys_a_ticket(&self) -> String {
         let bought = self.post("/api/auth/tickets", json!({})).await.is(201);
         bought["ticket"].as_str().unwrap().to_owned()

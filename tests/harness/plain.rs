@@ -122,11 +122,11 @@ impl Frames {
                 };
                 match message {
                     Some(Ok(Message::Text(text))) => {
-                        if let Some(answer) = told.receive(text.as_str())
-                            && let Some(commands) = answers.upgrade()
-                        {
-                            let _ = commands.send(Command::Say(Message::text(answer)));
-                        }
+                        told.receive(text.as_str(), |answer| {
+                            if let Some(commands) = answers.upgrade() {
+                                let _ = commands.send(Command::Say(Message::text(answer)));
+                            }
+                        });
                     }
                     Some(Ok(Message::Close(frame))) => {
                         told.end(frame.map(|frame| frame.code.into()));
@@ -241,17 +241,18 @@ impl Frames {
 }
 
 impl Shared {
-    /// Records a frame. Returns the answer to it, if it needs one.
-    fn receive(&self, text: &str) -> Option<String> {
+    /// Records a frame. Passes the answer to `reply` before that, if the frame needs one, so that whoever sees
+    /// the frame sends behind the answer.
+    fn receive(&self, text: &str, reply: impl FnOnce(String)) {
         // Text that is not JSON is recorded for the test; no wait expects it.
         let json: Json = serde_json::from_str(text).unwrap_or_else(|_| json!({ "unreadable": text }));
         let mut state = self.state.lock();
-        let answer = (state.acknowledges && json["event"] == "response" && !json["id"].is_null())
-            .then(|| json!({ "reply": json["id"], "data": { "success": true } }).to_string());
+        if state.acknowledges && json["event"] == "response" && !json["id"].is_null() {
+            reply(json!({ "reply": json["id"], "data": { "success": true } }).to_string());
+        }
         state.frames.push(Received { text: text.to_owned(), json, taken: false });
         drop(state);
         self.changed.notify_waiters();
-        answer
     }
 
     fn end(&self, code: Option<u16>) {

@@ -4,7 +4,6 @@ use std::{
     ops::Deref,
     process::{ExitStatus, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Database, Door, until};
+use super::{Database, Door, PATIENCE, until};
 
 pub struct Process {
     door: Door,
@@ -91,7 +90,7 @@ impl Process {
 
     /// Waits until it exits by itself.
     pub async fn exits(&mut self) -> ExitStatus {
-        let waited = tokio::time::timeout(Duration::from_secs(15), self.child.wait()).await;
+        let waited = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = waited.unwrap_or_else(|_| panic!("it does not end:\n{}", self.written())).unwrap();
         for reader in self.readers.drain(..) {
             reader.await.unwrap();

@@ -11,6 +11,9 @@ use tokio::{
 use super::in_time;
 
 const MASK: [u8; 4] = [0x1f, 0x2e, 0x3d, 0x4c];
+/// The opcodes of a websocket's own pings and pongs.
+const PING: u8 = 9;
+const PONG: u8 = 10;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -166,17 +169,20 @@ impl Raw {
         self.frame(0x81, packet.as_bytes()).await;
     }
 
-    /// The next frame, except the engine's pings. None at the end of the TCP connection.
+    /// The next frame that is not a ping. Pings, of the engine and of the websocket, are answered: a client
+    /// that reads for longer than the ping timeout would otherwise be disconnected. None at the end of the
+    /// TCP connection.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             match self.any().await {
-                Some(Frame::Text(text)) if text == "2" => {}
+                Some(Frame::Text(text)) if text == "2" => self.says("3").await,
+                Some(Frame::Other(PING)) => self.frame(0x80 | PONG, b"").await,
                 frame => return frame,
             }
         }
     }
 
-    /// The next frame, including the engine's pings.
+    /// The next frame, pings included. They are not answered.
     pub async fn any(&mut self) -> Option<Frame> {
         in_time("a frame", async {
             let head = self.exactly(2).await?;

@@ -1,10 +1,11 @@
 //! The server under test, in this process. It is built and served as in the program, with a clock that a test
 //! can move.
 
-use std::{net::SocketAddr, ops::Deref, time::Duration};
+use std::{net::SocketAddr, ops::Deref};
 
 use parlor::{
     app::App,
+    auth::Auth,
     chat::{Chat, NewUser},
     clock::Clock,
     config::Config,
@@ -13,7 +14,7 @@ use parlor::{
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Database, Http, Person, Socket, until};
+use super::{Database, Http, PATIENCE, Person, Socket, until};
 
 /// The address of a server, and everything that works through it, whatever runs there.
 #[derive(Clone)]
@@ -50,6 +51,7 @@ pub struct Server {
 /// A server between start and stop.
 struct Running {
     chat: Chat,
+    auth: Auth,
     stop: oneshot::Sender<()>,
     served: JoinHandle<anyhow::Result<()>>,
 }
@@ -109,6 +111,11 @@ impl Server {
     /// The core itself, for what would take too long over the network.
     pub fn chat(&self) -> &Chat {
         &self.running().chat
+    }
+
+    /// The logins themselves, for what a job does now and then.
+    pub fn auth(&self) -> &Auth {
+        &self.running().auth
     }
 
     /// A user with all rights. No request can create one.
@@ -177,16 +184,16 @@ impl Running {
         let listener = TcpListener::bind(config.server.listen[0]).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let chat = app.chat.clone();
+        let (chat, auth) = (app.chat.clone(), app.auth.clone());
         let served = tokio::spawn(app.serve(vec![listener], async move {
             let _ = stopped.await;
         }));
-        (address, Self { chat, stop, served })
+        (address, Self { chat, auth, stop, served })
     }
 
     async fn stop(self) {
         let _ = self.stop.send(());
-        let served = tokio::time::timeout(Duration::from_secs(15), self.served).await;
+        let served = tokio::time::timeout(PATIENCE, self.served).await;
         served.expect("a server that goes down in time").unwrap().unwrap();
         let gauges = self.chat.gauges();
         assert_eq!(gauges.drafts_waiting, 0, "messages were left unstored: {gauges:?}");

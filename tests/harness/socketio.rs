@@ -114,9 +114,10 @@ impl Connecting {
             changed: Notify::new(),
         });
         tokio::spawn(read(engine.packets, shared.clone(), connected));
-        let socket = Socket {
+        let mut socket = Socket {
             person: self.person,
             sid: engine.sid,
+            pid: None,
             commands: engine.commands,
             reading: engine.reading,
             shared,
@@ -125,7 +126,10 @@ impl Connecting {
         let auth = if self.auth.is_null() { String::new() } else { self.auth.to_string() };
         socket.send_packet(format!("40{}{auth}", self.prefix));
         match in_time("an answer to CONNECT", answer).await {
-            Ok(answer) => answer.map(|()| socket),
+            Ok(answer) => answer.map(|answer| {
+                socket.pid = answer["pid"].as_str().map(str::to_owned);
+                socket
+            }),
             Err(_) => panic!("the connection was closed instead of an answer to CONNECT"),
         }
     }
@@ -232,7 +236,7 @@ impl Shared {
 async fn read(
     mut packets: mpsc::UnboundedReceiver<String>,
     shared: Arc<Shared>,
-    connected: oneshot::Sender<Result<(), Json>>,
+    connected: oneshot::Sender<Result<Json, Json>>,
 ) {
     let mut connected = Some(connected);
     while let Some(packet) = packets.recv().await {
@@ -246,7 +250,7 @@ async fn read(
         match kind {
             "40" => {
                 if let Some(connected) = connected.take() {
-                    let _ = connected.send(Ok(()));
+                    let _ = connected.send(Ok(serde_json::from_str(body).unwrap()));
                 }
             }
             "44" => {
@@ -302,6 +306,8 @@ fn split_id(body: &str) -> (&str, &str) {
 pub struct Socket {
     pub person: Person,
     pub sid: String,
+    /// The private id, by which the server recognises a client that returns.
+    pub pid: Option<String>,
     commands: mpsc::UnboundedSender<Command>,
     reading: watch::Sender<bool>,
     shared: Arc<Shared>,
@@ -478,6 +484,13 @@ impl Socket {
     /// The names of all events so far, in order, and [`ANSWER`] for each acknowledgement of its own events.
     pub fn story(&self) -> Vec<String> {
         self.shared.state.lock().events.iter().map(|received| received.name.clone()).collect()
+    }
+
+    /// The payloads of all events of this name that have arrived, also of those that a wait has returned.
+    pub fn seen(&self, event: &str) -> Vec<Json> {
+        let state = self.shared.state.lock();
+        let of_name = state.events.iter().filter(|received| received.name == event);
+        of_name.map(|received| received.payload.clone()).collect()
     }
 
     /// Marks everything that has arrived so far as seen.

@@ -159,16 +159,8 @@ async fn much_that_was_missed_arrives_over_a_slow_link() {
 fn leftovers(before: &Sample, now: &Sample) -> Vec<String> {
     now.gauges
         .iter()
-        // Kept on purpose, for two minutes and then until as many again have come: one for each person.
-        .filter(|(name, _)| *name != "parlor_last_joined")
         .filter(|(name, value)| **value > before.gauges.get(*name).copied().unwrap_or_default())
         .map(|(name, value)| format!("{name} is {value}"))
-        .chain(
-            now.gauges
-                .get("parlor_last_joined")
-                .filter(|kept| **kept > PEOPLE as f64)
-                .map(|kept| format!("parlor_last_joined is {kept}, and there are {PEOPLE} people")),
-        )
         .collect()
 }
 

@@ -9,19 +9,18 @@ use std::{
 use crate::harness::{Http, Process};
 
 /// Gauges of things that may be left over, which is what a soak is about; all others are counters.
-const GAUGES: [&str; 12] = [
+const GAUGES: [&str; 11] = [
     "parlor_users_online",
     "parlor_connections",
     "parlor_gateway_connections",
     "parlor_rooms_resident",
-    "parlor_listeners",
+    "parlor_subscriptions",
     "parlor_drafts_waiting",
     "parlor_catch_ups",
     "parlor_acknowledgements_awaited",
     "parlor_tasks",
-    "parlor_lines",
+    "parlor_tcp_connections",
     "parlor_engine_sessions",
-    "parlor_last_joined",
 ];
 
 #[derive(Clone, Debug)]
@@ -86,16 +85,15 @@ impl Samples {
 
     /// Some of them in Markdown, evenly spread, the first and the last included.
     pub fn table(&self, rows: usize) -> String {
-        let columns: [(&str, &str); 9] = [
+        let columns: [(&str, &str); 8] = [
             ("connections", "parlor_connections"),
-            ("lines", "parlor_lines"),
+            ("TCP connections", "parlor_tcp_connections"),
             ("engine sessions", "parlor_engine_sessions"),
             ("rooms", "parlor_rooms_resident"),
-            ("listeners", "parlor_listeners"),
+            ("subscriptions", "parlor_subscriptions"),
             ("acks awaited", "parlor_acknowledgements_awaited"),
             ("catch-ups", "parlor_catch_ups"),
             ("tasks", "parlor_tasks"),
-            ("last joined", "parlor_last_joined"),
         ];
         let mut table = String::from("| minute | memory MiB | messages |");
         columns.iter().for_each(|(title, _)| write!(table, " {title} |").unwrap());

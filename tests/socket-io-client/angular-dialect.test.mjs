@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  Server, assertGroup, assertMessage, assertProblem, assertUser, brief, decoded, seqsTo, tampered, until,
+  DevProxy, Server, assertGroup, assertMessage, assertProblem, assertUser, brief, decoded, seqsTo, tampered, until,
 } from './harness.mjs';
 
 const ORIGIN = 'http://localhost:4200';
@@ -87,8 +87,8 @@ class App {
   socket = null;
   page = null;
 
-  constructor(server, browser = new Browser(server), { transports } = {}) {
-    Object.assign(this, { server, browser, transports });
+  constructor(server, browser = new Browser(server), { transports, at } = {}) {
+    Object.assign(this, { server, browser, transports, at });
   }
 
   get(path) {
@@ -134,6 +134,7 @@ class App {
         query: { token: this.authToken },
         extraHeaders: { origin: this.browser.origin },
         ...(this.transports && { transports: this.transports }),
+        ...(this.at && { at: this.at }),
       },
       this.sender,
     );
@@ -273,6 +274,11 @@ test('people and groups are listed to their own user', async () => {
       assert.equal(body.users.find((user) => user.username === other.sender).isOnline, true, 'oneself, too');
     }
     assert.deepEqual(body.groups.map((it) => it.groupId), [made.groupId]);
+    // The app looks for whoever comes online among the users of each group.
+    const { users } = body.groups[0];
+    users.forEach(assertUser);
+    assert.deepEqual(users.map((user) => user.username).sort(), [ada.sender, bob.sender].sort());
+    assert.deepEqual(users.map((user) => user.isOnline), [true, true]);
   }
   const [cyd] = await apps('cyd');
   assert.deepEqual((await cyd.gets(`/web/all/${cyd.sender}`)).groups, []);
@@ -393,16 +399,25 @@ test('a long conversation comes whole and in order, up to the newest 2,000', asy
   assert.deepEqual((await bob.messages(ada.sender)).map((message) => message.seq), seqsTo(2_050, 51));
 });
 
-test('behind a proxy that knows no WebSocket, polling does', async () => {
+test('behind its own proxy, which knows no WebSocket, the app works: it tries the upgrade, and stays with polling', async (t) => {
   const [person] = await server.people('ada');
   const [bob] = await apps('bob');
-  const ada = new App(server, new Browser(server), { transports: ['polling'] });
+  // As `npm start` has it: one origin for everything, and two ports behind it.
+  const proxy = await DevProxy.to({ '/web': server.urls[1], '/socket.io': server.urls[0] }, t);
+  const browser = new Browser(server);
+  browser.http = proxy.url;
+  const ada = new App(server, browser, { at: proxy.url });
   await ada.login(person.username);
   await ada.sends('privateMessage', bob.sender, 'by polling');
   await bob.socket.seesMessage('by polling');
+  await until('an attempt to upgrade', () => proxy.passed.some((asked) => asked.includes('transport=websocket')));
   await bob.sends('privateMessage', ada.sender, 'and back');
   await ada.socket.seesMessage('and back');
   assert.equal(ada.socket.transport, 'polling');
+  assert.deepEqual(ada.socket.seen('disconnect'), []);
+  const again = await ada.reloads();
+  await bob.sends('privateMessage', again.sender, 'after a reload');
+  await again.socket.seesMessage('after a reload');
 });
 
 test('when the token ends, the app is told, disconnects itself, and only then needs a login', async (t) => {

@@ -81,7 +81,7 @@ test('after logging out, a token refreshed before is revoked with its session', 
 
 test('after the account was deleted: refused, and no secret in the text', async () => {
   const ada = await server.person('ada');
-  const answer = await ada.request('DELETE', `/api/users/${ada.username}`);
+  const answer = await ada.request('DELETE', `/api/users/${ada.username}`, { currentPassword: ada.password });
   assert.ok(answer.status < 300, answer.text);
   const text = await server.refuses(withToken(ada.token));
   assert.match(text, /^(token_revoked|token_invalid|unauthorized): /);

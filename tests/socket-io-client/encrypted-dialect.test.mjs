@@ -71,7 +71,7 @@ class Tab {
 async function people() {
   const [client, advisor] = await Promise.all([
     server.person('client', { profile: { role: 'client' } }),
-    server.person('advisor', { profile: { role: 'advisor', img: 'https://example.com/a.png' } }),
+    server.person('advisor', { profile: { role: 'advisor', img: 'doctor.png' } }),
   ]);
   return [client, advisor];
 }
@@ -83,7 +83,7 @@ test('two users talk in several tabs, and a reload goes on in the same chat', as
   assert.ok(tabs[0].contacts.every(({ _id, role }) => _id !== client.id && role !== 'client'));
   const contact = tabs[0].contacts.find(({ _id }) => _id === advisor.id);
   assert.deepEqual(contact, {
-    _id: advisor.id, name: advisor.username, img: 'https://example.com/a.png', role: 'advisor',
+    _id: advisor.id, name: advisor.username, img: 'doctor.png', role: 'advisor',
   });
 
   tabs[0].say(contact, 'hello');
@@ -122,6 +122,38 @@ test('what the app wrote is there for native clients, and theirs for the app', a
     receiver: client.username, kind: 'encrypted', content: { body: 'yes' },
   });
   await tab.sees('sey');
+});
+
+test('the settings of docs/dialects.md, to the letter: addresses, a picture for everybody, a profile with a token', async () => {
+  const ada = await server.person('ada');
+  // As in the app: the address ends in a slash, and the app adds the rest.
+  const HTTP = `${server.url}/`;
+  const app = async (path) => (await fetch(`${HTTP}${path}`, { headers: ORIGIN })).json();
+  const shown = ({ img }) => `/images/${img}`;
+  assert.match(shown(await app(`api/users/login/${ada.username}`)), /^\/images\/user[123]\.png$/);
+
+  const profile = { profile: { img: 'doctor.png', role: 'advisor' } };
+  const patch = (headers) => server.request('PATCH', `/api/users/${ada.username}`, profile, headers);
+  assertProblem(await patch({}), 401, 'token_missing');
+  assert.equal((await patch({ authorization: `Bearer ${ada.token}` })).status, 200);
+  const { img, role } = await app(`api/users/login/${ada.username}`);
+  assert.deepEqual([shown({ img }), role], ['/images/doctor.png', 'advisor']);
+
+  const bob = await server.person('bob');
+  const { data } = await app(`api/users/${bob.id}/user`);
+  assert.equal(data.find(({ _id }) => _id === ada.id).img, 'doctor.png');
+});
+
+test('what the app makes of a text arrives: one character for each byte, up to U+00FF', async () => {
+  const [client, advisor] = await people();
+  const [tab, other] = [await new Tab().login(client.username), await new Tab().login(advisor.username)];
+  for (const text of ['Grüße, ça va?', String.fromCharCode(...Array(256).keys()), 'any text: 日本語 👩‍👩‍👧‍👦']) {
+    // The app turns a text around here; pairs of one character must stay pairs.
+    tab.page.send({
+      senderid: client.id, receiverid: advisor.id, message: { type: 1, body: text }, date: text,
+    });
+    await until(text, () => other.page.frames.find(({ message, date }) => message?.body === text && date === text));
+  }
 });
 
 test('where it is not open, it takes a token', async (t) => {

@@ -14,6 +14,7 @@ export { Person } from './harness/person.mjs';
 export { Connection } from './harness/connection.mjs';
 export { Chat, Page } from './harness/websocket.mjs';
 export { Line } from './harness/line.mjs';
+export { DevProxy } from './harness/dev-proxy.mjs';
 export { decoded, forged, tampered } from './harness/token.mjs';
 export { assertError, assertGroup, assertMessage, assertProblem, assertUser } from './harness/shapes.mjs';
 export { LIMIT, brief, freePort, seqsTo, sleep, until } from './harness/waiting.mjs';

@@ -10,7 +10,10 @@ import {
 } from './harness.mjs';
 
 const LOGIN_PAGE = 'http://localhost:3000';
-const NOT_HELD_UP = { LIMITS__EVENTS_PER_SECOND: '10000', LIMITS__EVENTS_BURST: '10000', PRESENCE__GRACE: '2s' };
+// The web client would be at `/` otherwise.
+const NOT_HELD_UP = {
+  LIMITS__EVENTS_PER_SECOND: '10000', LIMITS__EVENTS_BURST: '10000', PRESENCE__GRACE: '2s', WEB__ENABLED: 'false',
+};
 
 /** A server whose own pages may connect to it: browsers name their origin there, too. */
 async function serverWith(settings = {}, t) {

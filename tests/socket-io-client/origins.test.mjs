@@ -73,3 +73,24 @@ test('the Host header has no say: a proxy may rewrite it', async () => {
   const phone = await ada.connect({ transports: ['polling'], extraHeaders: { origin: HOME, host: 'backend.internal:8087' } });
   await phone.does('listRooms', {});
 });
+
+test('a refusal names the origin and the setting, in the answer and once in the log', async () => {
+  const origin = 'https://my-app.example';
+  for (let i = 0; i < 3; i++) {
+    for (const [method, headers] of [['POST', {}], ['OPTIONS', { 'access-control-request-method': 'POST' }]]) {
+      const answer = await server.request(method, '/api/rooms', undefined, { origin, ...headers });
+      assertProblem(answer, 403, 'forbidden');
+      for (const named of [origin, 'cors.origins']) assert.ok(answer.body.detail.includes(named), answer.text);
+    }
+  }
+  await server.logs(/Refused a page.*my-app\.example.*cors\.origins/);
+  assert.equal(server.output.match(/Refused a page[^\n]*my-app/g).length, 1);
+});
+
+test('a native client names the address of the server as its origin', async () => {
+  const ada = await server.person('ada');
+  for (const origin of [server.url, server.url.replace('http', 'ws'), server.url.replace('127.0.0.1', 'localhost')]) {
+    const phone = await ada.connect({ transports: ['websocket'], extraHeaders: { origin } });
+    await phone.does('listRooms', {});
+  }
+});

@@ -86,3 +86,15 @@ test('an HTTP body that is far too long is too_large', async () => {
   if (!answer.error) assert.deepEqual([answer.status, answer.body?.code], [413, 'too_large'], answer.text.slice(0, 300));
   await until('the server is well', async () => (await server.request('GET', '/healthz')).status === 200);
 });
+
+test('an early answer to a large body reaches fetch', async () => {
+  const body = 'x'.repeat(8 << 20);
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, async (_, i) => {
+      const path = ['/api/users', '/api/rooms', '/api/auth/login'][i % 3];
+      const response = await fetch(server.url + path, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+      return `${path} ${response.status}`;
+    }),
+  );
+  assert.deepEqual([...new Set(answers)].sort(), ['/api/auth/login 413', '/api/rooms 401', '/api/users 413']);
+});

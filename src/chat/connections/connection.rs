@@ -8,48 +8,44 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use entity::{RoomId, UserId};
+use entity::UserId;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     backlog::Backlog,
-    clock::Clock,
-    counts::{Counted, Counts},
-    error::{AuthError, Error, Result},
-};
-use crate::{
     chat::{
-        connections::ConnectionId,
+        changes::DeviceSync,
+        connections::{
+            ConnectionId, Opening,
+            options::{News, TypingPlace},
+        },
         event::{Envelope, Event},
         room::Room,
     },
+    clock::Clock,
+    counts::{Counted, Counts},
+    error::{AuthError, Error, Result},
     identity::Caller,
 };
 
-/// A point in the order in which connections opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::chat) struct Opening(u64);
-
-static OPENINGS: AtomicU64 = AtomicU64::new(1);
-
-impl Opening {
-    /// After all connections that are open now.
-    pub fn now() -> Self {
-        Self(OPENINGS.load(Ordering::SeqCst))
-    }
-
-    fn next() -> Self {
-        Self(OPENINGS.fetch_add(1, Ordering::SeqCst))
-    }
-}
+pub use super::options::{Acks, ConnectOptions, DeviceCursor};
 
 /// The connection's queue is full, or the connection is gone. It has missed an event and must not be written
 /// to again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagging;
+
+/// How an event was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emitted {
+    AsUsual,
+    /// Without a request for the acknowledgement that its client would send: too many are pending.
+    Unrequested,
+}
 
 /// How a connection is written to and closed; made by its gateway. No method waits.
 pub trait Outlet: Send + Sync + 'static {
@@ -60,13 +56,24 @@ pub trait Outlet: Send + Sync + 'static {
     fn backlog(&self) -> &Arc<Backlog>;
 
     /// Writes one event after all earlier ones, or fails for good.
-    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging>;
+    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging>;
+
+    /// How long nothing was read from the client, if that is longer than the interval of the pings that a
+    /// client answers. `None` for a client that is heard.
+    fn silence(&self) -> Option<Duration> {
+        None
+    }
 
     /// Whether so many acknowledgements are pending that further messages should wait for some of them. A
-    /// message that is written now might be sent without asking for an acknowledgement, and leave a hole in
-    /// the receipt.
+    /// message that is written now might be [`Emitted::Unrequested`], and the receipt would wait for a later
+    /// one.
     fn is_pressed(&self) -> bool {
         false
+    }
+
+    /// Passes acknowledgements that have arrived, and that a task would pass on in a moment, to the core now.
+    fn take_acks(&self, _connection: &Arc<Connection>) -> Acks {
+        Acks::ByEvents
     }
 
     /// Ends the connection by the server's decision: its client does not reconnect by itself.
@@ -79,39 +86,14 @@ pub trait Outlet: Send + Sync + 'static {
     }
 
     /// Disconnects so that the client reconnects by itself and catches up.
-    fn cut(&self);
-}
-
-/// What a client may request when it connects (docs/events.md, `auth`).
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
-    /// Per room: the seq up to which the client has everything.
-    pub since: Vec<(RoomId, entity::Seq)>,
-    /// Whether the server sends missed messages first.
-    pub catch_up: bool,
-    /// What happens if the user has too many connections. If set, the oldest connection that also has it set
-    /// is closed. If not, this connection is refused.
-    pub gives_way: bool,
-}
-
-impl ConnectOptions {
-    /// For gateways that send no missed messages.
-    pub fn live_only() -> Self {
-        Self { catch_up: false, ..Self::default() }
-    }
-}
-
-impl Default for ConnectOptions {
-    fn default() -> Self {
-        Self { since: Vec::new(), catch_up: true, gives_way: false }
-    }
+    fn disconnect(&self);
 }
 
 /// Pages of missed messages that are read and sent to one connection at the same time. Together they stay
 /// well below the limit of what may wait for it.
 const PAGES_AT_ONCE: usize = 2;
 
-/// See the module. [`crate::chat::Chat::connect`] makes it, and [`crate::chat::Chat::disconnect`] ends it.
+/// See the module. [`crate::chat::Chat::connect`] makes it, and [`crate::chat::Chat::remove`] ends it.
 pub struct Connection {
     pub id: ConnectionId,
     user: UserId,
@@ -122,14 +104,17 @@ pub struct Connection {
     /// every event.
     expires_at: AtomicI64,
     outlet: Box<dyn Outlet>,
-    /// See [`ConnectOptions::gives_way`].
-    pub(in crate::chat) gives_way: bool,
     /// See [`ConnectOptions::catch_up`].
     catches_up: bool,
+    /// For a device that replays changes.
+    device_sync: Option<Box<DeviceSync>>,
+    /// What its client is to be told once it is open.
+    pub(in crate::chat) news: Mutex<Option<News>>,
     /// The rooms that it is subscribed to. This keeps them in memory.
     pub(in crate::chat) rooms: Mutex<Vec<Arc<Room>>>,
-    /// The rooms in which it is catching up, each with a task.
-    pub(in crate::chat) behind: Mutex<BTreeSet<RoomId>>,
+    /// Where its client has said that the user is typing, and not yet that this is over. It is bounded by
+    /// `presence`.
+    pub(in crate::chat) typing: Mutex<BTreeSet<TypingPlace>>,
     /// Permits for missed messages under way to it.
     pub(in crate::chat) under_way: Semaphore,
     /// Permits to read and send a page of missed messages.
@@ -140,12 +125,14 @@ pub struct Connection {
     opened: AtomicU64,
     /// The connection is gone; either side may have ended it.
     over: AtomicBool,
-    /// Notified when it is.
-    ending: Notify,
-    /// Its login has ended: no more events are handled or written.
+    /// Notified when `over` is set.
+    gone: Notify,
+    /// Its login has ended, or a newer connection has displaced it: no more events are handled or written.
     ended: AtomicBool,
+    /// A newer connection of its user has displaced it.
+    displaced: AtomicBool,
     /// It has missed an event and is being disconnected. Its client reconnects.
-    cut: AtomicBool,
+    is_disconnected: AtomicBool,
     _counted: Counted,
 }
 
@@ -166,18 +153,20 @@ impl Connection {
             caller: RwLock::new(Arc::new(caller)),
             _counted: counts.connection(outlet.gateway()),
             outlet,
-            gives_way: options.gives_way,
             catches_up: options.catch_up,
+            device_sync: options.changes.is_some().then(Box::default),
+            news: Mutex::default(),
             rooms: Mutex::default(),
-            behind: Mutex::default(),
+            typing: Mutex::default(),
             under_way: Semaphore::new(under_way),
             pages: Semaphore::new(PAGES_AT_ONCE),
             acknowledged: Notify::new(),
             opened: AtomicU64::new(0),
             over: AtomicBool::new(false),
-            ending: Notify::new(),
+            gone: Notify::new(),
             ended: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
+            displaced: AtomicBool::new(false),
+            is_disconnected: AtomicBool::new(false),
         })
     }
 
@@ -188,6 +177,11 @@ impl Connection {
 
     pub fn user(&self) -> UserId {
         self.user
+    }
+
+    /// See [`ConnectOptions::changes`].
+    pub(in crate::chat) fn device_sync(&self) -> Option<&DeviceSync> {
+        self.device_sync.as_deref()
     }
 
     /// See [`ConnectOptions::catch_up`].
@@ -240,16 +234,16 @@ impl Connection {
         self.expires_at.load(Ordering::SeqCst) <= self.clock.now().timestamp_millis()
     }
 
-    /// Whether its login was ended for any reason except expiry.
+    /// Whether it has been ended: its login has ended, or a newer connection has displaced it.
     pub(in crate::chat) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
     /// Waits until the connection is gone.
     pub async fn over(&self) {
-        let ending = self.ending.notified();
+        let gone = self.gone.notified();
         if !self.is_over() {
-            ending.await;
+            gone.await;
         }
     }
 
@@ -258,21 +252,21 @@ impl Connection {
     }
 
     /// Whether the server has disconnected it, and only the TCP connection has still to end.
-    pub fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst)
+    pub fn is_disconnected(&self) -> bool {
+        self.is_disconnected.load(Ordering::SeqCst)
     }
 
     /// Marks it as gone. Returns whether this is the first call. The caller then removes it from the hub and
     /// the rooms.
-    pub(in crate::chat) fn close(&self) -> bool {
+    pub(in crate::chat) fn mark_gone(&self) -> bool {
         let first = !self.over.swap(true, Ordering::SeqCst);
-        self.ending.notify_waiters();
+        self.gone.notify_waiters();
         first
     }
 
-    /// Writes an event to a connection for which [`Connection::hears`] is true. If it fails, the connection
+    /// Writes an event to a connection for which [`Connection::may_receive`] is true. If it fails, the connection
     /// is too slow: the caller must disconnect it, and it catches up when it reconnects.
-    pub(in crate::chat) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<(), Lagging> {
+    pub(in crate::chat) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         self.outlet.emit(self, envelope)
     }
 
@@ -286,6 +280,11 @@ impl Connection {
         self.outlet.backlog().waiting()
     }
 
+    /// See [`Outlet::take_acks`].
+    pub fn take_acks(self: &Arc<Self>) -> Acks {
+        self.outlet.take_acks(self)
+    }
+
     /// See [`Outlet::is_pressed`].
     pub(in crate::chat) fn is_pressed(&self) -> bool {
         self.outlet.is_pressed()
@@ -293,36 +292,40 @@ impl Connection {
 
     /// Writes an event that is not a room's message. Does nothing before the connection is open. If the queue
     /// is full, disconnects it. Returns whether the event was written.
-    pub(in crate::chat) fn notify(self: &Arc<Self>, envelope: &Envelope) -> bool {
+    pub(super) fn notify(self: &Arc<Self>, envelope: &Envelope) -> bool {
         if !self.may_receive() {
             return false;
         }
-        let heard = self.outlet.emit(self, envelope).is_ok();
-        if !heard {
-            self.cut("its queue is full");
+        let has_received = self.outlet.emit(self, envelope).is_ok();
+        if !has_received {
+            self.disconnect("its queue is full");
         }
-        heard
+        has_received
     }
 
     /// Whether it may be written to: it is open, not gone, and its login is valid.
     pub(in crate::chat) fn may_receive(&self) -> bool {
-        self.is_open() && !self.is_ended() && !self.is_cut() && !self.is_over() && !self.has_expired()
+        self.is_open()
+            && !self.is_ended()
+            && !self.is_disconnected()
+            && !self.is_over()
+            && !self.has_expired()
     }
 
     /// Disconnects it, so that its client reconnects and catches up. If its login has ended, it gets a last
     /// event instead, because reconnecting would fail.
-    pub fn cut(self: &Arc<Self>, reason: &'static str) {
+    pub fn disconnect(self: &Arc<Self>, reason: &'static str) {
         match self.check_login() {
             Err(Error::Unauthenticated(AuthError::TokenExpired(_))) => return self.end("The token expired"),
             Err(_) => return,
             Ok(()) => {}
         }
-        if self.cut.swap(true, Ordering::SeqCst) || self.is_over() {
+        if self.is_disconnected.swap(true, Ordering::SeqCst) || self.is_over() {
             return;
         }
-        metrics::counter!("parlor_connections_cut_total", "reason" => reason).increment(1);
-        tracing::info!(connection.id = %self.id, user.id = %self.user(), "cut a connection: {reason}");
-        self.outlet.cut();
+        metrics::counter!("parlor_connections_disconnected_total", "reason" => reason).increment(1);
+        tracing::info!(connection.id = %self.id, user.id = %self.user(), "disconnected a connection: {reason}");
+        self.outlet.disconnect();
     }
 
     /// Ends it after a last event, because its login has ended. A connection that is not open yet is ended by
@@ -333,26 +336,51 @@ impl Connection {
         }
     }
 
-    /// Closes it, without an event, because a newer connection of its user replaces it. Its client does not
-    /// reconnect.
-    pub(in crate::chat) fn give_way(&self) {
-        if !self.ended.swap(true, Ordering::SeqCst) {
-            tracing::info!(connection.id = %self.id, user.id = %self.user(), "closed a connection for a newer one");
-            self.outlet.end();
+    /// Closes it after a last event, because its user has too many connections and a newer one needs its
+    /// place. Its client does not reconnect by itself: otherwise the connections would displace each other
+    /// for ever. A connection that is not open yet is ended by [`Connection::end_late`].
+    pub(in crate::chat) fn displace(self: &Arc<Self>) {
+        self.displaced.store(true, Ordering::SeqCst);
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        metrics::counter!("parlor_connections_displaced_total").increment(1);
+        tracing::info!(connection.id = %self.id, user.id = %self.user(), "closed a connection for a newer one");
+        if self.is_open() {
+            self.say_displaced();
         }
     }
 
-    /// Ends a connection whose login ended while it connected.
+    /// See [`Outlet::silence`].
+    pub(super) fn silence(&self) -> Option<Duration> {
+        self.outlet.silence()
+    }
+
+    /// Ends a connection that was ended or displaced while it connected.
     pub(in crate::chat) fn end_late(self: &Arc<Self>) {
-        self.say_goodbye("The login of this token has ended");
+        if self.displaced.load(Ordering::SeqCst) {
+            self.say_displaced();
+        } else {
+            self.say_goodbye("The login of this token has ended");
+        }
+    }
+
+    fn say_displaced(self: &Arc<Self>) {
+        let reason =
+            "This user has too many connections, and a newer one took the place of this one".to_owned();
+        if self.outlet.emit(self, &Envelope::new(Event::Displaced { reason })).is_ok() {
+            self.outlet.end();
+        } else {
+            self.outlet.disconnect();
+        }
     }
 
     fn say_goodbye(self: &Arc<Self>, reason: &str) {
-        let last_word = Event::TokenExpired { reason: reason.to_owned() };
-        if self.outlet.emit(self, &Envelope::new(last_word)).is_ok() {
+        let last_event = Event::TokenExpired { reason: reason.to_owned() };
+        if self.outlet.emit(self, &Envelope::new(last_event)).is_ok() {
             self.outlet.log_out();
         } else {
-            self.outlet.cut();
+            self.outlet.disconnect();
         }
     }
 }
@@ -378,7 +406,7 @@ mod silent {
     };
 
     /// Accepts every event and drops it.
-    struct Silent(Arc<Backlog>);
+    struct Silent(Arc<Backlog>, Option<Duration>);
 
     impl Outlet for Silent {
         fn gateway(&self) -> &'static str {
@@ -387,20 +415,29 @@ mod silent {
         fn backlog(&self) -> &Arc<Backlog> {
             &self.0
         }
-        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<(), Lagging> {
-            Ok(())
+        fn emit(&self, _: &Arc<Connection>, _: &Envelope) -> Result<Emitted, Lagging> {
+            Ok(Emitted::AsUsual)
+        }
+        fn silence(&self) -> Option<Duration> {
+            self.1
         }
         fn end(&self) {}
-        fn cut(&self) {}
+        fn disconnect(&self) {}
     }
 
     impl Connection {
         /// A connection of this user for unit tests, without a gateway.
         pub fn silent(user: UserId) -> Arc<Self> {
+            Self::silent_for(user, None)
+        }
+
+        /// The same, with this [`Outlet::silence`].
+        pub fn silent_for(user: UserId, silence: Option<Duration>) -> Arc<Self> {
             let account = Account::new(user, "ada".into(), None, false);
             let until = DateTime::<Utc>::MAX_UTC;
             let caller = Caller::signed_in(account, SessionId::new(), until, Ipv4Addr::LOCALHOST.into());
-            let outlet = Silent(Backlogs::new(Limits { one: 1, all: 1 }, Count::default()).backlog());
+            let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
+            let outlet = Silent(backlogs.backlog(), silence);
             let options = ConnectOptions::default();
             Self::new(caller, Box::new(outlet), 1, &options, Clock::real(), &Counts::default())
         }

@@ -9,18 +9,15 @@ use std::{
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
-use super::{ConnectionId, connection::Connection};
-use crate::chat::{
-    Core,
-    event::{Envelope, Event},
-};
+use super::{ConnectionId, connection::Connection, publish::Audience};
+use crate::chat::{Core, event::Event};
 
 /// How often the task checks the list: a fraction of the second within which the protocol requires the end.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Warnings and ends in order of time. A refreshed token leaves its old entries in place; they are recognised
 /// as outdated when they are due.
-pub(in crate::chat) struct Expiry {
+pub(super) struct Expiry {
     due: Mutex<BTreeMap<DueAt, Weak<Connection>>>,
 }
 
@@ -79,11 +76,14 @@ pub(in crate::chat) async fn run(core: Arc<Core>) {
             _ = tick.tick() => {}
             () = core.shutdown.begun() => return,
         }
-        for (at, what, connection) in core.expiry.take_due(core.clock.now(), core.settings.expiring_notice) {
+        for (at, what, connection) in
+            core.connecting.expiry.take_due(core.clock.now(), core.settings.expiring_notice)
+        {
             let expires_at = connection.caller().expires_at;
             match what {
                 Due::Warning if at == expires_at - core.settings.expiring_notice => {
-                    connection.notify(&Envelope::new(Event::TokenExpiring { expires_at }));
+                    let warning = Event::TokenExpiring { expires_at };
+                    core.hub.publish(warning, Audience::Connection(&connection));
                 }
                 Due::End if at == expires_at => connection.end("The token expired"),
                 _ => {}

@@ -1,5 +1,5 @@
-//! All connections of this process, by user. Notifies users, or everyone, of events. Rooms notify their own
-//! subscribers (`room`).
+//! All connections of this process, by user: who is online, and which logins have ended. Its file `publish`
+//! writes events to them.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -9,15 +9,10 @@ use parking_lot::RwLock;
 
 use super::connection::Connection;
 use crate::{
-    chat::{
-        event::{Envelope, Event},
-        room::ById,
-    },
-    identity::{Caller, Ended},
-};
-use crate::{
+    chat::room::ById,
     clock::Clock,
     error::{AuthError, Error, Result},
+    identity::{Caller, Ended},
 };
 
 /// How long an ended login is remembered, for connections that were about to be accepted when it ended.
@@ -62,6 +57,8 @@ struct OnlineUser {
     connections: Vec<Arc<Connection>>,
     /// Others were notified that this user is online, and not yet that the user has gone.
     announced: bool,
+    /// When the last connection went, if that was since the user is known here.
+    went_at: Option<DateTime<Utc>>,
     /// Counts departures, so that a departure is ignored if the user reconnected during the grace period.
     departures: u64,
 }
@@ -79,10 +76,9 @@ impl Hub {
         Self { clock, connections_per_user, state: RwLock::default() }
     }
 
-    /// Adds a connection. Refuses it if its login has ended meanwhile. If the user has too many connections,
-    /// also refuses it; but if it gives way, and an older one does too, removes the oldest of these and
-    /// returns it, and the caller must close that one.
-    pub fn enter(&self, connection: &Arc<Connection>) -> Result<Option<Arc<Connection>>> {
+    /// Adds a connection. Refuses it if its login has ended meanwhile. Returns when the user's last connection
+    /// went, if that was a moment ago or before other connections that are here.
+    pub fn enter(&self, connection: &Arc<Connection>) -> Result<Option<DateTime<Utc>>> {
         let caller = connection.caller();
         let mut state = self.state.write();
         state.check(&caller)?;
@@ -90,18 +86,26 @@ impl Hub {
             username: caller.username.clone(),
             connections: Vec::new(),
             announced: false,
+            went_at: None,
             departures: 0,
         });
-        let mut replaced = None;
-        if here.connections.len() >= self.connections_per_user {
-            let oldest = here.connections.iter().position(|other| connection.gives_way && other.gives_way);
-            let Some(oldest) = oldest else {
-                return Err(Error::RateLimited { retry_after: Duration::from_secs(5) });
-            };
-            replaced = Some(here.connections.remove(oldest));
-        }
         here.connections.push(connection.clone());
-        Ok(replaced)
+        Ok(here.went_at)
+    }
+
+    /// Removes the connections that are too many beside a new one of their user: the one that was silent
+    /// the longest, or else the oldest. The caller must displace them.
+    pub fn take_surplus(&self, new: &Connection) -> Vec<Arc<Connection>> {
+        let mut state = self.state.write();
+        let Some(here) = state.users.get_mut(&new.user()) else { return Vec::new() };
+        let mut displaced = Vec::new();
+        while here.connections.len() > self.connections_per_user {
+            let others = || here.connections.iter().enumerate().filter(|(_, other)| other.id != new.id);
+            let silent = others().filter_map(|(at, other)| Some((other.silence()?, at))).max();
+            let Some(at) = silent.map(|(_, at)| at).or_else(|| Some(others().next()?.0)) else { break };
+            displaced.push(here.connections.remove(at));
+        }
+        displaced
     }
 
     /// Refuses a login that ended a moment ago: the check against the database may have happened before that.
@@ -143,6 +147,7 @@ impl Hub {
             return None;
         }
         here.departures += 1;
+        here.went_at = Some(self.clock.now());
         Some(Departure { user, username: here.username.clone(), count: here.departures })
     }
 
@@ -170,6 +175,8 @@ impl Hub {
         state.users.iter().filter(|(_, here)| here.announced).map(|(user, _)| *user).collect()
     }
 
+    /// The number of users with a connection, or whose last one ended within the grace period. [`Hub::online`]
+    /// has only those who were announced.
     pub fn online_count(&self) -> usize {
         self.state.read().users.len()
     }
@@ -182,35 +189,21 @@ impl Hub {
         self.state.read().users.get(&user).map(|here| here.connections.clone()).unwrap_or_default()
     }
 
-    /// The connections of these users, each with the value of its user.
-    pub fn connections_among<'a, V>(&self, users: &'a ById<UserId, V>) -> Vec<(Arc<Connection>, &'a V)> {
+    /// The connections of the users who are keys of this map.
+    pub fn connections_among<V>(&self, users: &ById<UserId, V>) -> Vec<Arc<Connection>> {
         let state = self.state.read();
-        let mut found = Vec::new();
-        let mut add = |here: &OnlineUser, value: &'a V| {
-            found.extend(here.connections.iter().map(|connection| (connection.clone(), value)));
-        };
         // Iterates over the shorter of the two.
-        if users.len() <= state.users.len() {
-            for (user, value) in users {
-                state.users.get(user).into_iter().for_each(|here| add(here, value));
-            }
+        let here: Vec<&OnlineUser> = if users.len() <= state.users.len() {
+            users.keys().filter_map(|user| state.users.get(user)).collect()
         } else {
-            for (user, here) in &state.users {
-                users.get(user).into_iter().for_each(|value| add(here, value));
-            }
-        }
-        found
+            state.users.iter().filter(|(user, _)| users.contains_key(*user)).map(|(_, here)| here).collect()
+        };
+        here.into_iter().flat_map(|here| here.connections.iter().cloned()).collect()
     }
 
-    pub fn all(&self, except: Option<UserId>) -> Vec<Arc<Connection>> {
+    pub fn all(&self) -> Vec<Arc<Connection>> {
         let state = self.state.read();
-        let others = state.users.iter().filter(|(user, _)| except != Some(**user));
-        others.flat_map(|(_, here)| here.connections.iter().cloned()).collect()
-    }
-
-    /// Notifies a user. Returns whether any of their connections received it.
-    pub fn notify_user(&self, user: UserId, event: Event) -> bool {
-        self.notify_users([user], event)
+        state.users.values().flat_map(|here| here.connections.iter().cloned()).collect()
     }
 
     /// Whether at least `bytes` bytes wait for one connection of the user.
@@ -218,17 +211,6 @@ impl Hub {
         let state = self.state.read();
         let here = state.users.get(&user);
         here.is_some_and(|here| here.connections.iter().any(|connection| connection.waiting_bytes() >= bytes))
-    }
-
-    /// Notifies users. Returns whether any of their connections received it. The event is rendered once for
-    /// all of them.
-    pub fn notify_users(&self, users: impl IntoIterator<Item = UserId>, event: Event) -> bool {
-        let envelope = Envelope::new(event);
-        let mut heard = false;
-        for connection in users.into_iter().flat_map(|user| self.of_user(user)) {
-            heard |= connection.notify(&envelope);
-        }
-        heard
     }
 
     /// Notes that logins have ended, and returns their connections.
@@ -270,19 +252,44 @@ mod tests {
         hub.enter(&first).unwrap();
         hub.announce(ada, || {});
         let departure = hub.leave(&first).unwrap();
-        let told = Mutex::new(Vec::new());
+        let published = Mutex::new(Vec::new());
         std::thread::scope(|threads| {
             hub.confirm(&departure, || {
                 threads.spawn(|| {
                     hub.enter(&second).unwrap();
-                    hub.announce(ada, || told.lock().push("online"));
+                    hub.announce(ada, || published.lock().push("online"));
                 });
                 // Long enough for the other thread to be faster, if it can.
                 std::thread::sleep(Duration::from_millis(100));
-                told.lock().push("offline");
+                published.lock().push("offline");
             });
         });
-        assert_eq!(*told.lock(), ["offline", "online"]);
+        assert_eq!(*published.lock(), ["offline", "online"]);
         assert!(hub.is_online(ada));
+    }
+
+    #[test]
+    fn the_most_silent_connection_makes_room_and_otherwise_the_oldest() {
+        let hub = Hub::new(Clock::real(), 3);
+        let ada = UserId::new();
+        let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+        let connections =
+            [None, minutes(1), minutes(2), None].map(|silence| Connection::silent_for(ada, silence));
+        let mut displaced = Vec::new();
+        let mut enter = |connection: &Arc<Connection>| {
+            hub.enter(connection).unwrap();
+            displaced.extend(hub.take_surplus(connection).iter().map(|other| other.id));
+        };
+        connections.iter().for_each(&mut enter);
+        let newer = [minutes(9), None].map(|silence| Connection::silent_for(ada, silence));
+        newer.iter().for_each(&mut enter);
+        let [oldest, less_silent, most_silent, _] = connections.map(|connection| connection.id);
+        assert_eq!(displaced[..2], [most_silent, less_silent], "a new one stays, however silent it is");
+        assert_eq!(displaced[2], newer[0].id);
+        let last = Connection::silent(ada);
+        hub.enter(&last).unwrap();
+        let displaced: Vec<_> = hub.take_surplus(&last).iter().map(|other| other.id).collect();
+        assert_eq!(displaced, [oldest]);
+        assert_eq!(hub.connection_count(), 3);
     }
 }

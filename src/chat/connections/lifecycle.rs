@@ -5,36 +5,40 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use entity::{RoomId, Seq, UserId, room};
+use chrono::{DateTime, Utc};
+use entity::{ChangeNumber, RoomId, Seq, UserId, room};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
-use super::connection::{ConnectOptions, Connection, Outlet};
+use super::{
+    connection::{ConnectOptions, Connection, Outlet},
+    options::{DeviceCursor, News, TypingPlace},
+};
 use crate::{
     chat::{
         Chat, Core,
-        room::{ById, Room, watermark::Marks},
+        room::{ById, Heads, Room, watermark::Marks},
         sql,
     },
-    identity::{Caller, Ended, SessionWatch},
-};
-use crate::{
     db::{Db, coalesce::Coalescer},
     error::{AuthError, Error, Result},
+    identity::Caller,
     shutdown::Shutdown,
 };
 
 /// A room of a user, as in the database.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::chat) struct RoomOf {
+pub(super) struct RoomOf {
     room: RoomId,
-    last_seq: Seq,
+    heads: Heads,
     marks: Marks,
+    /// When the user was last seen, as saved.
+    last_seen: Option<DateTime<Utc>>,
 }
 
 /// Reads the rooms of users, with one query for all users who connect at the same time.
-pub(in crate::chat) type RoomsOf = Coalescer<UserId, Vec<RoomOf>>;
+pub(super) type RoomsOf = Coalescer<UserId, Vec<RoomOf>>;
 
-pub(in crate::chat) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
+pub(super) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
     let db = db.clone();
     Coalescer::new(shutdown.clone(), db.patience(), move |users: Vec<UserId>| {
         let db = db.clone();
@@ -44,12 +48,14 @@ pub(in crate::chat) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
             for row in db.reader().query_all_raw(asked).await? {
                 let room = RoomOf {
                     room: row.try_get_by_index(1)?,
-                    last_seq: row.try_get_by_index(2)?,
+                    heads: Heads { seq: row.try_get_by_index(2)?, change: row.try_get_by_index(7)? },
                     marks: Marks {
                         delivered: row.try_get_by_index(3)?,
                         read: row.try_get_by_index(4)?,
-                        told: row.try_get_by_index(5)?,
+                        notified: row.try_get_by_index(5)?,
+                        read_at: 0,
                     },
+                    last_seen: row.try_get_by_index(6)?,
                 };
                 rooms.entry(row.try_get_by_index(0)?).or_default().push(room);
             }
@@ -61,11 +67,12 @@ pub(in crate::chat) fn rooms_of(db: &Db, shutdown: &Shutdown) -> RoomsOf {
 
 impl Chat {
     /// Accepts a connection and subscribes it to all rooms of its user. It receives nothing until
-    /// [`Chat::open`]. The caller must ensure that [`Chat::disconnect`] is called.
+    /// [`Chat::open`]. The caller must ensure that [`Chat::remove`] is called.
+    ///
+    /// If the user then has too many connections, another one is displaced.
     ///
     /// # Errors
-    /// `rate_limited` if the user has too many connections; `token_revoked` for a login that ended a moment
-    /// ago; `unavailable` while the server shuts down.
+    /// `token_revoked` for a login that ended a moment ago; `unavailable` while the server shuts down.
     pub async fn connect(
         &self,
         caller: Caller,
@@ -78,12 +85,14 @@ impl Chat {
         let under_way = self.core.settings.under_way();
         let connection =
             Connection::new(caller, outlet, under_way, &options, self.core.clock.clone(), &self.core.counts);
-        if let Some(replaced) = self.core.hub.enter(&connection)? {
-            replaced.give_way();
-        }
-        if let Err(err) = self.core.listen_to_rooms(&connection, &options).await {
-            self.disconnect(&connection);
+        let went_at = self.core.hub.enter(&connection)?;
+        if let Err(err) = self.core.listen_to_rooms(&connection, &options, went_at).await {
+            self.remove(&connection);
             return Err(err);
+        }
+        // Only now: a connection that fails must not take the place of another one.
+        for displaced in self.core.hub.take_surplus(&connection) {
+            displaced.displace();
         }
         Ok(connection)
     }
@@ -98,11 +107,13 @@ impl Chat {
             return;
         }
         let live_rooms = connection.rooms.lock().clone();
-        for room in &live_rooms {
+        let announced_later = core.tell_news(connection, &live_rooms);
+        for room in live_rooms.iter().filter(|room| !announced_later.contains(&room.id)) {
             core.bring_up(connection, room);
             core.receipts.touch(room);
         }
-        core.expiry.watch(connection, core.settings.expiring_notice);
+        core.tell_when_synced(connection);
+        core.connecting.expiry.watch(connection, core.settings.expiring_notice);
         core.came_online(connection);
         metrics::counter!("parlor_connections_opened_total").increment(1);
         let client = connection.caller().address;
@@ -110,16 +121,18 @@ impl Chat {
     }
 
     /// Removes a connection that is gone; either side may have ended it.
-    pub fn disconnect(&self, connection: &Arc<Connection>) {
+    pub fn remove(&self, connection: &Arc<Connection>) {
         let core = &self.core;
-        if !connection.close() {
+        if !connection.mark_gone() {
             return;
         }
-        core.expiry.forget(connection, core.settings.expiring_notice);
+        core.connecting.expiry.forget(connection, core.settings.expiring_notice);
         let live_rooms = std::mem::take(&mut *connection.rooms.lock());
         for room in &live_rooms {
             room.unsubscribe(connection.id);
         }
+        let typing = std::mem::take(&mut *connection.typing.lock());
+        core.stopped_typing(connection, typing, &live_rooms);
         if let Some(departure) = core.hub.leave(connection) {
             core.went_away(departure, live_rooms);
         }
@@ -127,28 +140,34 @@ impl Chat {
 
     /// Removes every connection, when the gateways are about to close them all. The Socket.IO library does
     /// not notify of connections that it closes itself.
-    pub fn disconnect_all(&self) {
-        for connection in self.core.hub.all(None) {
-            self.disconnect(&connection);
+    pub fn remove_all(&self) {
+        for connection in self.core.hub.all() {
+            self.remove(&connection);
         }
     }
 
-    /// Gives a connection a newer token of the same user. The connection then lives as long as that token.
-    pub fn refresh(&self, connection: &Arc<Connection>, newer: Caller) -> Result<()> {
+    /// Gives a connection a newer token of the same user. The connection then lives as long as that token. A
+    /// token that ends before the current one changes nothing. Returns when the connection's token expires.
+    pub fn refresh(&self, connection: &Arc<Connection>, newer: Caller) -> Result<DateTime<Utc>> {
         if newer.user != connection.user() {
             return Err(Error::Unauthenticated(AuthError::TokenInvalid));
         }
         let core = &self.core;
         core.hub.check(&newer)?;
-        core.expiry.forget(connection, core.settings.expiring_notice);
+        let expires_at = newer.expires_at;
+        let current = connection.caller().expires_at;
+        if expires_at < current {
+            return Ok(current);
+        }
+        core.connecting.expiry.forget(connection, core.settings.expiring_notice);
         connection.set_caller(newer);
         if let Err(ended) = core.hub.check(&connection.caller()) {
             // It ended at this moment, before the connection had the new login.
             connection.end("The login of this token has ended");
             return Err(ended);
         }
-        core.expiry.watch(connection, core.settings.expiring_notice);
-        Ok(())
+        core.connecting.expiry.watch(connection, core.settings.expiring_notice);
+        Ok(expires_at)
     }
 }
 
@@ -157,9 +176,16 @@ impl Core {
         self: &Arc<Self>,
         connection: &Arc<Connection>,
         options: &ConnectOptions,
+        went_at: Option<DateTime<Utc>>,
     ) -> Result<()> {
         let user = connection.user();
-        let rooms = self.rooms_of.ask(user).await?;
+        let rooms = self.connecting.rooms_of.ask(user).await?;
+        if options.wants_news {
+            let saved = || rooms.iter().find_map(|room| room.last_seen);
+            let went_at = went_at.or_else(|| self.receipts.last_seen(user)).or_else(saved);
+            let named = options.since.as_ref().map(|since| since.iter().map(|(room, _)| *room).collect());
+            *connection.news.lock() = Some(News { named, went_at });
+        }
         let live_rooms = self.rooms_in_memory(rooms.iter().map(|room| room.room).collect()).await?;
         self.follow_database(user, &rooms, &live_rooms).await?;
         for live in live_rooms {
@@ -168,19 +194,21 @@ impl Core {
                 // A client that names a seq has received everything up to it.
                 self.deliver(&live, user, None, since);
             }
-            let start = match (since, live.member(user)) {
+            let start = match (since, live.marks(user)) {
                 (Some(since), _) => since,
-                (None, Some(entry)) if options.catch_up => entry.marks.delivered,
+                (None, Some(marks)) if options.catch_up => marks.delivered,
                 _ => live.published(),
             };
             self.attach(connection, &live, start);
+            let told = told(options, connection, &live);
             // Another task that has just loaded this room may have subscribed the connection already, without
             // knowing where its client asked to begin.
-            live.begin_after(connection.id, start);
+            live.begin_after(connection.id, start, since.is_some(), told);
         }
         self.follow_lobby(options).await?;
-        let start = since(options, &self.lobby).unwrap_or_else(|| self.lobby.published());
-        self.attach(connection, &self.lobby.clone(), start);
+        let lobby = self.rooms.lobby();
+        let start = since(options, lobby).unwrap_or_else(|| lobby.published());
+        self.attach(connection, lobby, start);
         Ok(())
     }
 
@@ -198,30 +226,34 @@ impl Core {
             if !live.raise_marks(user, stored.marks) {
                 self.reread(live.id).await?;
             }
-            if stored.last_seq > live.published() {
+            if live.is_ahead(stored.heads) {
                 // Usually a commit of this process is being published at this moment.
                 self.writer.caught_up(live.id).await;
             }
-            self.note_stored_up_to(live, stored.last_seq);
+            self.note_stored_up_to(live, stored.heads);
         }
         Ok(())
     }
 
     /// Reads the newest seq of the lobby if a client names one that memory does not know.
     async fn follow_lobby(self: &Arc<Self>, options: &ConnectOptions) -> Result<()> {
-        let lobby = &self.lobby;
+        let lobby = self.rooms.lobby();
         let is_ahead = |(room, seq): &(RoomId, Seq)| *room == lobby.id && *seq > lobby.published();
-        if options.since.iter().any(is_ahead) {
+        if options.since.iter().flatten().any(is_ahead) {
             let row = room::Entity::find_by_id(lobby.id).one(self.db.reader()).await?;
-            self.note_stored_up_to(lobby, row.map_or(Seq::ZERO, |row| row.last_seq));
+            let heads = row.map(|row| Heads { seq: row.last_seq, change: row.last_change });
+            self.note_stored_up_to(lobby, heads.unwrap_or_default());
         }
         Ok(())
     }
 
-    /// Messages up to `seq` are in the database: subscriptions that were not sent them catch up.
-    pub(in crate::chat) fn note_stored_up_to(self: &Arc<Self>, room: &Arc<Room>, seq: Seq) {
-        for late in room.stored_up_to(seq) {
-            self.fall_behind(&late, room);
+    /// Messages and changes up to these are in the database: subscriptions that were not sent them catch up.
+    pub(in crate::chat) fn note_stored_up_to(self: &Arc<Self>, room: &Arc<Room>, heads: Heads) {
+        if heads.change > room.changed() {
+            self.rooms.forget_replay(room);
+        }
+        for late in room.stored_up_to(heads) {
+            self.bring_up(&late, room);
         }
     }
 
@@ -262,23 +294,44 @@ impl Core {
     }
 
     /// Removes a room from connections that are no longer subscribed to it.
-    pub(in crate::chat) fn detach(&self, connections: &[Arc<Connection>], room: &Room) {
+    pub(in crate::chat) fn detach(self: &Arc<Self>, connections: &[Arc<Connection>], room: &Arc<Room>) {
         for connection in connections {
             connection.rooms.lock().retain(|other| other.id != room.id);
+            if let Some(sync) = connection.device_sync() {
+                sync.ended();
+            }
+            let place = TypingPlace::Group(room.id);
+            let typing = connection.typing.lock().take(&place);
+            self.stopped_typing(connection, typing, std::slice::from_ref(room));
         }
     }
 }
 
 /// The seq up to which the client says it has everything of a room.
 fn since(options: &ConnectOptions, live: &Room) -> Option<Seq> {
-    let (_, seq) = options.since.iter().find(|(room, _)| *room == live.id)?;
+    let (_, seq) = options.since.iter().flatten().find(|(room, _)| *room == live.id)?;
     Some((*seq).clamp(Seq::ZERO, live.published()))
 }
 
-impl SessionWatch for Chat {
-    fn ended(&self, ended: Ended, reason: &'static str) {
-        for connection in self.core.hub.ended(&ended) {
-            connection.end(reason);
-        }
+/// The change up to which the client says it has everything of a room; `None` for a client that begins with the changes
+/// from now on. If the numbers cannot be this server's, the client is asked to read the room again.
+fn told(options: &ConnectOptions, connection: &Connection, live: &Room) -> Option<ChangeNumber> {
+    let cursors = options.changes.as_ref()?;
+    let since = options.since.iter().flatten().find(|(room, _)| *room == live.id).map(|(_, seq)| *seq);
+    let named = cursors.iter().find(|(room, _)| *room == live.id).map(|(_, cursor)| *cursor);
+    let cursor = match (named, since) {
+        (Some(cursor), _) => cursor,
+        // It holds messages, and has never heard of a change.
+        (None, Some(_)) => DeviceCursor { change: ChangeNumber::ZERO, from: Seq::ZERO },
+        (None, None) => return None,
+    };
+    let heads = live.heads();
+    if cursor.change > heads.change || since.is_some_and(|since| since > heads.seq) {
+        connection.reset(live.id);
+        return None;
     }
+    if let Some(sync) = connection.device_sync() {
+        sync.hold_from(live.id, cursor.from);
+    }
+    Some(cursor.change)
 }

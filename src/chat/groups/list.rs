@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use entity::{RoomId, UserId, member, room, user};
 use sea_orm::{
     ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
-    sea_query::{Expr, ExprTrait, Func},
+    sea_query::{Expr, ExprTrait},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         Chat, Core,
         model::{After, Group, Member, Page},
         profiles,
-        users::{LIST_MOST, LIST_USUAL, containing},
+        users::{LIST_DEFAULT, LIST_MOST, containing},
     },
     error::{Error, Result},
     identity::Caller,
@@ -33,7 +33,7 @@ impl Chat {
     /// The groups that can be joined, in the order of their names, part by part.
     pub async fn groups(&self, _caller: &Caller, list: ListGroups) -> Result<Page<Group>> {
         let core = &self.core;
-        let limit = list.limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let limit = list.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MOST);
         let mut query = room::live()
             .filter(room::COLUMN.kind.eq(room::Kind::Group))
             .order_by_asc(room::COLUMN.name_key)
@@ -45,8 +45,8 @@ impl Chat {
             if !values::may_be_part_of_a_name(&search) {
                 return Ok(Page { items: Vec::new(), next: None });
             }
-            let name = Func::lower(Expr::col((room::Entity, room::Column::Name)));
-            query = query.filter(Expr::expr(name).like(containing(&search)));
+            let name = Expr::col((room::Entity, room::Column::NameKey));
+            query = query.filter(name.like(containing(&search)));
         }
         let rows = query.all(core.db.reader()).await?;
         let Page { items, next } = Page::of(rows, limit, |row| row.name_key.clone());
@@ -63,7 +63,7 @@ impl Chat {
     ) -> Result<Page<Member>> {
         let core = &self.core;
         core.check_membership(caller, room).await?;
-        let limit = limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let limit = limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MOST);
         let mut query = user::Entity::find()
             .join(JoinType::InnerJoin, user::Relation::Member.def())
             .filter(member::COLUMN.room_id.eq(room))
@@ -96,9 +96,12 @@ impl Core {
             Some(After::Key(key)) => return Ok(Some(key)),
             Some(After::Id(id)) => id,
         };
-        // Not the key column: a group that was deleted meanwhile has none, but keeps its place in the list.
-        let name = room::Entity::find_by_id(id).select_only().column(room::Column::Name).into_tuple();
-        let name: Option<Option<String>> = name.one(self.db.reader()).await?;
-        name.flatten().map(Some).ok_or(Error::invalid("after", "is not the id of a group"))
+        let names = [room::Column::NameKey, room::Column::Name];
+        let names = room::Entity::find_by_id(id).select_only().columns(names).into_tuple();
+        let names: Option<(Option<String>, Option<String>)> = names.one(self.db.reader()).await?;
+        let (key, name) = names.unwrap_or_default();
+        // A group that was deleted meanwhile has no key, but keeps its place in the list.
+        let key = key.or_else(|| name.map(|name| room::name_key(&name)));
+        key.map(Some).ok_or(Error::invalid("after", "is not the id of a group"))
     }
 }

@@ -2,20 +2,26 @@
 
 mod list;
 mod passwords;
+pub(super) mod public_list;
+mod quotas;
 mod read;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use entity::{RoomId, UserId, member::Role, room, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use entity::{RoomId, UserId, look_alike, member::Role, room, user};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QuerySelect,
+};
 use secrecy::SecretString;
 
 pub use self::list::ListGroups;
 use super::{
-    Chat, Core,
-    connections::{broadcast, connection::Connection},
+    Chat, ChatSettings, Core,
+    connections::{connection::Connection, publish::Audience},
     event::{Change, Envelope, Event},
     model::Group,
+    retry,
     room::{
         Room,
         create::new_room,
@@ -24,14 +30,29 @@ use super::{
         registry::LockedRoom,
     },
 };
-use crate::error::{Conflict, Entity, Error, Forbidden, OnUnique, Result};
 use crate::{
+    clock::Clock,
+    error::{Conflict, Entity, Error, Forbidden, OnUnique, Result},
     identity::{Caller, Person},
+    limits::Guesses,
     values::{self, GroupName},
 };
 
-/// How long the server waits before it asks the database again after a commit whose answer was lost.
-const LOST_PAUSE: Duration = Duration::from_secs(1);
+/// What only groups need.
+pub(super) struct Groups {
+    pub quotas: quotas::Quotas,
+    public_list: public_list::PublicList,
+    /// Wrong passwords of groups.
+    guesses: Guesses,
+}
+
+impl Groups {
+    pub fn new(clock: &Clock, settings: &ChatSettings, guesses: Guesses) -> Self {
+        let (quotas, public_list) =
+            (quotas::Quotas::new(clock, settings), public_list::PublicList::default());
+        Self { quotas, public_list, guesses }
+    }
+}
 
 /// A new group. The caller is its owner and a member.
 #[derive(Debug)]
@@ -71,25 +92,30 @@ impl Chat {
         new: NewGroup,
     ) -> Result<Group> {
         let core = &self.core;
-        let made = core.quotas.groups.take(caller.user, 1)?;
-        let password_hash = core.room_hash(new.password).await?;
+        let made = core.groups.quotas.groups.take(caller.user, 1)?;
         let users = core.users_named(&new.users).await?;
         if users.len() >= core.settings.limits.group_members {
             return Err(Error::invalid("users", "are too many for one group"));
         }
         let others = users.iter().filter(|user| user.id != caller.user).count();
-        let added = core.quotas.add_members(caller.user, others)?;
+        let added = core.groups.quotas.add_members(caller.user, others)?;
+        if new.password.is_some() {
+            // Before the work of hashing.
+            core.is_name_free(&new.name).await?;
+        }
+        let password_hash = core.room_hash(new.password).await?;
         let now = core.clock.now();
         let tx = core.db.begin().await?;
         core.may_own_another(&tx, caller.user).await?;
         let row = room::ActiveModel {
             name: Set(Some(new.name.as_str().to_owned())),
-            name_key: Set(Some(new.name.as_str().to_owned())),
+            name_key: Set(Some(room::name_key(new.name.as_str()))),
             password_hash: Set(password_hash),
             owner_id: Set(Some(caller.user)),
             ..new_room(room::Kind::Group, now)
         };
         let row = row.insert(&*tx).await.on_unique(Conflict::GroupNameTaken)?;
+        take_readings(&tx, row.id, &new.name).await?;
         let mut members = vec![(caller.user, Role::Owner)];
         let others = users.iter().map(|user| user.id).filter(|user| *user != caller.user);
         members.extend(others.map(|user| (user, Role::Member)));
@@ -102,7 +128,8 @@ impl Chat {
         added.keep();
         let room = core.loaded_room(row.id).await?;
         let group = core.group_as_stored(row, &room).await;
-        core.announce(&group, members.iter().map(|(user, _)| *user)).await;
+        let members: Vec<UserId> = members.into_iter().map(|(user, _)| user).collect();
+        core.announce(&group, &members).await;
         core.rooms_changed(&group, Change::Created, connection);
         Ok(group)
     }
@@ -113,7 +140,7 @@ impl Chat {
         may(core.role_in_group(group, caller.user).await?, Action::Announce)?;
         let room = core.group_in_memory(group).await?;
         let group = core.read_group(core.group_row(group).await?).await?;
-        core.announce(&group, room.people().into_keys()).await;
+        core.announce(&group, &room.users()).await;
         Ok(group)
     }
 
@@ -137,7 +164,7 @@ impl Chat {
             let room = core.group_in_memory(row.id).await?;
             return Ok(core.group_as_stored(row, &room).await);
         }
-        core.check_room_password(caller, row.password_hash.clone(), password).await?;
+        let row = core.check_room_password(caller, row, password).await?;
         core.join_as(caller, row).await
     }
 
@@ -155,9 +182,8 @@ impl Chat {
             Err(err) => return Err(err),
         };
         let is_open = row.as_ref().is_some_and(|row| row.password_hash.is_none());
-        let hash = row.as_ref().and_then(|row| row.password_hash.clone());
-        let is_right = is_open || core.is_room_password(caller, hash, password).await?;
-        let Some(row) = row.filter(|_| is_right) else {
+        let row = if is_open { row } else { core.with_room_password(caller, row, password).await? };
+        let Some(row) = row else {
             return Err(Error::Forbidden(Forbidden::WrongRoomOrPassword));
         };
         if role_of(core.db.reader(), row.id, caller.user).await?.is_some() {
@@ -196,18 +222,26 @@ impl Chat {
         };
         let _held = core.lock_group(group).await?;
         let tx = core.db.begin().await?;
-        room::live().filter(room::COLUMN.id.eq(group)).lock_exclusive().one(&*tx).await?;
+        let before = room::live().filter(room::COLUMN.id.eq(group)).lock_exclusive().one(&*tx).await?;
         may(role_of(&*tx, group, caller.user).await?, Action::Update)?;
         // Only the columns that change: the writer updates the others all the time.
         let mut row = room::ActiveModel { id: Set(group), ..Default::default() };
-        if let Some(name) = change.name {
+        if let Some(name) = &change.name {
             row.name = Set(Some(name.as_str().to_owned()));
-            row.name_key = Set(Some(name.as_str().to_owned()));
+            row.name_key = Set(Some(room::name_key(name.as_str())));
         }
         if let Some(password_hash) = password_hash {
             row.password_hash = Set(password_hash);
         }
         if row.is_changed() {
+            let before = before.ok_or(Error::NotFound(Entity::Group))?;
+            let is_renamed = row.name.is_set() && row.name.as_ref() != &before.name;
+            let had_password = before.password_hash.is_some();
+            let changes_flag =
+                row.password_hash.is_set() && row.password_hash.as_ref().is_some() != had_password;
+            if is_renamed || changes_flag {
+                row.changed_at = Set(core.clock.now().timestamp_millis());
+            }
             let changed = room::Entity::update_many()
                 .set(row)
                 .filter(room::COLUMN.id.eq(group))
@@ -218,6 +252,10 @@ impl Chat {
             if changed.rows_affected == 0 {
                 return Err(Error::NotFound(Entity::Group));
             }
+        }
+        if let Some(name) = &change.name {
+            look_alike::free_of_group(group).exec(&*tx).await?;
+            take_readings(&tx, group, name).await?;
         }
         core.commit_in(tx, group).await?;
         let group = core.read_group(core.group_row(group).await?).await?;
@@ -244,7 +282,7 @@ impl Chat {
         let add = MembershipChange::Add { by: caller.user, users };
         let changed = core.change_members(group, add).await?;
         let group = core.group_as_stored(changed.row, &changed.room).await;
-        core.announce(&group, changed.added.into_iter()).await;
+        core.announce(&group, &changed.added).await;
         Ok(group)
     }
 
@@ -300,20 +338,10 @@ impl Core {
     fn announce_if_made(self: &Arc<Self>, group: RoomId) {
         let core = self.clone();
         self.shutdown.spawn(async move {
-            while !core.shutdown.has_begun() {
-                match core.made_group(group).await {
-                    Ok(Some((group, members))) => {
-                        core.announce(&group, members.into_iter()).await;
-                        core.rooms_changed(&group, Change::Created, None);
-                        return;
-                    }
-                    Ok(None) => return,
-                    Err(_) => {}
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(LOST_PAUSE) => {}
-                    () = core.shutdown.begun() => {}
-                }
+            let made = retry::until_answered(&core.shutdown, || core.made_group(group)).await;
+            if let Some((group, members)) = made.flatten() {
+                core.announce(&group, &members).await;
+                core.rooms_changed(&group, Change::Created, None);
             }
         });
     }
@@ -322,7 +350,7 @@ impl Core {
     async fn made_group(self: &Arc<Self>, group: RoomId) -> Result<Option<(Group, Vec<UserId>)>> {
         let Some(room) = self.room_in_memory(group).await? else { return Ok(None) };
         let group = self.read_group(self.group_row(group).await?).await?;
-        Ok(Some((group, room.people().into_keys().collect())))
+        Ok(Some((group, room.users())))
     }
 
     pub(super) async fn group_row(&self, group: RoomId) -> Result<room::Model> {
@@ -335,15 +363,34 @@ impl Core {
     }
 
     async fn group_row_named(&self, name: &str) -> Result<room::Model> {
-        if !values::is_storable(name) {
+        if !values::may_be_a_name(name) {
             return Err(Error::NotFound(Entity::Group));
         }
-        let row = room::live().filter(room::COLUMN.name_key.eq(name)).one(self.db.reader()).await?;
+        let row = room::named(name).one(self.db.reader()).await?;
         row.ok_or(Error::NotFound(Entity::Group))
     }
 
-    async fn announce(&self, group: &Group, users: impl Iterator<Item = UserId>) {
-        let connections: Vec<_> = users.flat_map(|user| self.hub.of_user(user)).collect();
-        broadcast::notify_all(&connections, &[Envelope::new(Event::NewGroup(group.clone()))]).await;
+    /// Checks that no group has this name.
+    async fn is_name_free(&self, name: &GroupName) -> Result<()> {
+        match self.group_row_named(name.as_str()).await {
+            Ok(_) => Err(Error::Conflict(Conflict::GroupNameTaken)),
+            Err(Error::NotFound(_)) => Ok(()),
+            Err(err) => Err(err),
+        }
     }
+
+    async fn announce(&self, group: &Group, users: &[UserId]) {
+        let new = Envelope::new(Event::NewGroup(group.clone()));
+        self.hub.publish_all(&[new], Audience::Users(users)).await;
+    }
+}
+
+/// Takes the readings of a group's name.
+///
+/// # Errors
+/// `conflict` if another group has one of them.
+async fn take_readings(tx: &DatabaseTransaction, group: RoomId, name: &GroupName) -> Result<()> {
+    let readings = look_alike::take_for_group(group, name.as_str());
+    readings.exec_without_returning(tx).await.on_unique(Conflict::GroupNameLooksTaken)?;
+    Ok(())
 }

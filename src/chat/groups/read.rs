@@ -41,10 +41,9 @@ impl Core {
             Ok(group) => group,
             Err(err) => {
                 tracing::warn!(error = ?err, room.id = %row.id, "answered without the members");
-                let people = room.people();
-                let owner = row.owner_id.and_then(|owner| people.get(&owner).cloned());
+                let owner = row.owner_id.and_then(|owner| room.person(owner));
                 let owner = owner.unwrap_or_else(Person::nobody);
-                Group { owner, member_count: people.len() as u64, users: None, row }
+                Group { owner, member_count: room.member_count() as u64, users: None, row }
             }
         }
     }

@@ -19,32 +19,32 @@ use tokio::sync::Notify;
 
 use super::{
     Chat, Core,
-    connections::connection::Connection,
+    connections::{connection::Connection, publish::Audience},
     event::Event,
     messages::Place,
     model::Message,
     page_size::{self, PAGE_BYTES},
-    room::{DeliveryNotice, Room, Unsaved},
+    room::{DeliveryNotice, Reader, Room, Unsaved},
     sql::history,
 };
-use crate::identity::Caller;
 use crate::{
     db::HotPath,
     error::{Error, Forbidden, Result},
+    identity::Caller,
 };
 
 /// The most rows in one statement, so that its parameters stay within the limits of the databases.
 const ROWS: usize = 1_000;
 /// The most deliveries that a sender is notified of at once, if their messages fit into a page. The rest
 /// follows with the next save. This is a fraction of what a connection's queue holds.
-const TELLINGS: usize = 200;
+const NOTICES: usize = 200;
 /// The time until the next attempt to notify a sender whose client does not read.
-const LATER: Duration = Duration::from_millis(500);
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The most messages that are read at once to find those whose sender has to be notified.
 const PAGE: u64 = 500;
 
 /// Rooms whose receipts have moved, and users who have gone offline, since the last save.
-pub(super) struct Receipts {
+pub(super) struct ReceiptSaver {
     touched: Mutex<BTreeMap<RoomId, Arc<Room>>>,
     /// Rooms with a sender who has to be notified and whose client does not read at the moment.
     late: Mutex<BTreeMap<RoomId, Arc<Room>>>,
@@ -54,7 +54,7 @@ pub(super) struct Receipts {
     saving: tokio::sync::Mutex<()>,
 }
 
-impl Receipts {
+impl ReceiptSaver {
     pub fn new() -> Self {
         Self {
             touched: Mutex::default(),
@@ -71,12 +71,13 @@ impl Receipts {
         self.work.notify_one();
     }
 
-    /// Touches a room after [`LATER`]. One task does this for all rooms that wait.
+    /// Touches a room after [`RETRY_AFTER`]. One task does this for all rooms that wait.
     fn touch_later(&self, core: &Arc<Core>, room: &Arc<Room>) {
         let is_first = {
             let mut late = self.late.lock();
+            let is_first = late.is_empty();
             late.insert(room.id, room.clone());
-            late.len() == 1
+            is_first
         };
         if !is_first {
             return;
@@ -84,7 +85,7 @@ impl Receipts {
         let (core, begun) = (core.clone(), core.shutdown.clone());
         begun.clone().spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(LATER) => {}
+                () = tokio::time::sleep(RETRY_AFTER) => {}
                 () = begun.begun() => {}
             }
             let late = std::mem::take(&mut *core.receipts.late.lock());
@@ -155,15 +156,17 @@ impl Chat {
         let Some(room) = self.core.find_place(caller, connection, &place).await? else {
             return Ok(Seq::ZERO);
         };
-        if room.id == self.core.lobby.id {
+        if room.id == self.core.rooms.lobby().id {
             return Ok(Seq::ZERO);
         }
-        let (seq, moved) =
-            room.read_up_to(caller.user, seq).ok_or(Error::Forbidden(Forbidden::NotAMember))?;
-        if moved {
+        let by = connection.map(|connection| connection.id);
+        let moved = room
+            .read_up_to(caller.user, by, seq, self.core.clock.now())
+            .ok_or(Error::Forbidden(Forbidden::NotAMember))?;
+        if moved.has_moved {
             self.core.receipts.touch(&room);
         }
-        Ok(seq)
+        Ok(moved.upto)
     }
 }
 
@@ -175,11 +178,11 @@ impl Core {
         connection: Option<&Arc<Connection>>,
         seq: Seq,
     ) -> Option<Seq> {
-        let (seq, moved) = room.deliver_up_to(user, connection.map(|connection| connection.id), seq)?;
-        if moved {
+        let moved = room.deliver_up_to(user, connection.map(|connection| connection.id), seq)?;
+        if moved.has_moved {
             self.receipts.touch(room);
         }
-        Some(seq)
+        Some(moved.upto)
     }
 }
 
@@ -193,15 +196,15 @@ pub(super) async fn run(core: Arc<Core>) {
         tokio::time::sleep(core.settings.writer.receipts_tick).await;
         if let Err(err) = flush(&core).await {
             tracing::warn!(error = ?err, "could not save receipts; they stay in memory");
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => core.receipts.work.notify_one(),
-                () = core.shutdown.begun() => return,
+            if core.shutdown.begins_within(Duration::from_secs(1)).await {
+                return;
             }
+            core.receipts.work.notify_one();
         }
     }
 }
 
-/// Saves all receipts that have moved. Then notifies the other members of reads, and senders of deliveries.
+/// Saves all receipts that have moved. Then notifies the other connections of reads, and senders of deliveries.
 pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     let _saving = core.receipts.saving.lock().await;
     let touched = std::mem::take(&mut *core.receipts.touched.lock());
@@ -217,8 +220,8 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     }
     core.receipts.seen.lock().retain(|user, at| seen.get(user) != Some(at));
     for (room, receipts) in &moved {
-        room.saved(receipts);
-        show_readers(room, receipts);
+        let readers = room.saved(receipts);
+        show_readers(core, room, readers);
     }
     let mut failed = None;
     for (room, _) in &moved {
@@ -227,21 +230,16 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
             core.receipts.touch(room);
             failed = Some(err);
         }
-        room.forget_told();
+        room.forget_notified();
     }
     failed.map_or(Ok(()), Err)
 }
 
-/// Notifies the other members of a room who has read up to where.
-fn show_readers(live: &Room, receipts: &[Unsaved]) {
-    for receipt in receipts.iter().filter(|receipt| receipt.read_moved) {
-        let read = Event::Read {
-            room: live.id,
-            receiver: live.receiver_from(receipt.user),
-            username: receipt.username.clone(),
-            seq: receipt.marks.read,
-        };
-        live.notify(read, Some(receipt.user));
+/// Notifies the other members of a room who has read up to where, and the user's own other connections.
+fn show_readers(core: &Core, live: &Room, readers: Vec<Reader>) {
+    for Reader { user, username, seq, by } in readers {
+        let read = Event::Read { room: live.id, receiver: live.receiver_from(user), username, seq };
+        core.hub.publish(read, Audience::OtherConnections(live, by));
     }
 }
 
@@ -282,16 +280,16 @@ async fn notify_senders(core: &Arc<Core>, room: &Arc<Room>) -> Result<()> {
 }
 
 /// Notifies a sender that their messages among these were delivered to everyone, as many as fit at once.
-/// `messages` has all messages after the last notification. Returns whether the sender's `told` mark moved,
+/// `messages` has all messages after the last notification. Returns whether the sender's `notified` mark moved,
 /// also if there was nothing to notify of.
 fn notify(core: &Core, room: &Arc<Room>, notice: DeliveryNotice, mut messages: Vec<Arc<Message>>) -> bool {
     messages.retain(|message| message.row.sender_id == notice.sender && message.row.seq <= notice.upto);
     if messages.is_empty() {
-        room.told_nothing(notice);
+        room.nothing_to_notify(notice);
         return true;
     }
     let fitting =
-        page_size::fitting(messages.iter().map(|message| message.row.content.as_str())).min(TELLINGS);
+        page_size::fitting(messages.iter().map(|message| message.row.content.as_str())).min(NOTICES);
     let upto = if fitting < messages.len() {
         messages.truncate(fitting);
         messages.last().map_or(notice.after, |last| last.row.seq)
@@ -299,18 +297,19 @@ fn notify(core: &Core, room: &Arc<Room>, notice: DeliveryNotice, mut messages: V
         notice.upto
     };
     let floors = room.floors();
-    let mut heard = false;
+    let mut has_received = false;
     for message in messages {
         let read_by_all = floors.read.of(notice.sender) >= message.row.seq;
         let delivered = Message { delivered_to_all: true, read_by_all, ..(*message).clone() };
-        heard |= core.hub.notify_user(notice.sender, Event::DeliveredToAll(Arc::new(delivered)));
+        let event = Event::DeliveredToAll(Arc::new(delivered));
+        has_received |= core.hub.publish(event, Audience::User(notice.sender));
     }
     // A sender who has disconnected meanwhile is notified after reconnecting.
-    if heard {
-        room.told(DeliveryNotice { upto, ..notice });
+    if has_received {
+        room.notified(DeliveryNotice { upto, ..notice });
         core.receipts.touch(room);
     }
-    heard
+    has_received
 }
 
 async fn save(
@@ -323,7 +322,7 @@ async fn save(
         .flat_map(|(room, receipts)| {
             receipts.iter().map(|receipt| {
                 let marks = receipt.marks;
-                (room.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.told.0)
+                (room.id.0, receipt.user.0, marks.delivered.0, marks.read.0, marks.notified.0, marks.read_at)
             })
         })
         .collect();
@@ -340,8 +339,8 @@ async fn save(
     }
 }
 
-/// A member's receipts: room, user, delivered, read, told.
-type Row = (uuid::Uuid, uuid::Uuid, i64, i64, i64);
+/// A member's receipts: room, user, delivered, read, notified, and when `read` moved.
+type Row = (uuid::Uuid, uuid::Uuid, i64, i64, i64, i64);
 
 /// When a user was last seen.
 type Seen = (uuid::Uuid, DateTime<Utc>);

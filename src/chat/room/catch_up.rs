@@ -4,150 +4,271 @@
 //! ahead of its client: after a full page it waits for the acknowledgement, at most five seconds, and all
 //! rooms of a connection share one limit of messages under way. A task reads a page only while less than a
 //! page of bytes waits for the connection, so a ping never waits long on a slow link.
+//!
+//! When a connection has all messages, the task sends what was changed in those that it had before, each message once
+//! and as it stands now, and then begins again if more was published meanwhile. A page of changes ends at what is
+//! *published*: a message that changes again while pages are read is then told of by the later change.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use entity::Seq;
+use entity::{ChangeNumber, Seq};
 
-use super::{Room, Standing};
-use crate::chat::{
-    Core,
-    connections::connection::Connection,
-    event::Envelope,
-    page_size::{self, PAGE_BYTES},
+use super::{
+    Room,
+    subscriptions::{Beginning, CatchUp, Standing},
+};
+use crate::{
+    chat::{
+        Core,
+        changes::ChangedRange,
+        connections::connection::Connection,
+        event::{Envelope, Event},
+        page_size::{PAGE_BYTES, Parts},
+    },
+    error::Result,
 };
 
 /// The most messages of one room that are sent without a pause (docs/events.md).
 const PAGE: usize = 500;
 /// How long a task waits for a client that does not acknowledge a page.
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// Changes are not acknowledged. A further page of them is sent while fewer bytes than this wait for the connection.
+const CHANGES_WAITING: usize = 64_000;
 
 impl Core {
-    /// Brings a subscription up to date: at once if it has missed nothing, or else by a task.
+    /// Makes a subscription that is behind live: at once if it has missed nothing, or else by a task.
     pub(in crate::chat) fn bring_up(self: &Arc<Self>, connection: &Arc<Connection>, room: &Arc<Room>) {
-        if let Standing::Behind(_) = room.catch_up(connection.id, &[]) {
-            self.fall_behind(connection, room);
-        }
-    }
-
-    /// A connection has missed messages of a room: starts a catch-up task, unless one runs already.
-    pub(in crate::chat) fn fall_behind(self: &Arc<Self>, connection: &Arc<Connection>, room: &Arc<Room>) {
-        if !connection.behind.lock().insert(room.id) {
-            // The task that runs already looks once more before it ends.
-            return;
-        }
+        let catch_up = match room.begin_catch_up(connection.id) {
+            None => return,
+            Some(Beginning::Live) => return self.came_live(connection, room),
+            Some(Beginning::Missed(catch_up)) => catch_up,
+        };
         let (core, connection, room) = (self.clone(), connection.clone(), room.clone());
         let counted = self.counts.catch_ups.one();
         self.shutdown.spawn(async move {
             let _counted = counted;
+            let task = CatchUpTask::new(&core, &connection, &room, catch_up);
             tokio::select! {
-                () = catch_up(&core, &connection, &room) => {}
+                () = task.run() => {}
                 () = connection.over() => {}
             }
         });
     }
 }
 
-async fn catch_up(core: &Core, connection: &Arc<Connection>, room: &Arc<Room>) {
-    let most = PAGE.min(core.settings.under_way());
-    // Smaller if messages are so long that a page ends early: the rest would be read for nothing.
-    let mut limit = most;
-    let mut acknowledges = true;
-    let mut next = still_behind(connection, room);
-    while let Some(after) = next {
+/// One catch-up under way.
+struct CatchUpTask<'a> {
+    core: &'a Arc<Core>,
+    connection: &'a Arc<Connection>,
+    room: &'a Arc<Room>,
+    catch_up: CatchUp,
+    /// The most messages of a page.
+    most: usize,
+    /// Smaller than `most` if messages are so long that a page ends early: the rest would be read for nothing.
+    limit: usize,
+    /// Whether the client has acknowledged the page before in time.
+    acknowledges: bool,
+    /// Messages that this catch-up has sent in a version later than [`CatchUp::shown`], each with its newest change.
+    /// At most as many as messages were changed meanwhile.
+    shown: BTreeMap<Seq, ChangeNumber>,
+}
+
+impl<'a> CatchUpTask<'a> {
+    fn new(
+        core: &'a Arc<Core>,
+        connection: &'a Arc<Connection>,
+        room: &'a Arc<Room>,
+        catch_up: CatchUp,
+    ) -> Self {
+        let most = PAGE.min(core.settings.under_way());
+        Self {
+            core,
+            connection,
+            room,
+            catch_up,
+            most,
+            limit: most,
+            acknowledges: true,
+            shown: BTreeMap::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut standing = self.catch_up.missing;
+        let mut is_first = true;
+        loop {
+            let was = standing;
+            standing = match was {
+                Standing::Ended | Standing::Live => return,
+                Standing::Behind(after) => self.send_messages(after).await,
+                Standing::Untold { sent, told, upto } => {
+                    let waiting = if is_first { PAGE_BYTES } else { CHANGES_WAITING };
+                    is_first = false;
+                    self.connection.backlog_below(waiting).await;
+                    self.send_changes(sent, told, upto).await
+                }
+            };
+            if standing == was {
+                // What was published is not in the database. The task must not skip it silently.
+                tracing::error!(room.id = %self.room.id, missing = ?was, "what was published is not in the database");
+                self.connection.disconnect("what it has missed could not be read");
+                return;
+            }
+        }
+    }
+
+    /// Sends a page of the messages after a seq. Returns when the client has acknowledged it, if it should.
+    async fn send_messages(&mut self, after: Seq) -> Standing {
         // Never closed.
-        let Ok(turn) = connection.pages.acquire().await else { return };
-        connection.backlog_below(PAGE_BYTES).await;
-        let first = limit.min(page_size::FIRST_PART);
-        let mut page = read_page(core, room, after, first).await;
-        let contents = page.iter().map(|envelope| page_size::content(envelope));
-        let fitting = page_size::room_for(contents).min(limit - first);
-        // Whether messages follow that were not read because they would not fit.
-        let mut is_cut_short = page.len() == first && first < limit;
-        let follows = page.last().filter(|_| is_cut_short && fitting > 0);
-        if let Some(seq) = follows.and_then(|envelope| Some(envelope.message()?.row.seq)) {
-            let rest = read_page(core, room, seq, fitting).await;
-            is_cut_short = rest.len() == fitting && first + fitting < limit;
-            page.extend(rest);
+        let Ok(turn) = self.connection.pages.acquire().await else { return Standing::Ended };
+        self.connection.backlog_below(PAGE_BYTES).await;
+        let (mut parts, first) = Parts::of(self.limit);
+        let mut page = self.read_messages(after, first).await;
+        let second = parts.second(page.iter().map(content));
+        if let Some((seq, second)) = page.last().and_then(seq_of).zip(second) {
+            page.extend(self.read_messages(seq, second).await);
         }
-        let read = page.len();
-        page.truncate(page_size::fitting(page.iter().map(|envelope| page_size::content(envelope))));
-        let ends_early = page.len() < read || is_cut_short;
-        let is_full = ends_early || read == limit;
-        limit = (2 * if ends_early { page.len() } else { limit }).min(most);
-        let Some(last) = page.last().and_then(|envelope| Some(envelope.message()?.row.seq)) else {
-            // A published message is not in the database. The task must not skip it silently.
-            tracing::error!(room.id = %room.id, seq = %after, "a published message is not in the database");
-            connection.cut("its missed messages could not be read");
-            return;
-        };
+        let ends_early = parts.end(&mut page, content);
+        let is_full = ends_early || page.len() == self.limit;
+        self.limit = (2 * if ends_early { page.len() } else { self.limit }).min(self.most);
+        let Some(last) = page.last().and_then(seq_of) else { return Standing::Behind(after) };
         let share = u32::try_from(page.len()).unwrap_or(u32::MAX);
-        // Never closed, and a page is smaller than the whole limit.
-        let Ok(_share) = connection.under_way.acquire_many(share).await else { return };
-        let standing = room.catch_up(connection.id, &page);
+        // Never closed.
+        let Ok(_share) = self.connection.under_way.acquire_many(share).await else { return Standing::Ended };
+        let standing = self.room.send_page(&self.catch_up, &page);
         drop(turn);
-        if standing == Standing::Behind(after) {
-            tracing::error!(room.id = %room.id, seq = %after, "the messages after this one are not in the database");
-            connection.cut("its missed messages could not be read");
-            return;
+        self.note_shown(&page);
+        if !matches!(standing, Standing::Behind(_) | Standing::Ended) {
+            // Notifications of deliveries of its own messages may have waited until it was sent these messages.
+            self.core.receipts.touch(self.room);
         }
-        if standing == Standing::Live {
-            // Notifications of deliveries of its own messages may have waited until it was sent these
-            // messages.
-            core.receipts.touch(room);
-        }
-        if is_full && standing != Standing::Live {
+        match standing {
+            Standing::Ended => {}
+            // Its share of the limit is free again when the client has received this page.
+            Standing::Live => {
+                self.core.came_live(self.connection, self.room);
+                acknowledged(self.connection, self.room, last).await;
+            }
             // A client that acknowledges nothing gets short pages without a pause, as fast as it reads them.
-            if acknowledges || page.len() == most {
-                acknowledges = acknowledged(connection, room, last).await;
+            _ if is_full && (self.acknowledges || page.len() == self.most) => {
+                self.acknowledges = acknowledged(self.connection, self.room, last).await;
             }
-            next = still_behind(connection, room);
-        } else {
-            next = still_behind(connection, room);
-            if next.is_none() {
-                // Its share of the limit is free again when the client has received this page.
-                acknowledged(connection, room, last).await;
+            _ => {}
+        }
+        standing
+    }
+
+    fn note_shown(&mut self, page: &[Arc<Envelope>]) {
+        let messages = page.iter().filter_map(|envelope| envelope.message());
+        let newer = messages.filter(|message| message.row.change > self.catch_up.shown);
+        self.shown.extend(newer.map(|message| (message.row.seq, message.row.change)));
+    }
+
+    /// Sends a page of changed messages, as they stand now: those that the client had before, and those that were
+    /// changed after this catch-up sent them.
+    async fn send_changes(&mut self, sent: Seq, told: ChangeNumber, upto: ChangeNumber) -> Standing {
+        if upto.0 - told.0 > self.core.settings.limits.changes_replayed as i64
+            && self.is_too_much(sent, told, upto).await
+        {
+            self.connection.reset(self.room.id);
+            return self.write_changes(&[], upto);
+        }
+        let (mut parts, first) = Parts::of(self.most);
+        let range = |told| self.range(sent, told, upto);
+        let mut page = self.read_changes(range(told), first).await;
+        let second = parts.second(page.iter().map(content));
+        if let Some((change, second)) = page.last().and_then(change_of).zip(second) {
+            page.extend(self.read_changes(range(change), second).await);
+        }
+        let is_longer = parts.end(&mut page, content) || page.len() == self.most;
+        let upto = page.last().and_then(change_of).filter(|_| is_longer).unwrap_or(upto);
+        let is_news = |envelope: &Arc<Envelope>| {
+            envelope.change().is_some_and(|change| {
+                self.shown.get(&change.message.row.seq).is_none_or(|shown| *shown < change.number)
+            })
+        };
+        page.retain(is_news);
+        self.write_changes(&page, upto)
+    }
+
+    fn write_changes(&self, page: &[Arc<Envelope>], upto: ChangeNumber) -> Standing {
+        let standing = self.room.send_changes(&self.catch_up, page, upto);
+        if standing == Standing::Live {
+            self.core.came_live(self.connection, self.room);
+        }
+        standing
+    }
+
+    fn range(&self, sent: Seq, told: ChangeNumber, upto: ChangeNumber) -> ChangedRange {
+        ChangedRange {
+            after: told,
+            upto,
+            from: self.connection.oldest_held(self.room.id),
+            sent,
+            held: self.catch_up.after.seq,
+            shown: self.catch_up.shown,
+        }
+    }
+
+    /// Whether so many messages were changed that the client has to read the room again. Only a client that is told
+    /// so can do that.
+    async fn is_too_much(&self, sent: Seq, told: ChangeNumber, upto: ChangeNumber) -> bool {
+        if !self.connection.replays_changes() {
+            return false;
+        }
+        let most = self.core.settings.limits.changes_replayed;
+        let range = self.range(sent, told, upto);
+        let counted = self.until_read(|| self.core.count_changed(self.room.id, range, most as u64 + 1)).await;
+        counted > most as u64
+    }
+
+    async fn read_messages(&self, after: Seq, limit: usize) -> Vec<Arc<Envelope>> {
+        self.until_read(|| self.core.missed_messages(self.room, after, limit)).await
+    }
+
+    async fn read_changes(&self, range: ChangedRange, limit: usize) -> Vec<Arc<Envelope>> {
+        let changes = self.until_read(|| self.core.changed_messages(self.room, range, limit as u64)).await;
+        let envelope = |change| Arc::new(Envelope::new(Event::MessageChanged(Arc::new(change))));
+        changes.into_iter().map(envelope).collect()
+    }
+
+    /// Repeats until the database answers; the end of the connection ends this, too.
+    async fn until_read<T, F: Future<Output = Result<T>>>(&self, read: impl Fn() -> F) -> T {
+        let mut pause = Duration::from_millis(500);
+        loop {
+            match read().await {
+                Ok(page) => return page,
+                Err(err) => {
+                    tracing::warn!(error = ?err, room.id = %self.room.id, "could not read what a connection missed");
+                }
             }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(30));
         }
     }
 }
 
-/// Reads a page. Repeats until the database answers; the end of the connection ends this, too.
-async fn read_page(core: &Core, room: &Room, after: Seq, limit: usize) -> Vec<Arc<Envelope>> {
-    let mut pause = Duration::from_millis(500);
-    loop {
-        match core.missed_messages(room, after, limit).await {
-            Ok(page) => return page,
-            Err(err) => {
-                tracing::warn!(error = ?err, room.id = %room.id, "could not read what a connection missed");
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(30));
-    }
+fn seq_of(envelope: &Arc<Envelope>) -> Option<Seq> {
+    envelope.message().map(|message| message.row.seq)
 }
 
-/// Returns the seq after which messages are missing. Returns `None`, and ends the task's claim to the room,
-/// if none are missing.
-fn still_behind(connection: &Arc<Connection>, room: &Room) -> Option<Seq> {
-    let mut behind = connection.behind.lock();
-    match room.catch_up(connection.id, &[]) {
-        Standing::Behind(after) => Some(after),
-        Standing::Live | Standing::Gone => {
-            behind.remove(&room.id);
-            None
-        }
-    }
+fn change_of(envelope: &Arc<Envelope>) -> Option<ChangeNumber> {
+    envelope.change().map(|change| change.number)
 }
 
-/// Waits until the connection has acknowledged everything up to `seq`, at most [`ACK_WAIT`]. Returns whether
-/// it has.
+fn content(envelope: &Arc<Envelope>) -> &str {
+    let message = envelope.message().or_else(|| envelope.change().map(|change| &change.message));
+    message.map_or("", |message| &message.row.content)
+}
+
+/// Waits until the connection has acknowledged everything up to `seq` that it was asked to, at most
+/// [`ACK_WAIT`]. Returns whether it has.
 async fn acknowledged(connection: &Arc<Connection>, room: &Room, seq: Seq) -> bool {
     let arrived = async {
         loop {
             // Created before the check, so that no change in between is missed.
             let moved = connection.acknowledged.notified();
-            if room.acked(connection.id).is_none_or(|acked| acked >= seq) {
+            if !room.awaits_acks(connection.id, seq) {
                 return;
             }
             moved.await;

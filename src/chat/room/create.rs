@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use entity::{
-    RoomId, Seq, UserId,
+    ChangeNumber, RoomId, Seq, UserId,
     member::{self, Role},
     room, user,
 };
@@ -16,11 +16,12 @@ use sea_orm::{
 };
 
 use super::{Room, membership::insert_members, registry::RoomRegistry};
-use crate::{chat::Core, identity::Caller};
 use crate::{
+    chat::Core,
     clock::Clock,
     db::Db,
     error::{Entity, Error, Forbidden, Result},
+    identity::Caller,
 };
 
 impl Core {
@@ -83,6 +84,10 @@ impl Core {
     }
 
     /// The direct room of two users. Makes it if it does not exist.
+    ///
+    /// # Errors
+    /// `rate_limited` if the caller has added too many people to rooms within an hour: the other user did not
+    /// ask for a new room.
     pub(in crate::chat) async fn open_direct(
         self: &Arc<Self>,
         caller: &Caller,
@@ -91,7 +96,13 @@ impl Core {
         let users = [caller.user, other.id];
         let room = match room::between(users[0], users[1]).one(self.db.reader()).await? {
             Some(row) => row.id,
-            None => self.make_direct(users).await?,
+            None => {
+                let share =
+                    self.groups.quotas.add_members(caller.user, usize::from(caller.user != other.id))?;
+                let room = self.make_direct(users).await?;
+                share.keep();
+                room
+            }
         };
         self.loaded_room(room).await
     }
@@ -137,10 +148,12 @@ pub(in crate::chat) fn new_room(kind: room::Kind, now: DateTime<Utc>) -> room::A
         pair_low: Set(None),
         pair_high: Set(None),
         last_seq: Set(Seq::ZERO),
+        last_change: Set(ChangeNumber::ZERO),
         roster_version: Set(1),
         created_at: Set(now),
         active_at: Set(now),
         deleted_at: Set(None),
+        changed_at: Set(0),
     }
 }
 
@@ -152,7 +165,7 @@ fn is_unique(err: &sea_orm::DbErr) -> bool {
 const LOBBY: RoomId = RoomId(uuid::Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001));
 
 /// Loads the lobby. Makes it first in a new database.
-pub(in crate::chat) async fn open_lobby(db: &Db, clock: &Clock, rooms: &RoomRegistry) -> Result<Arc<Room>> {
+pub(super) async fn open_lobby(db: &Db, clock: &Clock, rooms: &RoomRegistry) -> Result<Arc<Room>> {
     let now = clock.now();
     if room::Entity::find_by_id(LOBBY).one(db.reader()).await?.is_none() {
         let row = room::ActiveModel { id: Set(LOBBY), ..new_room(room::Kind::Lobby, now) };

@@ -1,38 +1,60 @@
-//! A live room: a room in memory while any of its members is connected. It holds the members, their receipts
-//! and the subscriptions of the connections.
+//! A live room: a room in memory while any of its members is connected.
 //!
-//! Everything that decides *order* happens under one lock here: publishing a message, sending a page of
-//! missed messages, and making a subscription live. So a subscription gets each seq once and in ascending
-//! order, whatever else happens at the same time. Nothing under the lock waits. The file `fanout` draws the
-//! states of a subscription.
+//! A room is one lock around four parts, each a type of its own that can be understood and tested alone:
+//! - [`members`]: who is in the room, and their roles
+//! - [`receipts`]: how far each member has received and read
+//! - [`subscriptions`]: which connections receive the messages. It draws the states of a subscription.
+//! - [`recent`]: the newest messages
+//!
+//! Everything that decides *order* happens under this one lock: publishing a message, sending a page of missed
+//! messages, and making a subscription live. So a subscription gets each seq once and in ascending order,
+//! whatever else happens at the same time. Nothing under the lock waits. The methods of [`Room`] take the lock
+//! and let the parts work together; those in `fanout` are about messages, those in `delivery` about receipts.
 
 mod catch_up;
+mod changes;
 pub(in crate::chat) mod create;
+mod delivery;
 mod fanout;
+mod members;
 pub(in crate::chat) mod membership;
 pub(in crate::chat) mod permissions;
 mod receipts;
 mod recent;
 pub(in crate::chat) mod registry;
 pub(in crate::chat) mod replay_cache;
+mod subscriptions;
 pub(in crate::chat) mod watermark;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::{Arc, atomic::AtomicU64};
 
-use entity::{RoomId, Seq, UserId, member::Role, message, room};
+use entity::{ChangeNumber, RoomId, Seq, UserId, member::Role, message, names::NameKeys, room};
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use self::watermark::{Acked, Floor, Floors, Marks};
+pub(in crate::chat) use self::{
+    changes::ChangeAnswer,
+    subscriptions::{DelayedReply, Settled},
+};
+pub use self::{
+    delivery::{DeliveryNotice, Reader},
+    members::RoomMember,
+    receipts::Unsaved,
+};
+use self::{
+    members::Members,
+    receipts::Receipts,
+    recent::Recent,
+    subscriptions::{EndedSubscription, Subscriptions},
+    watermark::{Floor, Floors, Marks},
+};
 use super::{
-    connections::{ConnectionId, connection::Connection},
-    event::{Envelope, Event, Origin},
+    changes::read_marks,
+    connections::connection::Connection,
+    event::Origin,
     model::{Message, Receiver},
 };
-use crate::error::Result;
-use crate::identity::Person;
-
-use self::{fanout::detach_all, recent::Recent};
+use crate::{clock::Clock, db::Db, error::Result, identity::Person, shutdown::Shutdown};
 
 /// Answers the sender of a message. It runs in the task that published the message, directly after its
 /// delivery.
@@ -47,7 +69,51 @@ pub struct Room {
     /// Held by the task that reads missed messages from the database. The other tasks wait, and then find the
     /// messages in the replay cache.
     pub(super) reading: AsyncMutex<()>,
+    /// How often messages were replaced in the replay cache. What was read before the last time is not kept there.
+    pub(super) replaced: AtomicU64,
     state: Mutex<RoomState>,
+}
+
+/// The rooms in memory, and what this folder needs to load them and to bring connections up to date.
+pub(in crate::chat) struct Rooms {
+    registry: registry::RoomRegistry,
+    replay_cache: replay_cache::ReplayCache,
+    /// The room that every user is in.
+    lobby: Arc<Room>,
+}
+
+impl Rooms {
+    /// Makes the lobby if the database has none.
+    pub async fn open(db: &Db, clock: &Clock, shutdown: &Shutdown) -> Result<Self> {
+        let registry = registry::RoomRegistry::new(db, shutdown);
+        let lobby = create::open_lobby(db, clock, &registry).await?;
+        Ok(Self { registry, replay_cache: replay_cache::ReplayCache::new(), lobby })
+    }
+
+    pub fn lobby(&self) -> &Arc<Room> {
+        &self.lobby
+    }
+
+    /// The room, if it is in memory.
+    pub fn resident(&self, room: RoomId) -> Option<Arc<Room>> {
+        self.registry.resident(room)
+    }
+
+    /// Forgets messages of a room whose changes another process made, or whose commit's answer was lost.
+    pub fn forget_replay(&self, room: &Room) {
+        self.replay_cache.forget(room);
+    }
+
+    /// Replaces older versions of changed messages in memory, before the changes are published.
+    pub fn replace(&self, room: &Room, messages: &[Arc<Message>]) {
+        room.replace_recent(messages);
+        self.replay_cache.replace(room, messages);
+    }
+
+    /// All rooms in memory.
+    pub fn all(&self) -> Vec<Arc<Room>> {
+        self.registry.all()
+    }
 }
 
 /// A map whose keys are ids of the server. No client can choose ids so that they collide. The standard
@@ -62,55 +128,21 @@ pub struct Peer {
     pub key: Box<str>,
 }
 
+/// What the lock guards. Each part is a type of its own that knows no other part. What concerns several parts
+/// is a method of [`Room`].
 struct RoomState {
-    version: i64,
-    deleted: bool,
-    /// The newest seq that was offered to subscriptions.
-    published: Seq,
-    members: ById<UserId, RoomMember>,
-    subscriptions: ById<ConnectionId, Subscription>,
+    members: Members,
+    receipts: Receipts,
+    subscriptions: Subscriptions,
     recent: Recent,
 }
 
-/// A member in memory. Receipts never move back.
+/// A member, as in the database.
 #[derive(Clone, Debug)]
-pub struct RoomMember {
+pub struct StoredMember {
     pub person: Person,
     pub role: Role,
     pub marks: Marks,
-    /// The marks as the database has them.
-    saved: Marks,
-}
-
-impl RoomMember {
-    pub fn new(person: Person, role: Role, marks: Marks) -> Self {
-        Self { person, role, marks, saved: marks }
-    }
-}
-
-struct Subscription {
-    connection: Arc<Connection>,
-    /// The newest seq that was written to the connection.
-    sent: Seq,
-    /// Whether it gets messages when they are published. If not, a catch-up task sends them.
-    live: bool,
-    acked: Acked,
-    /// Answers to the connection's own messages. Each waits until that message was written to the connection.
-    delayed: Vec<DelayedReply>,
-    /// The first of the connection's own messages that was written to it and that is being answered now.
-    answering: Option<Seq>,
-}
-
-/// An answer, and the stored message that it answers.
-struct DelayedReply {
-    message: Arc<Message>,
-    reply: Reply,
-}
-
-impl DelayedReply {
-    fn give(self) {
-        (self.reply)(Ok(self.message));
-    }
 }
 
 /// A message that was stored just now, the connection that it came from, and the answer to its sender.
@@ -118,6 +150,13 @@ pub struct Fresh {
     pub message: Arc<Message>,
     pub origin: Option<Origin>,
     pub reply: Reply,
+}
+
+/// The newest message and the newest change of a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    pub seq: Seq,
+    pub change: ChangeNumber,
 }
 
 /// The result of publishing messages to all subscriptions.
@@ -134,38 +173,10 @@ pub struct Published {
 pub struct Reconciled {
     /// Members that the database no longer had.
     pub gone: Vec<Person>,
-    /// Members that memory did not have.
-    pub come: Vec<(UserId, RoomMember)>,
+    /// Members that memory did not have, with their `delivered` receipt.
+    pub come: Vec<(UserId, Person, Seq)>,
     /// The connections of users who are no longer members. Their subscriptions have ended.
     pub detached: Vec<Arc<Connection>>,
-}
-
-/// The state of a subscription after an attempt to bring it up to date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It gets messages when they are published.
-    Live,
-    /// It still needs the messages after this seq.
-    Behind(Seq),
-    /// The subscription has ended.
-    Gone,
-}
-
-/// A sender to notify that messages in `(after, upto]` were delivered to everyone.
-#[derive(Clone, Copy, Debug)]
-pub struct DeliveryNotice {
-    pub sender: UserId,
-    pub after: Seq,
-    pub upto: Seq,
-}
-
-/// A member's receipts that are not saved yet.
-#[derive(Clone, Debug)]
-pub struct Unsaved {
-    pub user: UserId,
-    pub username: Arc<str>,
-    pub marks: Marks,
-    pub read_moved: bool,
 }
 
 impl Room {
@@ -174,23 +185,24 @@ impl Room {
         id: RoomId,
         kind: room::Kind,
         pair: Option<[Peer; 2]>,
-        published: Seq,
+        heads: Heads,
         version: i64,
-        members: ById<UserId, RoomMember>,
+        stored: ById<UserId, StoredMember>,
     ) -> Self {
+        let receipts = Receipts::new(stored.iter().map(|(user, member)| (*user, member.marks)));
+        let state = RoomState {
+            members: Members::new(version, stored.into_iter().map(known).collect()),
+            receipts,
+            subscriptions: Subscriptions::new(heads),
+            recent: Recent::after(heads.seq),
+        };
         Self {
             id,
             kind,
             pair,
             reading: AsyncMutex::default(),
-            state: Mutex::new(RoomState {
-                version,
-                deleted: false,
-                published,
-                members,
-                subscriptions: ById::default(),
-                recent: Recent::after(published),
-            }),
+            replaced: AtomicU64::new(0),
+            state: Mutex::new(state),
         }
     }
 
@@ -211,10 +223,11 @@ impl Room {
         self.pair.as_ref().map(|[low, high]| if low.id == user { high.id } else { low.id })
     }
 
-    /// Whether this is the direct room of `user` and the user whose name has this `key`.
-    pub fn is_between(&self, user: UserId, key: &str) -> bool {
+    /// Whether this is the direct room of `user` and the user whom the typed name means.
+    pub fn is_between(&self, user: UserId, typed: &str, keys: &NameKeys<'_>) -> bool {
+        let is_meant = |peer: &Peer| keys.mean(typed, &peer.key, &peer.username);
         self.pair.as_ref().is_some_and(|[low, high]| {
-            (low.id == user && &*high.key == key) || (high.id == user && &*low.key == key)
+            (low.id == user && is_meant(high)) || (high.id == user && is_meant(low))
         })
     }
 
@@ -222,171 +235,141 @@ impl Room {
     /// Every user is in the lobby.
     pub(super) fn version_with(&self, user: UserId) -> Option<i64> {
         let state = self.state.lock();
-        let belongs = self.kind == room::Kind::Lobby || state.members.contains_key(&user);
-        belongs.then_some(state.version)
+        self.belongs(&state, user).then(|| state.members.version())
     }
 
     /// The version of the membership that this process knows. Each change of the membership increases it.
     pub(super) fn version(&self) -> i64 {
-        self.state.lock().version
+        self.state.lock().members.version()
+    }
+
+    /// The first members, in the order in which their accounts were made.
+    pub fn first_members(&self, most: usize) -> Vec<UserId> {
+        self.state.lock().members.users().take(most).collect()
     }
 
     pub fn is_deleted(&self) -> bool {
-        self.state.lock().deleted
+        self.state.lock().members.is_deleted()
     }
 
     pub fn published(&self) -> Seq {
-        self.state.lock().published
+        self.state.lock().subscriptions.heads().seq
+    }
+
+    /// The newest change that was offered to subscriptions.
+    pub fn changed(&self) -> ChangeNumber {
+        self.state.lock().subscriptions.heads().change
     }
 
     /// Whether a user is a member. Every user is in the lobby.
     pub fn has(&self, user: UserId) -> bool {
-        self.kind == room::Kind::Lobby || self.role(user).is_some()
+        self.belongs(&self.state.lock(), user)
     }
 
-    pub fn member(&self, user: UserId) -> Option<RoomMember> {
-        self.state.lock().members.get(&user).cloned()
+    fn belongs(&self, state: &RoomState, user: UserId) -> bool {
+        self.kind == room::Kind::Lobby || state.members.has(user)
+    }
+
+    /// A member's names, or `None` for a user who is not a member.
+    pub fn person(&self, user: UserId) -> Option<Person> {
+        self.state.lock().members.get(user).map(|member| member.person.clone())
     }
 
     /// A member's role, or `None` for a user who is not a member.
     pub fn role(&self, user: UserId) -> Option<Role> {
-        self.state.lock().members.get(&user).map(|entry| entry.role)
+        self.state.lock().members.get(user).map(|member| member.role)
     }
 
-    /// The names of all members.
-    pub fn people(&self) -> HashMap<UserId, Person> {
-        let state = self.state.lock();
-        state.members.iter().map(|(id, entry)| (*id, entry.person.clone())).collect()
+    /// All members.
+    pub fn users(&self) -> Vec<UserId> {
+        self.state.lock().members.users().collect()
     }
 
     pub fn member_count(&self) -> usize {
         self.state.lock().members.len()
     }
 
-    pub fn floors(&self) -> Floors {
-        self.state.lock().floors()
-    }
-
-    /// Replaces messages in `page` whose receipts or sender name have changed since the messages were read.
-    /// Returns whether it replaced any.
-    pub(super) fn bring_up_to_date(&self, page: &mut [Arc<Envelope>]) -> bool {
-        let state = self.state.lock();
-        let floors = state.floors();
-        let mut changed = false;
-        for envelope in page {
-            let Some(message) = envelope.message() else { continue };
-            let (sender, seq) = (message.row.sender_id, message.row.seq);
-            let delivered_to_all = floors.delivered.of(sender) >= seq;
-            let read_by_all = floors.read.of(sender) >= seq;
-            let person = state.members.get(&sender).map_or(&message.sender, |entry| &entry.person);
-            if (delivered_to_all, read_by_all) != (message.delivered_to_all, message.read_by_all)
-                || *person != message.sender
-            {
-                let message = Message {
-                    delivered_to_all,
-                    read_by_all,
-                    sender: person.clone(),
-                    ..Message::clone(message)
-                };
-                *envelope = Arc::new(Envelope::new(Event::Message(Arc::new(message))));
-                changed = true;
-            }
-        }
-        changed
-    }
-
-    /// Adds a member. `version` is the room's version after this change.
-    pub(super) fn add_member(&self, user: UserId, entry: RoomMember, version: i64) {
+    /// Adds a member who has everything up to `seq`. `version` is the room's version after this change.
+    pub(super) fn add_member(&self, user: UserId, member: RoomMember, seq: Seq, version: i64) {
         let mut state = self.state.lock();
-        state.version = state.version.max(version);
-        state.members.entry(user).or_insert(entry);
+        state.members.add(user, member, version);
+        state.receipts.add(user, Marks::at(seq));
     }
 
-    /// Changes the first name that a member is shown with.
+    /// Changes the names that a member is shown with.
     pub(super) fn rename(&self, user: UserId, person: &Person) {
-        if let Some(entry) = self.state.lock().members.get_mut(&user) {
-            entry.person = person.clone();
-        }
+        self.state.lock().members.rename(user, person);
     }
 
     pub(super) fn set_role(&self, user: UserId, role: Role) {
-        if let Some(entry) = self.state.lock().members.get_mut(&user) {
-            entry.role = role;
-        }
+        self.state.lock().members.set_role(user, role);
     }
 
-    /// Removes a member, and ends the subscriptions of all their connections. Returns these connections.
-    pub(super) fn remove_member(&self, user: UserId, version: i64) -> Vec<Arc<Connection>> {
-        let gone: Vec<Subscription> = {
+    /// Takes a member out, and ends the subscriptions of all their connections. Returns these connections.
+    pub(super) fn take_out(&self, user: UserId, version: i64) -> Vec<Arc<Connection>> {
+        let ended = {
             let mut state = self.state.lock();
-            state.version = state.version.max(version);
-            state.members.remove(&user);
-            let theirs = |_: &_, subscription: &mut Subscription| subscription.connection.user() == user;
-            state.subscriptions.extract_if(theirs).map(|(_, subscription)| subscription).collect()
+            state.members.remove(user, version);
+            state.receipts.remove(user);
+            state.subscriptions.end_of(|other| other == user)
         };
-        detach_all(gone)
+        give_replies(ended)
     }
 
     /// Takes over the membership from the database if its version is newer: another process made the change.
-    pub(super) fn reconcile(&self, version: i64, members: ById<UserId, RoomMember>) -> Reconciled {
-        let mut changes = Reconciled::default();
-        let gone: Vec<Subscription> = {
-            let mut state = self.state.lock();
-            if version <= state.version {
-                return changes;
+    pub(super) fn reconcile(&self, version: i64, stored: ById<UserId, StoredMember>) -> Reconciled {
+        let (ended, gone, come) = {
+            let RoomState { members, receipts, subscriptions, .. } = &mut *self.state.lock();
+            if version <= members.version() {
+                return Reconciled::default();
             }
-            state.version = version;
-            let outside = |user: &UserId, _: &mut RoomMember| !members.contains_key(user);
-            changes.gone = state.members.extract_if(outside).map(|(_, entry)| entry.person).collect();
-            for (user, entry) in members {
-                match state.members.get_mut(&user) {
-                    Some(known) => known.role = entry.role,
-                    None => {
-                        changes.come.push((user, entry.clone()));
-                        state.members.insert(user, entry);
-                    }
-                }
-            }
-            let RoomState { subscriptions, members, .. } = &mut *state;
-            let outside = |_: &_, subscription: &mut Subscription| {
-                !members.contains_key(&subscription.connection.user())
+            let marks: ById<UserId, Marks> =
+                stored.iter().map(|(user, stored)| (*user, stored.marks)).collect();
+            let Some(changes) = members.reconcile(version, stored.into_iter().map(known).collect()) else {
+                return Reconciled::default();
             };
-            subscriptions.extract_if(outside).map(|(_, subscription)| subscription).collect()
+            changes.gone.iter().for_each(|(user, _)| receipts.remove(*user));
+            let come = changes.come.into_iter().filter_map(|user| {
+                let marks = *marks.get(&user)?;
+                receipts.add(user, marks);
+                Some((user, members.get(user)?.person.clone(), marks.delivered))
+            });
+            let come = come.collect();
+            let ended = subscriptions.end_of(|user| !members.has(user));
+            (ended, changes.gone.into_iter().map(|(_, person)| person).collect(), come)
         };
-        changes.detached = detach_all(gone);
-        changes
+        Reconciled { gone, come, detached: give_replies(ended) }
     }
 
     /// Marks the room as deleted, and ends all subscriptions. Returns their connections.
     pub(super) fn delete(&self) -> Vec<Arc<Connection>> {
-        let gone: Vec<Subscription> = {
+        let ended = {
             let mut state = self.state.lock();
-            state.deleted = true;
-            state.members.clear();
-            state.subscriptions.drain().map(|(_, subscription)| subscription).collect()
+            state.members.delete();
+            state.receipts.clear();
+            state.subscriptions.end_of(|_| true)
         };
-        detach_all(gone)
+        give_replies(ended)
     }
 }
 
-impl RoomState {
-    fn floors(&self) -> Floors {
-        let mut floors = Floors::default();
-        for (user, entry) in &self.members {
-            floors.delivered.add(*user, entry.marks.arrived());
-            floors.read.add(*user, entry.marks.read);
-        }
-        floors
-    }
+fn known((user, stored): (UserId, StoredMember)) -> (UserId, RoomMember) {
+    (user, RoomMember { person: stored.person, role: stored.role })
+}
+
+/// Gives the replies that ended subscriptions still held. Returns their connections. Call it without the lock.
+fn give_replies(ended: Vec<EndedSubscription>) -> Vec<Arc<Connection>> {
+    ended.into_iter().map(EndedSubscription::give_replies).collect()
 }
 
 /// The model of a stored message row, with the names of this room.
 pub(super) fn to_message(
     room: &Room,
-    row: message::Model,
+    mut row: message::Model,
     sender: Person,
     floors: Option<Floors>,
 ) -> Message {
+    let marks = row.marks.take().map(|json| Box::new(read_marks(&json)));
     let reached = |floor: Option<Floor>| floor.is_some_and(|floor| floor.of(row.sender_id) >= row.seq);
     Message {
         receiver: room.receiver_from(row.sender_id),
@@ -394,6 +377,7 @@ pub(super) fn to_message(
         delivered_to_all: reached(floors.map(|floors| floors.delivered)),
         read_by_all: reached(floors.map(|floors| floors.read)),
         sender,
+        marks,
         row,
     }
 }

@@ -1,230 +1,228 @@
-//! The receipts of a room's members: how they move, which are saved, and which senders to notify of
-//! deliveries.
-
-use std::sync::Arc;
+//! The receipts of a room's members: in memory, and as they are saved. No lock, no connection.
 
 use entity::{Seq, UserId};
-use foldhash::HashMapExt;
 
-use super::watermark::{Floor, Marks};
-use super::{ById, DeliveryNotice, Room, RoomMember, RoomState, Unsaved};
-use crate::chat::{connections::ConnectionId, model::Message};
+use super::{
+    ById,
+    watermark::{Floor, Floors, Marks},
+};
+use crate::chat::connections::ConnectionId;
 
-impl Room {
-    /// Notes that one connection has acknowledged these messages. Returns whether a receipt moved.
-    pub(in crate::chat) fn acknowledge(&self, id: ConnectionId, seqs: impl Iterator<Item = Seq>) -> bool {
-        let mut state = self.state.lock();
-        let Some(subscription) = state.subscriptions.get_mut(&id) else { return false };
-        let sent = subscription.sent;
-        for seq in seqs.filter(|seq| *seq <= sent) {
-            subscription.acked.add(seq);
-        }
-        let (from, upto) = (subscription.acked.from, subscription.acked.upto);
-        let user = subscription.connection.user();
-        let Some(entry) = state.members.get_mut(&user) else { return false };
-        // Messages before this connection's first one have to be acknowledged by another connection.
-        if from <= entry.marks.delivered && upto > entry.marks.delivered {
-            entry.marks.delivered = upto;
-            return true;
-        }
-        false
+/// See the module. The lobby keeps no receipts. Receipts never move back.
+pub struct Receipts {
+    of_members: ById<UserId, MemberReceipts>,
+}
+
+struct MemberReceipts {
+    /// Moved by all connections of the member.
+    marks: Marks,
+    /// As the database has them; they follow with the next batch. Only these decide when a sender is notified
+    /// of a delivery.
+    saved: Marks,
+    /// The connection that has moved the `read` mark last.
+    read_by: Option<ConnectionId>,
+}
+
+/// A member's receipts that are not saved yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsaved {
+    pub user: UserId,
+    pub marks: Marks,
+    pub read_moved: bool,
+    /// The connection that has moved `read` last.
+    pub read_by: Option<ConnectionId>,
+}
+
+/// A receipt after an attempt to move it, and whether it moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub upto: Seq,
+    pub has_moved: bool,
+}
+
+impl Moved {
+    fn raise(mark: &mut Seq, upto: Seq) -> Self {
+        let has_moved = upto > *mark;
+        *mark = upto.max(*mark);
+        Self { upto: *mark, has_moved }
+    }
+}
+
+impl Receipts {
+    /// The receipts of all members, as saved.
+    pub fn new(of_members: impl IntoIterator<Item = (UserId, Marks)>) -> Self {
+        let saved = |(user, marks)| (user, MemberReceipts { marks, saved: marks, read_by: None });
+        Self { of_members: of_members.into_iter().map(saved).collect() }
     }
 
-    /// Notes that a user has received everything up to `seq`. Returns the receipt after that, and whether it
-    /// moved.
-    pub(in crate::chat) fn deliver_up_to(
-        &self,
-        user: UserId,
-        connection: Option<ConnectionId>,
-        seq: Seq,
-    ) -> Option<(Seq, bool)> {
-        let mut state = self.state.lock();
-        let mut seq = seq.min(state.published);
-        if let Some(subscription) = connection.and_then(|id| state.subscriptions.get_mut(&id)) {
-            subscription.acked.everything_up_to(seq);
-            if subscription.acked.from <= seq {
-                // It may have filled a hole, and messages after the hole were acknowledged earlier.
-                seq = seq.max(subscription.acked.upto);
-            }
-        }
-        let marks = &mut state.members.get_mut(&user)?.marks;
-        let moved = seq > marks.delivered;
-        marks.delivered = marks.delivered.max(seq);
-        Some((marks.delivered, moved))
+    /// Adds a new member's receipts, as saved.
+    pub fn add(&mut self, user: UserId, marks: Marks) {
+        self.of_members.entry(user).or_insert(MemberReceipts { marks, saved: marks, read_by: None });
     }
 
-    /// Notes that a user has read everything up to `seq`. Returns the receipt after that, and whether it
-    /// moved.
-    pub(in crate::chat) fn read_up_to(&self, user: UserId, seq: Seq) -> Option<(Seq, bool)> {
-        let mut state = self.state.lock();
-        let seq = seq.min(state.published);
-        let marks = &mut state.members.get_mut(&user)?.marks;
-        let moved = seq > marks.read;
-        marks.read = marks.read.max(seq);
-        Some((marks.read, moved))
+    pub fn remove(&mut self, user: UserId) {
+        self.of_members.remove(&user);
+    }
+
+    pub fn clear(&mut self) {
+        self.of_members.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.of_members.is_empty()
+    }
+
+    pub fn marks(&self, user: UserId) -> Option<Marks> {
+        self.of_members.get(&user).map(|receipts| receipts.marks)
+    }
+
+    /// A connection has acknowledged everything in `(after, upto]`. Messages before that have to be
+    /// acknowledged by another connection. Returns whether the receipt moved.
+    pub fn acknowledge(&mut self, user: UserId, after: Seq, upto: Seq) -> bool {
+        let Some(receipts) = self.of_members.get_mut(&user) else { return false };
+        after <= receipts.marks.delivered && Moved::raise(&mut receipts.marks.delivered, upto).has_moved
+    }
+
+    /// A member has received everything up to a seq; `None` for a user who is not a member.
+    pub fn deliver(&mut self, user: UserId, upto: Seq) -> Option<Moved> {
+        Some(Moved::raise(&mut self.of_members.get_mut(&user)?.marks.delivered, upto))
+    }
+
+    /// A member has read everything up to a seq, according to one of their connections; `None` for a user who
+    /// is not a member. `now` is in Unix milliseconds.
+    pub fn read(&mut self, user: UserId, by: Option<ConnectionId>, upto: Seq, now: i64) -> Option<Moved> {
+        let MemberReceipts { marks, read_by, .. } = self.of_members.get_mut(&user)?;
+        let moved = Moved::raise(&mut marks.read, upto);
+        if moved.has_moved {
+            marks.read_at = marks.read_at.max(now);
+            *read_by = by;
+        }
+        Some(moved)
+    }
+
+    /// The other members whose saved `read` mark has moved at or after `since`, in Unix milliseconds, with
+    /// their marks.
+    pub fn readers_since(&self, user: UserId, since: i64) -> impl Iterator<Item = (UserId, Seq)> {
+        let others = self.of_members.iter().filter(move |(other, MemberReceipts { saved, .. })| {
+            **other != user && saved.read > Seq::ZERO && saved.read_at >= since
+        });
+        others.map(|(other, receipts)| (*other, receipts.saved.read))
+    }
+
+    /// A sender was notified of the deliveries up to a seq.
+    pub fn notified(&mut self, sender: UserId, upto: Seq) {
+        if let Some(receipts) = self.of_members.get_mut(&sender) {
+            receipts.marks.notified = receipts.marks.notified.max(upto);
+        }
+    }
+
+    /// There was nothing up to a seq to notify a sender of. This counts as saved: no sender would be notified
+    /// twice, so it need not be written.
+    pub fn nothing_to_notify(&mut self, sender: UserId, upto: Seq) {
+        if let Some(receipts) = self.of_members.get_mut(&sender) {
+            receipts.marks.notified = receipts.marks.notified.max(upto);
+            receipts.saved.notified = receipts.marks.notified;
+        }
     }
 
     /// Raises a member's marks to those that the database has. Returns whether the user is a member here.
-    pub(in crate::chat) fn raise_marks(&self, user: UserId, stored: Marks) -> bool {
-        let mut state = self.state.lock();
-        let Some(entry) = state.members.get_mut(&user) else { return false };
-        entry.marks = entry.marks.max(stored);
-        entry.saved = entry.saved.max(stored);
+    pub fn raise(&mut self, user: UserId, stored: Marks) -> bool {
+        let Some(receipts) = self.of_members.get_mut(&user) else { return false };
+        receipts.marks = receipts.marks.max(stored);
+        receipts.saved = receipts.saved.max(stored);
         true
     }
 
-    /// The seq up to which a connection has acknowledged everything that it was sent.
-    pub(in crate::chat) fn acked(&self, id: ConnectionId) -> Option<Seq> {
-        self.state.lock().subscriptions.get(&id).map(|subscription| subscription.acked.upto)
-    }
-
-    /// The receipts that are not saved yet.
-    pub(in crate::chat) fn unsaved(&self) -> Vec<Unsaved> {
-        let state = self.state.lock();
-        state
-            .members
-            .iter()
-            .filter(|(_, entry)| entry.marks != entry.saved)
-            .map(|(user, entry)| Unsaved {
+    pub fn unsaved(&self) -> Vec<Unsaved> {
+        let unsaved = self.of_members.iter().filter(|(_, receipts)| receipts.marks != receipts.saved);
+        unsaved
+            .map(|(user, MemberReceipts { marks, saved, read_by })| Unsaved {
                 user: *user,
-                username: entry.person.username.clone(),
-                marks: entry.marks,
-                read_moved: entry.marks.read != entry.saved.read,
+                marks: *marks,
+                read_moved: marks.read != saved.read,
+                read_by: *read_by,
             })
             .collect()
     }
 
-    /// Notes that these receipts are saved.
-    pub(in crate::chat) fn saved(&self, receipts: &[Unsaved]) {
-        let mut state = self.state.lock();
-        for receipt in receipts {
-            if let Some(entry) = state.members.get_mut(&receipt.user) {
-                entry.saved = receipt.marks;
+    /// Notes what was saved. What has moved since stays unsaved.
+    pub fn save(&mut self, saved: &[Unsaved]) {
+        for receipt in saved {
+            if let Some(receipts) = self.of_members.get_mut(&receipt.user) {
+                receipts.saved = receipt.marks;
             }
         }
     }
 
-    /// The connected senders to notify of deliveries. Only saved receipts count, so that a crash never takes
-    /// a notification back. Senders without recent messages are left out, because there is nothing to notify
-    /// them of.
-    pub(in crate::chat) fn delivery_notices(&self) -> Vec<DeliveryNotice> {
-        let mut state = self.state.lock();
-        let RoomState { members, subscriptions, recent, .. } = &mut *state;
-        // The lobby keeps no receipts and everyone is subscribed to it: each new connection would go through
-        // all of them.
-        if members.is_empty() {
-            return Vec::new();
+    /// The lowest marks, in memory.
+    pub fn floors(&self) -> Floors {
+        let mut floors = Floors::default();
+        for (user, MemberReceipts { marks, .. }) in &self.of_members {
+            floors.delivered.add(*user, marks.arrived());
+            floors.read.add(*user, marks.read);
         }
+        floors
+    }
+
+    /// The lowest seq that members are saved to have received.
+    pub fn saved_floor(&self) -> Floor {
         let mut floor = Floor::default();
-        for (user, entry) in &*members {
-            floor.add(*user, entry.saved.arrived());
+        for (user, MemberReceipts { saved, .. }) in &self.of_members {
+            floor.add(*user, saved.arrived());
         }
-        // A connection gets the message itself before it is notified of the delivery.
-        let mut here = ById::with_capacity(subscriptions.len());
-        for subscription in subscriptions.values() {
-            // It also gets the answer first.
-            let answered = subscription.answering.map_or(subscription.sent, |seq| Seq(seq.0 - 1));
-            let sent = here.entry(subscription.connection.user()).or_insert(answered);
-            *sent = answered.min(*sent);
-        }
-        let speakers = recent.senders();
-        let mut delivery_notices = Vec::with_capacity(speakers.len());
-        for (sender, sent) in here {
-            let Some(entry) = members.get_mut(&sender) else { continue };
-            let after = entry.marks.told;
-            let upto = floor.of(sender).min(sent);
-            if upto <= after {
-                continue;
-            }
-            if recent.holds(after) && !speakers.contains(&sender) {
-                entry.told_nothing(upto);
-            } else {
-                delivery_notices.push(DeliveryNotice { sender, after, upto });
-            }
-        }
-        delivery_notices
-    }
-
-    /// Notes that the sender was notified.
-    pub(in crate::chat) fn told(&self, notice: DeliveryNotice) {
-        let mut state = self.state.lock();
-        if let Some(entry) = state.members.get_mut(&notice.sender) {
-            entry.marks.told = entry.marks.told.max(notice.upto);
-        }
-    }
-
-    /// Notes that none of the messages in this range are the sender's.
-    pub(in crate::chat) fn told_nothing(&self, notice: DeliveryNotice) {
-        let mut state = self.state.lock();
-        if let Some(entry) = state.members.get_mut(&notice.sender) {
-            entry.told_nothing(notice.upto);
-        }
-    }
-
-    /// The recent messages after `after`, if memory still has all of them.
-    pub(in crate::chat) fn recent(&self, after: Seq) -> Option<Vec<Arc<Message>>> {
-        self.state.lock().recent.since(after)
-    }
-
-    /// Forgets the recent messages up to the least `told` mark of the connected members: none of their
-    /// senders has to be notified of them any more. Messages that were delivered after the last save of
-    /// receipts stay.
-    pub(in crate::chat) fn forget_told(&self) {
-        let mut state = self.state.lock();
-        let here = state.subscriptions.values().map(|subscription| subscription.connection.user());
-        let told = here.filter_map(|user| state.members.get(&user)).map(|entry| entry.marks.told).min();
-        if let Some(told) = told {
-            state.recent.forget_up_to(told);
-        }
-    }
-}
-
-impl RoomMember {
-    /// Counts the `told` mark as saved: no sender would be notified twice, so it need not be written.
-    fn told_nothing(&mut self, upto: Seq) {
-        self.marks.told = self.marks.told.max(upto);
-        self.saved.told = self.marks.told;
+        floor
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use entity::{RoomId, member::Role, room};
-
     use super::*;
-    use crate::{chat::connections::connection::Connection, identity::Person};
+
+    fn of(user: UserId) -> Receipts {
+        Receipts::new([(user, Marks::at(Seq(3)))])
+    }
 
     #[test]
-    fn what_arrives_while_receipts_are_saved_is_still_in_memory_when_it_is_told() {
-        let (ada, bob, room) = (UserId::new(), UserId::new(), RoomId::new());
-        let member = || RoomMember::new(Person::nobody(), Role::Member, Marks::default());
-        let members = [(ada, member()), (bob, member())].into_iter().collect();
-        let live = Room::new(room, room::Kind::Group, None, Seq::ZERO, 1, members);
-        let phone = Connection::silent(ada);
-        assert!(live.subscribe(&phone, Seq::ZERO));
-        let publish = |seq| {
-            let mut state = live.state.lock();
-            state.published = Seq(seq);
-            state.recent.push(Arc::new(Message::in_group(room, seq, ada)));
-            state.subscriptions.get_mut(&phone.id).unwrap().sent = Seq(seq);
-        };
-        let arrive = |seq| [ada, bob].map(|user| live.deliver_up_to(user, None, Seq(seq)));
-        let in_memory = |after: Seq| live.recent(after).map(|recent| recent.len());
+    fn a_receipt_never_moves_back() {
+        let ada = UserId::new();
+        let mut receipts = of(ada);
+        assert_eq!(receipts.deliver(ada, Seq(5)), Some(Moved { upto: Seq(5), has_moved: true }));
+        assert_eq!(receipts.deliver(ada, Seq(4)), Some(Moved { upto: Seq(5), has_moved: false }));
+        assert_eq!(receipts.read(ada, None, Seq(2), 1), Some(Moved { upto: Seq(3), has_moved: false }));
+        assert_eq!(receipts.read(UserId::new(), None, Seq(9), 1), None, "no member");
+    }
 
-        publish(1);
-        arrive(1);
-        let saving = live.unsaved();
-        publish(2);
-        arrive(2);
-        live.saved(&saving);
-        let [notice] = live.delivery_notices()[..] else { panic!("ada is to hear of the first") };
-        assert_eq!((notice.after, notice.upto), (Seq(0), Seq(1)));
-        live.told(notice);
-        live.forget_told();
-        assert_eq!(in_memory(Seq(0)), None, "the first is forgotten");
+    #[test]
+    fn an_acknowledgement_counts_only_from_the_receipt_on() {
+        let ada = UserId::new();
+        let mut receipts = of(ada);
+        assert!(!receipts.acknowledge(ada, Seq(4), Seq(9)), "the fourth message is not acknowledged");
+        assert!(receipts.acknowledge(ada, Seq(3), Seq(9)));
+        assert!(!receipts.acknowledge(ada, Seq(3), Seq(9)));
+        assert_eq!(receipts.marks(ada).unwrap().delivered, Seq(9));
+    }
 
-        live.saved(&live.unsaved());
-        let [notice] = live.delivery_notices()[..] else { panic!("ada is to hear of the second") };
-        assert_eq!((notice.after, in_memory(notice.after)), (Seq(1), Some(1)));
+    #[test]
+    fn what_moves_while_receipts_are_saved_is_saved_next_time() {
+        let ada = UserId::new();
+        let mut receipts = of(ada);
+        assert_eq!(receipts.unsaved(), []);
+        receipts.deliver(ada, Seq(5));
+        let saving = receipts.unsaved();
+        receipts.read(ada, None, Seq(6), 7);
+        receipts.save(&saving);
+        assert_eq!(receipts.saved_floor().of(ada), Seq(5));
+        let [Unsaved { marks, read_moved: true, .. }] = receipts.unsaved()[..] else { panic!("not read") };
+        assert_eq!(marks, Marks { delivered: Seq(5), read: Seq(6), notified: Seq(3), read_at: 7 });
+    }
+
+    #[test]
+    fn only_notifications_that_were_sent_are_saved() {
+        let ada = UserId::new();
+        let mut receipts = of(ada);
+        receipts.nothing_to_notify(ada, Seq(7));
+        assert_eq!(receipts.unsaved(), []);
+        receipts.notified(ada, Seq(8));
+        assert_eq!(receipts.unsaved()[0].marks.notified, Seq(8));
     }
 }

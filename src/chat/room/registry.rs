@@ -15,22 +15,20 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use entity::{
-    RoomId, Seq, UserId, room,
-    user::{self, username_key},
-};
+use entity::{RoomId, UserId, room, user};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, QuerySelect};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-use super::{ById, Peer, Room, RoomMember, watermark::Marks};
-use crate::chat::sql;
-use crate::{chat::Core, identity::Person};
+use super::{ById, Heads, Peer, Room, StoredMember, watermark::Marks};
 use crate::{
+    chat::{Core, sql},
     db::{Db, coalesce::Coalescer},
     error::Result,
+    identity::Person,
     shutdown::Shutdown,
+    sweep::SweepLength,
 };
 
 /// Locks shared by all rooms; the hash of a room's id selects its lock.
@@ -40,7 +38,7 @@ const AT_ONCE: usize = 50;
 /// The most values in one list of a query, below the limits of the databases.
 pub(in crate::chat) const LISTED: usize = 5_000;
 
-pub(in crate::chat) struct RoomRegistry {
+pub(super) struct RoomRegistry {
     /// Reads rooms, with one query for all tasks that need rooms at the same time.
     stored: Coalescer<RoomId, Option<StoredRoom>>,
     resident: Mutex<Resident>,
@@ -52,22 +50,22 @@ pub(in crate::chat) struct RoomRegistry {
 #[derive(Default)]
 struct Resident {
     rooms: HashMap<RoomId, Weak<Room>>,
-    sweep_at: usize,
+    sweep_at: SweepLength,
 }
 
 /// The membership of a room, as in the database.
-pub(in crate::chat) struct Membership {
+pub(in crate::chat) struct StoredMembership {
     /// Each change of the membership increases it.
     pub version: i64,
-    pub members: ById<UserId, RoomMember>,
+    pub members: ById<UserId, StoredMember>,
 }
 
 /// A room, as in the database.
 struct StoredRoom {
     kind: room::Kind,
-    published: Seq,
+    heads: Heads,
     pair: Option<[Peer; 2]>,
-    membership: Membership,
+    membership: StoredMembership,
 }
 
 /// A locked room: no other task changes its membership while this is kept.
@@ -100,6 +98,19 @@ impl RoomRegistry {
         self.resident.lock().rooms.get(&room)?.upgrade()
     }
 
+    /// Those of the rooms that are in memory, and those that are not.
+    fn residents(&self, rooms: Vec<RoomId>) -> (Vec<Arc<Room>>, Vec<RoomId>) {
+        let mut found = Vec::with_capacity(rooms.len());
+        let mut missing = Vec::new();
+        for room in rooms {
+            match self.resident(room) {
+                Some(live) => found.push(live),
+                None => missing.push(room),
+            }
+        }
+        (found, missing)
+    }
+
     /// Loads the lobby, before any user is connected.
     pub async fn open_lobby(&self, lobby: RoomId) -> Result<Option<Arc<Room>>> {
         Ok(self.get_all(vec![lobby], |_| {}).await?.pop())
@@ -113,14 +124,7 @@ impl RoomRegistry {
     /// These rooms, without those that do not exist. `on_load` is called for each room that is loaded, before
     /// any other task gets the room.
     async fn get_all(&self, rooms: Vec<RoomId>, on_load: impl Fn(&Arc<Room>)) -> Result<Vec<Arc<Room>>> {
-        let mut found = Vec::with_capacity(rooms.len());
-        let mut missing = Vec::new();
-        for room in rooms {
-            match self.resident(room) {
-                Some(live) => found.push(live),
-                None => missing.push(room),
-            }
-        }
+        let (found, missing) = self.residents(rooms);
         if missing.is_empty() {
             return Ok(found);
         }
@@ -148,7 +152,7 @@ impl RoomRegistry {
     }
 
     /// The membership of a locked room, as in the database; `None` if the room is deleted.
-    pub async fn read(&self, held: &LockedRoom<'_>) -> Result<Option<Membership>> {
+    pub async fn read(&self, held: &LockedRoom<'_>) -> Result<Option<StoredMembership>> {
         let stored = self.stored.ask(held.room.id).await?;
         Ok(stored.map(|stored| stored.membership))
     }
@@ -161,15 +165,8 @@ impl RoomRegistry {
 
     /// Loads rooms. The caller holds their stripes.
     async fn load(&self, rooms: Vec<RoomId>, on_load: &impl Fn(&Arc<Room>)) -> Result<Vec<Arc<Room>>> {
-        let mut loaded = Vec::with_capacity(rooms.len());
-        let mut missing = Vec::new();
-        for room in rooms {
-            // Another task may have loaded it while this one waited for the stripe.
-            match self.resident(room) {
-                Some(live) => loaded.push(live),
-                None => missing.push(room),
-            }
-        }
+        // Another task may have loaded some of them while this one waited for the stripes.
+        let (mut loaded, missing) = self.residents(rooms);
         if missing.is_empty() {
             return Ok(loaded);
         }
@@ -177,9 +174,9 @@ impl RoomRegistry {
         let stored = try_join_all(asked).await?;
         let new = loaded.len();
         for (id, stored) in missing.into_iter().zip(stored) {
-            let Some(StoredRoom { kind, published, pair, membership }) = stored else { continue };
-            let Membership { version, members } = membership;
-            let live = Arc::new(Room::new(id, kind, pair, published, version, members));
+            let Some(StoredRoom { kind, heads, pair, membership }) = stored else { continue };
+            let StoredMembership { version, members } = membership;
+            let live = Arc::new(Room::new(id, kind, pair, heads, version, members));
             on_load(&live);
             loaded.push(live);
         }
@@ -187,9 +184,10 @@ impl RoomRegistry {
         for live in &loaded[new..] {
             resident.rooms.insert(live.id, Arc::downgrade(live));
         }
-        if resident.rooms.len() > resident.sweep_at {
+        if resident.sweep_at.is_exceeded(resident.rooms.len()) {
             resident.rooms.retain(|_, live| live.strong_count() > 0);
-            resident.sweep_at = (resident.rooms.len() * 2).max(256);
+            let left = resident.rooms.len();
+            resident.sweep_at.swept(left);
         }
         Ok(loaded)
     }
@@ -206,12 +204,12 @@ impl Core {
         self: &Arc<Self>,
         rooms: Vec<RoomId>,
     ) -> Result<Vec<Arc<Room>>> {
-        self.rooms.get_all(rooms, |room| self.attach_members(room)).await
+        self.rooms.registry.get_all(rooms, |room| self.attach_members(room)).await
     }
 
     /// Locks a room, so that the caller can change its membership; `None` if there is no such room.
     pub(in crate::chat) async fn lock_room(self: &Arc<Self>, room: RoomId) -> Result<Option<LockedRoom<'_>>> {
-        let rooms = &self.rooms;
+        let rooms = &self.rooms.registry;
         let stripe = rooms.stripes[rooms.stripe_of(room)].lock().await;
         let live = match rooms.resident(room) {
             Some(live) => Some(live),
@@ -226,7 +224,7 @@ pub(in crate::chat) async fn read_members(
     db: &Db,
     connection: &impl ConnectionTrait,
     rooms: &[RoomId],
-) -> Result<HashMap<RoomId, Membership>> {
+) -> Result<HashMap<RoomId, StoredMembership>> {
     let stored = read_all(db, connection, rooms).await?;
     Ok(stored.into_iter().map(|(room, stored)| (room, stored.membership)).collect())
 }
@@ -241,9 +239,9 @@ async fn read_all(
     for row in connection.query_all_raw(db.values_list(sql::ROOMS, ids())).await? {
         let room = StoredRoom {
             kind: row.try_get_by_index(1)?,
-            published: row.try_get_by_index(2)?,
-            pair: peer(&row, 4)?.zip(peer(&row, 6)?).map(Into::into),
-            membership: Membership { version: row.try_get_by_index(3)?, members: ById::default() },
+            heads: Heads { seq: row.try_get_by_index(2)?, change: row.try_get_by_index(4)? },
+            pair: peer(&row, 5)?.zip(peer(&row, 8)?).map(Into::into),
+            membership: StoredMembership { version: row.try_get_by_index(3)?, members: ById::default() },
         };
         stored.insert(row.try_get_by_index(0)?, room);
     }
@@ -253,21 +251,23 @@ async fn read_all(
         let marks = Marks {
             delivered: row.try_get_by_index(3)?,
             read: row.try_get_by_index(4)?,
-            told: row.try_get_by_index(5)?,
+            notified: row.try_get_by_index(5)?,
+            read_at: row.try_get_by_index(8)?,
         };
         let person = Person::new(row.try_get_by_index(6)?, row.try_get_by_index(7)?);
-        let entry = RoomMember::new(person, row.try_get_by_index(2)?, marks);
-        room.membership.members.insert(row.try_get_by_index(1)?, entry);
+        let member = StoredMember { person, role: row.try_get_by_index(2)?, marks };
+        room.membership.members.insert(row.try_get_by_index(1)?, member);
     }
     Ok(stored)
 }
 
-/// One user of a direct room, from the column with the id and the next one with the username; `None` in other
-/// rooms.
+/// One user of a direct room, from the column with the id and the next ones with the username and its key; `None`
+/// in other rooms.
 fn peer(row: &QueryResult, at: usize) -> Result<Option<Peer>, DbErr> {
     let Some(id) = row.try_get_by_index(at)? else { return Ok(None) };
     let username: String = row.try_get_by_index(at + 1)?;
-    Ok(Some(Peer { id, key: username_key(&username).into(), username: username.into() }))
+    let key: String = row.try_get_by_index(at + 2)?;
+    Ok(Some(Peer { id, key: key.into(), username: username.into() }))
 }
 
 /// The names of these users, also of deleted ones.

@@ -1,13 +1,13 @@
 //! The replay cache: messages that connections have missed. They are read once for all connections that
 //! reconnect at the same place of a room, and kept for a short time, with their renderings.
 //!
-//! A stored message never changes. Its receipts and its sender's name can change. These are looked up each
-//! time, so a page from the cache is what the database would return. Code that changes or deletes messages
-//! must also update this cache.
+//! Receipts and the names of senders are looked up each time, so a page from the cache is what the database would
+//! return. A change of a message replaces it here before the change is published ([`ReplayCache::replace`]); what was
+//! read before that is not kept.
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -16,11 +16,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Room;
-use crate::chat::{
-    Core,
-    event::{Envelope, Event},
+use crate::{
+    chat::{
+        Core,
+        event::{Envelope, Event},
+        model::Message,
+    },
+    error::Result,
 };
-use crate::error::Result;
 
 /// How long messages are kept after they were last asked for.
 const KEPT: Duration = Duration::from_secs(5);
@@ -35,7 +38,7 @@ const OF_ALL: usize = 16 << 20;
 const BESIDES: usize = 1_000;
 
 /// See the module.
-pub(in crate::chat) struct ReplayCache {
+pub(super) struct ReplayCache {
     kept: Mutex<Kept>,
     /// Notified when something is kept.
     work: Notify,
@@ -77,12 +80,13 @@ impl Core {
 
     /// As many of them as one read returns.
     async fn missed_part(&self, room: &Room, after: Seq, limit: usize) -> Result<Vec<Arc<Envelope>>> {
-        if let Some(kept) = self.replay_cache.after(room, after, limit) {
+        if let Some(kept) = self.rooms.replay_cache.after(room, after, limit) {
             return Ok(kept);
         }
         // Connections that reconnect at the same time wait for the first one's page.
         let _reading = room.reading.lock().await;
-        if let Some(kept) = self.replay_cache.after(room, after, limit) {
+        let replaced = room.replaced.load(Ordering::SeqCst);
+        if let Some(kept) = self.rooms.replay_cache.after(room, after, limit) {
             return Ok(kept);
         }
         let messages = match room.recent(after) {
@@ -91,7 +95,7 @@ impl Core {
                 recent
             }
             _ => {
-                let limit = limit.min(self.replay_cache.gap(room.id, after).unwrap_or(limit));
+                let limit = limit.min(self.rooms.replay_cache.gap(room.id, after).unwrap_or(limit));
                 self.page_after(room, after, limit as u64).await?
             }
         };
@@ -99,7 +103,7 @@ impl Core {
             messages.into_iter().map(|message| Arc::new(Envelope::new(Event::Message(message)))).collect();
         // Recent messages are as they were published, without receipts.
         room.bring_up_to_date(&mut page);
-        self.replay_cache.keep(room.id, &page);
+        self.rooms.replay_cache.keep(room, &page, replaced);
         Ok(page)
     }
 }
@@ -108,13 +112,12 @@ impl Core {
 pub(in crate::chat) async fn run(core: Arc<Core>) {
     loop {
         tokio::select! {
-            () = core.replay_cache.work.notified() => {}
+            () = core.rooms.replay_cache.work.notified() => {}
             () = core.shutdown.begun() => return,
         }
-        while core.replay_cache.sweep(Instant::now()) {
-            tokio::select! {
-                () = tokio::time::sleep(KEPT / 5) => {}
-                () = core.shutdown.begun() => return,
+        while core.rooms.replay_cache.sweep(Instant::now()) {
+            if core.shutdown.begins_within(KEPT / 5).await {
+                return;
             }
         }
     }
@@ -127,8 +130,10 @@ impl ReplayCache {
 
     /// The kept messages that follow a seq without a hole, with their current receipts and names.
     fn after(&self, room: &Room, after: Seq, limit: usize) -> Option<Vec<Arc<Envelope>>> {
+        let replaced;
         let mut page: Vec<_> = {
             let mut kept = self.kept.lock();
+            replaced = room.replaced.load(Ordering::SeqCst);
             let stretch = kept.rooms.get_mut(&room.id)?;
             let skipped = usize::try_from(after.0 - stretch.before()?.0).ok()?;
             stretch.asked_for = Instant::now();
@@ -139,7 +144,7 @@ impl ReplayCache {
         }
         if room.bring_up_to_date(&mut page) {
             // Their renderings then serve the next connection, too.
-            self.keep(room.id, &page);
+            self.keep(room, &page, replaced);
         }
         Some(page)
     }
@@ -150,24 +155,26 @@ impl ReplayCache {
         usize::try_from(before.0 - after.0).ok().filter(|gap| *gap > 0)
     }
 
-    /// Keeps a page, and joins it with the kept messages of the room.
-    fn keep(&self, room: RoomId, page: &[Arc<Envelope>]) {
+    /// Replaces the older versions of changed messages. Call it before their changes are published.
+    pub fn replace(&self, room: &Room, messages: &[Arc<Message>]) {
         let mut kept = self.kept.lock();
-        let kept = &mut *kept;
-        let mut stretch = match kept.rooms.remove(&room) {
-            Some(stretch) => {
-                kept.bytes -= stretch.bytes;
-                stretch
-            }
-            None => {
-                let now = Instant::now();
-                Stretch { messages: VecDeque::new(), bytes: 0, since: now, asked_for: now }
-            }
-        };
-        stretch.join(page);
-        if kept.bytes + stretch.bytes <= OF_ALL {
-            kept.bytes += stretch.bytes;
-            kept.rooms.insert(room, stretch);
+        room.replaced.fetch_add(1, Ordering::SeqCst);
+        kept.replace(room.id, messages);
+    }
+
+    /// Forgets a room whose messages were changed in an unknown way.
+    pub fn forget(&self, room: &Room) {
+        let mut kept = self.kept.lock();
+        room.replaced.fetch_add(1, Ordering::SeqCst);
+        if let Some(stretch) = kept.rooms.remove(&room.id) {
+            kept.bytes -= stretch.bytes;
+        }
+    }
+
+    /// Keeps a page, and joins it with the kept messages of the room, unless messages were replaced since it was read.
+    fn keep(&self, room: &Room, page: &[Arc<Envelope>], replaced: u64) {
+        let mut kept = self.kept.lock();
+        if room.replaced.load(Ordering::SeqCst) == replaced && kept.add(room.id, page) {
             self.work.notify_one();
         }
     }
@@ -183,6 +190,72 @@ impl ReplayCache {
             *kept = Kept::default();
         }
         !kept.rooms.is_empty()
+    }
+}
+
+impl Room {
+    /// Replaces messages in `page` whose receipts or sender name have changed since the messages were read.
+    /// Returns whether it replaced any.
+    fn bring_up_to_date(&self, page: &mut [Arc<Envelope>]) -> bool {
+        let state = self.state.lock();
+        let floors = state.receipts.floors();
+        let mut changed = false;
+        for envelope in page {
+            let Some(message) = envelope.message() else { continue };
+            let (sender, seq) = (message.row.sender_id, message.row.seq);
+            let delivered_to_all = floors.delivered.of(sender) >= seq;
+            let read_by_all = floors.read.of(sender) >= seq;
+            let person = state.members.get(sender).map_or(&message.sender, |member| &member.person);
+            if (delivered_to_all, read_by_all) != (message.delivered_to_all, message.read_by_all)
+                || *person != message.sender
+            {
+                let message = Message {
+                    delivered_to_all,
+                    read_by_all,
+                    sender: person.clone(),
+                    ..Message::clone(message)
+                };
+                *envelope = Arc::new(Envelope::new(Event::Message(Arc::new(message))));
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+impl Kept {
+    /// Joins a page with the kept messages of its room. Returns whether there was space for it.
+    fn add(&mut self, room: RoomId, page: &[Arc<Envelope>]) -> bool {
+        let mut stretch = match self.rooms.remove(&room) {
+            Some(stretch) => {
+                self.bytes -= stretch.bytes;
+                stretch
+            }
+            None => {
+                let now = Instant::now();
+                Stretch { messages: VecDeque::new(), bytes: 0, since: now, asked_for: now }
+            }
+        };
+        stretch.join(page);
+        let fits = self.bytes + stretch.bytes <= OF_ALL;
+        if fits {
+            self.bytes += stretch.bytes;
+            self.rooms.insert(room, stretch);
+        }
+        fits
+    }
+
+    fn replace(&mut self, room: RoomId, messages: &[Arc<Message>]) {
+        let Some(stretch) = self.rooms.get_mut(&room) else { return };
+        for message in messages {
+            let seq = Some(message.row.seq);
+            if let Some(older) = stretch.messages.iter_mut().find(|envelope| seq_of(envelope) == seq) {
+                *older = Arc::new(Envelope::new(Event::Message(message.clone())));
+            }
+        }
+        self.bytes -= stretch.bytes;
+        stretch.bytes = stretch.messages.iter().map(|envelope| bytes_of(envelope)).sum();
+        self.bytes += stretch.bytes;
     }
 }
 
@@ -230,7 +303,6 @@ mod tests {
     use entity::UserId;
 
     use super::*;
-    use crate::chat::model::Message;
 
     fn page(seqs: RangeInclusive<i64>) -> Vec<Arc<Envelope>> {
         let room = RoomId::new();
@@ -264,11 +336,11 @@ mod tests {
             (17..=18, 17..=18),
             (1..=15, 1..=15),
         ] {
-            missed.keep(room, &page(added.clone()));
+            missed.kept.lock().add(room, &page(added.clone()));
             assert_eq!(kept(&missed, room), range(stands), "{added:?}");
         }
         assert_eq!(missed.gap(room, Seq(0)), None);
-        missed.keep(room, &page(31..=32));
+        missed.kept.lock().add(room, &page(31..=32));
         assert_eq!(missed.gap(room, Seq(10)), Some(20));
         assert_eq!(missed.gap(room, Seq(40)), None);
     }
@@ -276,22 +348,36 @@ mod tests {
     #[test]
     fn newer_versions_of_messages_replace_older_ones() {
         let (missed, room) = (ReplayCache::new(), RoomId::new());
-        missed.keep(room, &page(1..=9));
+        missed.kept.lock().add(room, &page(1..=9));
         let newer = page(4..=6);
-        missed.keep(room, &newer);
+        missed.kept.lock().add(room, &newer);
         let state = missed.kept.lock();
         let stretch = state.rooms.get(&room).unwrap();
         assert!(newer.iter().zip(stretch.messages.iter().skip(3)).all(|(new, kept)| Arc::ptr_eq(new, kept)));
     }
 
     #[test]
+    fn a_changed_message_replaces_the_older_one_in_its_place() {
+        let (missed, room) = (ReplayCache::new(), RoomId::new());
+        let mut state = missed.kept.lock();
+        state.add(room, &page(1..=3));
+        let mut changed = Message::in_group(room, 2, UserId::new());
+        changed.row.content = "x".repeat(100);
+        state.replace(room, &[Arc::new(changed), Arc::new(Message::in_group(room, 9, UserId::new()))]);
+        let contents =
+            state.rooms[&room].messages.iter().map(|kept| kept.message().unwrap().row.content.len());
+        assert_eq!(contents.collect::<Vec<_>>(), [2, 100, 2]);
+        assert_eq!(state.bytes, 3 * BESIDES + 4 * 104);
+    }
+
+    #[test]
     fn only_so_much_is_kept_and_only_for_so_long() {
         let (missed, room) = (ReplayCache::new(), RoomId::new());
-        missed.keep(room, &page(1..=OF_ONE_ROOM as i64));
-        missed.keep(room, &page(1_001..=1_010));
+        missed.kept.lock().add(room, &page(1..=OF_ONE_ROOM as i64));
+        missed.kept.lock().add(room, &page(1_001..=1_010));
         assert_eq!(kept(&missed, room), range(11..=1_010));
         for _ in 0..40 {
-            missed.keep(RoomId::new(), &page(1..=OF_ONE_ROOM as i64));
+            missed.kept.lock().add(RoomId::new(), &page(1..=OF_ONE_ROOM as i64));
         }
         assert!(missed.kept.lock().bytes <= OF_ALL);
         assert!(missed.sweep(Instant::now()));

@@ -1,25 +1,30 @@
 //! How far members have received and read, as plain rules: what one connection has acknowledged, a member's
 //! marks, and the lowest marks of a room. No lock, no room, no wire format.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ops::RangeInclusive,
+};
 
 use entity::{Seq, UserId};
 
 /// The most acknowledgements after a hole that are remembered for one connection.
 const BEYOND: usize = 4_096;
 
-/// How far a member has received and read, and up to where the member was notified of deliveries (`told`).
+/// How far a member has received and read, and up to where the member was notified of deliveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     pub delivered: Seq,
     pub read: Seq,
-    pub told: Seq,
+    pub notified: Seq,
+    /// When `read` moved last, in Unix milliseconds.
+    pub read_at: i64,
 }
 
 impl Marks {
     /// All marks at one seq, for a new member.
     pub fn at(seq: Seq) -> Self {
-        Self { delivered: seq, read: seq, told: seq }
+        Self { delivered: seq, read: seq, notified: seq, read_at: 0 }
     }
 
     /// The greater of each pair of marks.
@@ -27,7 +32,8 @@ impl Marks {
         Self {
             delivered: self.delivered.max(other.delivered),
             read: self.read.max(other.read),
-            told: self.told.max(other.told),
+            notified: self.notified.max(other.notified),
+            read_at: self.read_at.max(other.read_at),
         }
     }
 
@@ -42,27 +48,90 @@ impl Marks {
 pub struct Acked {
     pub from: Seq,
     pub upto: Seq,
+    /// The highest seq of a message of somebody else that was acknowledged, before or after a hole; zero if
+    /// none was.
+    pub highest: Seq,
     beyond: BTreeSet<Seq>,
+    /// Messages after `upto` that were sent without a request for an acknowledgement, as ranges in order, at
+    /// most [`BEYOND`]. What is sent on one connection arrives in order, so the acknowledgement of a later
+    /// message covers them.
+    unrequested: VecDeque<RangeInclusive<Seq>>,
+    /// The user's own messages that were sent and not acknowledged, at most [`BEYOND`].
+    own: VecDeque<Seq>,
+    /// The newest message of somebody else that was sent.
+    newest_other: Seq,
 }
 
 impl Acked {
     pub fn after(seq: Seq) -> Self {
-        Self { from: seq, upto: seq, beyond: BTreeSet::new() }
+        Self {
+            from: seq,
+            upto: seq,
+            highest: Seq::ZERO,
+            beyond: BTreeSet::new(),
+            unrequested: VecDeque::new(),
+            own: VecDeque::new(),
+            newest_other: seq,
+        }
+    }
+
+    /// The client has said that it has everything up to `seq`.
+    pub fn up_to(seq: Seq) -> Self {
+        Self { highest: seq, ..Self::after(seq) }
+    }
+
+    /// A message was sent to the connection. The user's own messages are kept apart, because who
+    /// sends messages has not read others. `is_unrequested`: its client acknowledges messages, but was not asked to
+    /// acknowledge this one.
+    pub fn sent(&mut self, seq: Seq, is_own: bool, is_unrequested: bool) {
+        if is_unrequested {
+            self.add_unrequested(seq);
+        }
+        if !is_own {
+            self.newest_other = seq;
+        } else if self.own.len() < BEYOND {
+            self.own.push_back(seq);
+        }
+    }
+
+    fn add_unrequested(&mut self, seq: Seq) {
+        if let Some(last) = self.unrequested.back_mut()
+            && last.end().next() == seq
+        {
+            *last = *last.start()..=seq;
+        } else if self.unrequested.len() < BEYOND {
+            // Otherwise the receipt waits until the client says that it has everything up to a later message.
+            self.unrequested.push_back(seq..=seq);
+        }
+    }
+
+    /// Whether acknowledgements of messages up to `seq`, which was sent, may still come.
+    pub fn awaits(&self, seq: Seq) -> bool {
+        let next = self.upto.next();
+        let unrequested = |range: &RangeInclusive<Seq>| *range.start() <= next && *range.end() >= seq;
+        self.upto < seq && !self.unrequested.front().is_some_and(unrequested)
     }
 
     pub fn add(&mut self, seq: Seq) {
+        match self.own.binary_search(&seq) {
+            Ok(at) => drop(self.own.remove(at)),
+            Err(_) => self.highest = self.highest.max(seq),
+        }
         if seq == self.upto.next() {
             self.upto = seq;
             self.join();
         } else if seq > self.upto && self.beyond.len() < BEYOND {
             // The rest is ignored: the receipt waits for the hole in any case.
             self.beyond.insert(seq);
+            self.join();
         }
     }
 
     /// The client has everything up to `seq`. If `seq` is before its first message, the messages between stay
     /// a hole.
     pub fn everything_up_to(&mut self, seq: Seq) {
+        self.highest = self.highest.max(seq.min(self.newest_other));
+        self.own.retain(|own| *own > seq);
         if seq < self.from {
             return;
         }
@@ -72,11 +141,32 @@ impl Acked {
         self.join();
     }
 
+    /// Moves `upto` over what follows it and has arrived.
     fn join(&mut self) {
-        while self.beyond.remove(&self.upto.next()) {
-            self.upto = self.upto.next();
+        loop {
+            while self.beyond.remove(&self.upto.next()) {
+                self.upto = self.upto.next();
+            }
+            while self.unrequested.front().is_some_and(|range| *range.end() <= self.upto) {
+                self.unrequested.pop_front();
+            }
+            let newest = self.beyond.last().copied().unwrap_or(self.upto);
+            match self.unrequested.front() {
+                Some(range) if *range.start() <= self.upto.next() && *range.end() < newest => {
+                    self.upto = *range.end();
+                }
+                _ => return,
+            }
         }
     }
+}
+
+/// What a connection has acknowledged: everything in `(after, upto]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    pub user: UserId,
+    pub after: Seq,
+    pub upto: Seq,
 }
 
 /// The lowest marks of a room's members, kept so that a sender's own mark can be left out.
@@ -145,6 +235,44 @@ mod tests {
         assert_eq!((acked.from, acked.upto), (Seq(10), Seq(11)), "4 to 10 were acknowledged by nobody");
         acked.everything_up_to(Seq(10));
         assert_eq!((acked.from, acked.upto), (Seq(0), Seq(11)));
+    }
+
+    #[test]
+    fn a_later_acknowledgement_covers_what_was_sent_without_a_request() {
+        let mut acked = Acked::after(Seq(0));
+        for seq in [3, 4, 7] {
+            acked.sent(Seq(seq), false, true);
+        }
+        acked.add(Seq(1));
+        assert!(acked.awaits(Seq(2)) && acked.awaits(Seq(4)), "the second may come");
+        acked.add(Seq(5));
+        assert_eq!(acked.upto, Seq(1), "the second was asked for, and is missing");
+        acked.add(Seq(2));
+        assert_eq!(acked.upto, Seq(5));
+        acked.add(Seq(6));
+        assert_eq!(acked.upto, Seq(6), "nothing says that the seventh has arrived");
+        assert!(!acked.awaits(Seq(7)), "nothing will come by itself");
+        assert!(acked.awaits(Seq(8)));
+        acked.add(Seq(8));
+        assert_eq!((acked.upto, acked.unrequested.len()), (Seq(8), 0));
+        acked.sent(Seq(9), false, true);
+        acked.everything_up_to(Seq(12));
+        assert_eq!((acked.upto, acked.unrequested.len()), (Seq(12), 0));
+    }
+
+    #[test]
+    fn the_highest_is_of_somebody_else() {
+        let mut acked = Acked::after(Seq(0));
+        for (seq, is_own) in [(1, true), (2, false), (3, true), (4, true)] {
+            acked.sent(Seq(seq), is_own, false);
+        }
+        acked.add(Seq(1));
+        assert_eq!(acked.highest, Seq(0));
+        acked.add(Seq(2));
+        acked.add(Seq(4));
+        assert_eq!((acked.highest, acked.upto), (Seq(2), Seq(2)));
+        acked.everything_up_to(Seq(4));
+        assert_eq!((acked.highest, acked.upto), (Seq(2), Seq(4)));
     }
 
     #[test]

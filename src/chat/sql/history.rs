@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{MessageId, RoomId, Seq, UserId, message};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message};
 use sea_orm::{
     ActiveEnum, ConnectionTrait, DbErr, FromQueryResult, QueryResult, QuerySelect, RuntimeErr, Select,
     Statement, Value,
@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 /// Without the room's id, which the caller knows.
-const COLUMNS: [message::Column; 10] = [
+const COLUMNS: [message::Column; 12] = [
     message::Column::Seq,
     message::Column::Id,
     message::Column::SenderId,
@@ -24,6 +24,8 @@ const COLUMNS: [message::Column; 10] = [
     message::Column::CreatedAt,
     message::Column::EditedAt,
     message::Column::DeletedAt,
+    message::Column::Change,
+    message::Column::Marks,
 ];
 
 /// True if user `$5` is a member of room `$1`; both databases accept `$N`. A scalar subquery is evaluated once. SQLite
@@ -66,8 +68,8 @@ pub(in crate::chat) async fn page(
     let order = if range.oldest_first { "ASC" } else { "DESC" };
     let is_member = if reader.is_some() { IS_MEMBER } else { "" };
     let text = format!(
-        "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at \
-         FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_member} ORDER BY seq {order} LIMIT $4"
+        "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at, \
+         change, marks FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_member} ORDER BY seq {order} LIMIT $4"
     );
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];
@@ -117,5 +119,7 @@ where
         created_at: row.try_get(7)?,
         edited_at: row.try_get(8)?,
         deleted_at: row.try_get(9)?,
+        change: ChangeNumber(row.try_get(10)?),
+        marks: row.try_get(11)?,
     })
 }

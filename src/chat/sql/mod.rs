@@ -3,21 +3,23 @@
 
 pub(super) mod history;
 
-/// The rooms, without deleted ones. A direct room has its users' names, also of deleted users, whose messages
-/// stay.
+/// The rooms, without deleted ones. A direct room has its users' names and keys, also of deleted users, whose
+/// messages stay.
 pub(in crate::chat) const ROOMS: &str = "SELECT rooms.id, rooms.kind, rooms.last_seq, rooms.roster_version, \
-    low.id, low.username, high.id, high.username FROM rooms \
+    rooms.last_change, low.id, low.username, low.username_key, high.id, high.username, high.username_key FROM rooms \
     LEFT JOIN users AS low ON low.id = rooms.pair_low LEFT JOIN users AS high ON high.id = rooms.pair_high \
     WHERE rooms.deleted_at IS NULL AND rooms.id IN (rows)";
 
 /// The members of the rooms.
 pub(in crate::chat) const MEMBERS: &str = "SELECT members.room_id, members.user_id, members.role, members.delivered_seq, \
-    members.read_seq, members.told_seq, users.username, users.first_name \
+    members.read_seq, members.told_seq, users.username, users.first_name, members.read_at \
     FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (rows)";
 
-/// The rooms of users, without deleted ones, each with its newest seq and the user's marks.
+/// The rooms of users, without deleted ones, each with its newest seq, the user's marks, and when the user was
+/// last seen.
 pub(in crate::chat) const ROOMS_OF: &str = "SELECT members.user_id, members.room_id, rooms.last_seq, members.delivered_seq, \
-    members.read_seq, members.told_seq FROM members INNER JOIN rooms ON rooms.id = members.room_id \
+    members.read_seq, members.told_seq, users.last_seen_at, rooms.last_change \
+    FROM members INNER JOIN rooms ON rooms.id = members.room_id INNER JOIN users ON users.id = members.user_id \
     WHERE rooms.deleted_at IS NULL AND members.user_id IN (rows)";
 
 /// The number of the user's own messages within ranges of seqs. `NOT … <>` keeps the databases from looking
@@ -26,17 +28,22 @@ pub(in crate::chat) const OWN_NEAR: &str = "SELECT asked.column1, COUNT(*) FROM 
     ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
     AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1";
 
-/// If more messages are after the receipt, this many of the user's own messages in the room are read. The
-/// user's other messages are counted as unread.
-pub(in crate::chat) const OWN_LOOKED_AT: i64 = 10_000;
+/// Up to which seqs of rooms, of those asked for, there are messages of the user after another seq.
+pub(in crate::chat) const OWN_UP_TO: &str = "SELECT asked.column1, asked.column4 FROM (rows) AS asked INNER JOIN messages \
+    ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
+    AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1, asked.column4";
 
-/// The same, by the index that contains the sender. `ORDER BY` its last column makes the databases use it.
+/// The most of the user's own messages in a room that [`own_far`] scans. Any others are counted as unread.
+const OWN_SCANNED: i64 = 10_000;
+
+/// The same, by the index that contains the sender, for ranges with many messages. `ORDER BY` its last column makes
+/// the databases use it.
 pub(in crate::chat) fn own_far() -> String {
     format!(
         "SELECT asked.column1, (SELECT COUNT(*) FROM (\
             SELECT messages.seq FROM messages \
             WHERE messages.room_id = asked.column1 AND messages.sender_id = asked.column2 \
-            ORDER BY messages.client_message_id LIMIT {OWN_LOOKED_AT}\
+            ORDER BY messages.client_message_id LIMIT {OWN_SCANNED}\
         ) AS own WHERE own.seq > asked.column3 AND own.seq <= asked.column4) \
         FROM (rows) AS asked WHERE asked.column1 IS NOT NULL"
     )

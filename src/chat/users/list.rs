@@ -2,8 +2,8 @@
 
 use entity::{UserId, user};
 use sea_orm::{
-    Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Func, LikeExpr},
+    EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, LikeExpr},
 };
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 /// The most entries in one part of a list. A request for more gets this number.
 pub(in crate::chat) const LIST_MOST: u64 = 200;
 /// The entries in one part of a list if the request has no limit.
-pub(in crate::chat) const LIST_USUAL: u64 = 100;
+pub(in crate::chat) const LIST_DEFAULT: u64 = 100;
 
 /// The part of the list of users.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub struct ListUsers {
 impl Chat {
     /// The users in the order of their names, part by part.
     pub async fn users(&self, _caller: &Caller, list: ListUsers) -> Result<Page<User>> {
-        let limit = list.limit.unwrap_or(LIST_USUAL).clamp(1, LIST_MOST);
+        let limit = list.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MOST);
         let mut query = user::live().order_by_asc(user::COLUMN.username_key).limit(limit + 1);
         if let Some(after) = self.core.user_key(list.after).await?.filter(|after| values::is_storable(after))
         {
@@ -46,16 +46,8 @@ impl Chat {
             if !values::may_be_part_of_a_name(&search) {
                 return Ok(Page { items: Vec::new(), next: None });
             }
-            let pattern = containing(&search);
-            let has = |column: user::Column| {
-                Expr::expr(Func::lower(Expr::col((user::Entity, column)))).like(pattern.clone())
-            };
-            query = query.filter(
-                Condition::any()
-                    .add(has(user::Column::UsernameKey))
-                    .add(has(user::Column::FirstName))
-                    .add(has(user::Column::LastName)),
-            );
+            let text = Expr::col((user::Entity, user::Column::SearchText));
+            query = query.filter(text.like(containing(&search)));
         }
         let query = if list.whole_profiles { query } else { profiles::small_only(query) };
         let rows = query.all(self.core.db.reader()).await?;
@@ -78,10 +70,11 @@ impl Core {
     }
 }
 
-/// A pattern for text that contains `search`, with all special characters of patterns escaped.
+/// A pattern for folded text that contains `search`, in any capitals and any encoding. All special characters of
+/// patterns are escaped.
 pub(in crate::chat) fn containing(search: &str) -> LikeExpr {
     let mut pattern = String::from("%");
-    for sign in search.to_lowercase().chars() {
+    for sign in text::fold(search).chars() {
         if matches!(sign, '%' | '_' | '\\') {
             pattern.push('\\');
         }

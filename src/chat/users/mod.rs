@@ -2,9 +2,12 @@
 
 mod list;
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
-use entity::{RoomId, UserId, deletion, member, session, user};
+use entity::{RoomId, UserId, deletion, look_alike, member, names::NameKeys, session, user};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
     QueryFilter, QuerySelect,
@@ -12,14 +15,12 @@ use sea_orm::{
 use secrecy::SecretString;
 
 pub use self::list::ListUsers;
-pub(super) use self::list::{LIST_MOST, LIST_USUAL, containing};
+pub(super) use self::list::{LIST_DEFAULT, LIST_MOST, containing};
 use super::{Chat, Core, model::User, profiles, room::membership::MembershipChange};
 use crate::{
     error::{Conflict, Entity, Error, Forbidden, OnUnique, Result},
-    password,
-};
-use crate::{
     identity::{Caller, Ended, Person, SessionWatch},
+    password::{self, Purpose},
     values::{self, Username},
 };
 
@@ -55,24 +56,32 @@ impl Chat {
     /// Makes an account.
     ///
     /// # Errors
-    /// `conflict` if the name is taken, in any upper or lower case, even by a deleted account.
+    /// `conflict` if the name is taken, however it is typed, or looks like that of another account, even of a
+    /// deleted one.
     pub async fn register(&self, new: NewUser) -> Result<User> {
         let core = &self.core;
+        // Before the work of hashing. The database decides when the account is stored.
+        core.check_name_is_free(&new.username).await?;
         let password_hash = match new.password {
             Some(password) => {
                 password::check_new(&password)?;
-                Some(core.passwords.hash(password).await?)
+                Some(core.passwords.hash(Purpose::SignUp, password).await?)
             }
             None => None,
         };
         let username = new.username.into_string();
+        let first_name = values::detail("firstName", new.first_name)?;
+        let last_name = values::detail("lastName", new.last_name)?;
+        let id = UserId::new();
+        let readings = look_alike::take_for_user(id, &username);
         let row = user::ActiveModel {
-            id: Set(UserId::new()),
+            id: Set(id),
             username_key: Set(user::username_key(&username)),
+            search_text: Set(user::search_text(&username, first_name.as_deref(), last_name.as_deref())),
             username: Set(username),
             password_hash: Set(password_hash),
-            first_name: Set(values::detail("firstName", new.first_name)?),
-            last_name: Set(values::detail("lastName", new.last_name)?),
+            first_name: Set(first_name),
+            last_name: Set(last_name),
             email: Set(values::detail("email", new.email)?),
             phone: Set(values::detail("phone", new.phone)?),
             profile: Set(core.profile(new.profile)?),
@@ -81,12 +90,21 @@ impl Chat {
             last_seen_at: Set(None),
             deleted_at: Set(None),
         };
-        let row = row.insert(&*core.db.writer().await?).await.on_unique(Conflict::UsernameTaken)?;
+        let tx = core.db.begin().await?;
+        let row = row.insert(&*tx).await.on_unique(Conflict::UsernameTaken)?;
+        readings.exec_without_returning(&*tx).await.on_unique(Conflict::UsernameLooksTaken)?;
+        tx.commit().await?;
         Ok(core.to_user(row))
     }
 
     pub async fn user(&self, _caller: &Caller, id_or_username: &str) -> Result<User> {
         let row = self.core.user_row(id_or_username).await?;
+        Ok(self.core.to_user(row))
+    }
+
+    /// The user of this name. A text that is an id is the name of nobody.
+    pub async fn user_of_name(&self, _caller: &Caller, username: &str) -> Result<User> {
+        let row = self.core.user_named(username).await?;
         Ok(self.core.to_user(row))
     }
 
@@ -128,7 +146,7 @@ impl Chat {
         }
         if let Some(password) = change.password {
             password::check_new(&password)?;
-            row.password_hash = Set(Some(core.passwords.hash(password).await?));
+            row.password_hash = Set(Some(core.passwords.hash(Purpose::Member, password).await?));
         }
         if !row.is_changed() {
             return self.user(caller, id_or_username).await;
@@ -141,6 +159,7 @@ impl Chat {
             session::revoke_all(user, spare, core.clock.now()).exec(&*tx).await?;
         }
         let row = user::Entity::find_by_id(user).one(&*tx).await?.ok_or(Error::NotFound(Entity::User))?;
+        let row = with_search_text(&tx, row).await?;
         tx.commit().await?;
         if has_new_password {
             self.ended(Ended::User { user, spare }, "The password was changed");
@@ -153,7 +172,8 @@ impl Chat {
     }
 
     /// Takes over what a front end knows about its user, for fields that are empty here. Nobody has verified
-    /// it, so it is only shown.
+    /// it, so it is only shown. A user with a password changes the e-mail address with that password only, so
+    /// it is not stored for such a user.
     pub async fn introduce(
         &self,
         caller: &Caller,
@@ -164,7 +184,11 @@ impl Chat {
         let user = self.user(caller, &id).await?;
         let change = UserChange {
             first_name: first_name.filter(|_| user.row.first_name.is_none()).map(Some),
-            email: email.filter(|_| user.row.email.is_none()).map(Some),
+            email: email
+                .filter(|_| {
+                    user.row.email.is_none() && (caller.by_issuer || user.row.password_hash.is_none())
+                })
+                .map(Some),
             ..UserChange::default()
         };
         self.change_user(caller, &id, change).await
@@ -187,6 +211,7 @@ impl Chat {
             password_hash: Set(None),
             first_name: Set(None),
             last_name: Set(None),
+            search_text: Set(String::new()),
             email: Set(None),
             phone: Set(None),
             profile: Set(None),
@@ -204,13 +229,17 @@ impl Chat {
         Ok(user)
     }
 
-    /// Finishes deletions that were interrupted, because the process died or the database did not answer.
+    /// Finishes deletions that were interrupted, because the process died or the database did not answer. An
+    /// error for one user does not stop the others; the last error is returned.
     pub async fn finish_deletions(&self) -> Result<()> {
         let unfinished = deletion::Entity::find().all(self.core.db.reader()).await?;
+        let mut finished = Ok(());
         for deletion in unfinished {
-            self.core.finish_deletion(deletion.user_id).await?;
+            if let Err(err) = self.core.finish_deletion(deletion.user_id).await {
+                finished = Err(err);
+            }
         }
-        Ok(())
+        finished
     }
 }
 
@@ -265,11 +294,24 @@ impl Core {
 
     /// The account of this name that is not deleted.
     pub(super) async fn user_named(&self, username: &str) -> Result<user::Model> {
-        if !values::is_storable(username) {
+        if !values::may_be_a_name(username) {
             return Err(Error::NotFound(Entity::User));
         }
         let row = user::named(username).one(self.db.reader()).await?;
         row.ok_or(Error::NotFound(Entity::User))
+    }
+
+    /// # Errors
+    /// `conflict` if another user has this name, or one that looks like it.
+    async fn check_name_is_free(&self, username: &Username) -> Result<()> {
+        let name = username.as_str();
+        if user::ever_named(name).one(self.db.reader()).await?.is_some() {
+            return Err(Error::Conflict(Conflict::UsernameTaken));
+        }
+        if look_alike::taken_by_users(name).one(self.db.reader()).await?.is_some() {
+            return Err(Error::Conflict(Conflict::UsernameLooksTaken));
+        }
+        Ok(())
     }
 
     /// The accounts of these names that are not deleted, each once.
@@ -277,17 +319,25 @@ impl Core {
         if usernames.len() > NAMES_MOST {
             return Err(Error::invalid("users", format!("can be at most {NAMES_MOST} at a time")));
         }
-        let keys: std::collections::BTreeSet<String> =
-            usernames.iter().map(|name| user::username_key(name)).collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        if !keys.iter().all(|key| values::is_storable(key)) {
+        if !usernames.iter().all(|name| values::may_be_a_name(name)) {
             return Err(Error::NotFound(Entity::User));
         }
-        let wanted = keys.len();
+        if usernames.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: BTreeSet<String> =
+            usernames.iter().flat_map(|name| NameKeys::of_user(name).into_keys()).collect();
         let rows = user::live().filter(user::COLUMN.username_key.is_in(keys)).all(self.db.reader()).await?;
-        if rows.len() < wanted { Err(Error::NotFound(Entity::User)) } else { Ok(rows) }
+        let by_key: HashMap<&str, &user::Model> =
+            rows.iter().map(|row| (row.username_key.as_str(), row)).collect();
+        let mut found = HashSet::with_capacity(usernames.len());
+        for name in usernames {
+            let NameKeys { key, former } = NameKeys::of_user(name);
+            let former = former.and_then(|former| by_key.get(&*former));
+            let row = former.or_else(|| by_key.get(&*key)).ok_or(Error::NotFound(Entity::User))?;
+            found.insert(row.id);
+        }
+        Ok(rows.into_iter().filter(|row| found.contains(&row.id)).collect())
     }
 
     async fn user_row(&self, id_or_username: &str) -> Result<user::Model> {
@@ -314,6 +364,17 @@ impl Core {
             other => Ok(other),
         }
     }
+}
+
+/// Brings the text by which a user is searched in step with the names in the row.
+async fn with_search_text(tx: &DatabaseTransaction, mut row: user::Model) -> Result<user::Model> {
+    let text = user::search_text(&row.username, row.first_name.as_deref(), row.last_name.as_deref());
+    if text != row.search_text {
+        let change = user::ActiveModel { search_text: Set(text.clone()), ..Default::default() };
+        update_live(tx, row.id, change).await?;
+        row.search_text = text;
+    }
+    Ok(row)
 }
 
 /// Changes the row of an account that is not deleted.

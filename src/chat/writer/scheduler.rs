@@ -18,10 +18,13 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::Instant,
 };
+use tokio_util::task::TaskTracker;
 
-use super::{QueuedDraft, store};
+use super::{QueuedChange, QueuedDraft, store};
 use crate::{
     chat::Core,
+    config::WriterConfig,
+    db::Db,
     error::{Error, Unavailable},
 };
 
@@ -38,6 +41,17 @@ pub(in crate::chat) struct Writer {
     /// One permit for each draft that may wait.
     places: Arc<Semaphore>,
     most: usize,
+    /// One permit for each byte of them.
+    space: Arc<Semaphore>,
+    most_bytes: usize,
+    /// The scheduler and the commits.
+    tasks: TaskTracker,
+}
+
+/// What a draft takes of the queue.
+struct QueueShare {
+    _place: OwnedSemaphorePermit,
+    _space: OwnedSemaphorePermit,
 }
 
 /// An entry of the queue.
@@ -45,56 +59,95 @@ enum Job {
     Store {
         draft: QueuedDraft,
         /// Released when its commit begins.
-        place: OwnedSemaphorePermit,
+        taken: QueueShare,
     },
-    /// Notifies when everything of this room before it is stored.
-    Tell(RoomId, oneshot::Sender<()>),
+    Change {
+        change: QueuedChange,
+        /// Released when its commit begins.
+        taken: QueueShare,
+    },
+    /// Drops the sender when everything of this room before it is stored.
+    Wait(RoomId, oneshot::Sender<()>),
 }
 
 impl Job {
     fn room(&self) -> RoomId {
         match self {
             Self::Store { draft, .. } => draft.room.id,
-            Self::Tell(room, _) => *room,
+            Self::Change { change, .. } => change.room.id,
+            Self::Wait(room, _) => *room,
         }
     }
 }
 
-/// The receiving side of the queue; [`run`] it in a task of its own.
+/// The receiving side of the queue; [`start`] it.
 pub(in crate::chat) struct Scheduler {
     queue: mpsc::UnboundedReceiver<Job>,
-    lanes: usize,
+    /// The most commits that are stored at a time.
+    at_once: usize,
+    /// The most drafts of a commit.
     batch: usize,
 }
 
 impl Writer {
-    /// At most `most` drafts wait. At most `lanes` commits are stored at a time, each of at most `batch`
-    /// drafts.
-    pub fn new(lanes: usize, most: usize, batch: usize) -> (Self, Scheduler) {
+    /// A writer, and the scheduler that stores what it queues.
+    pub fn new(db: &Db, settings: &WriterConfig) -> (Self, Scheduler) {
         let (sender, queue) = mpsc::unbounded_channel();
-        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        (Self { queue: sender, places, most }, Scheduler { queue, lanes, batch })
+        let WriterConfig { queue: most, queue_bytes: most_bytes, batch, .. } = *settings;
+        let permits = |number: usize| Arc::new(Semaphore::new(number.min(Semaphore::MAX_PERMITS)));
+        let (places, space) = (permits(most), permits(most_bytes));
+        // SQLite writes through one connection; more commits would only wait for each other.
+        let at_once = if db.is_sqlite() { 1 } else { 4 };
+        let writer = Self { queue: sender, places, most, space, most_bytes, tasks: TaskTracker::new() };
+        (writer, Scheduler { queue, at_once, batch })
+    }
+
+    /// Takes a place and space for a draft or a change; `None` if the queue is full. One alone always fits.
+    fn take(&self, bytes: usize) -> Option<QueueShare> {
+        let bytes = bytes.min(self.most_bytes).try_into().unwrap_or(u32::MAX);
+        Some(QueueShare {
+            _place: self.places.clone().try_acquire_owned().ok()?,
+            _space: self.space.clone().try_acquire_many_owned(bytes).ok()?,
+        })
+    }
+
+    /// Waits until everything is stored and published. Call it after [`crate::shutdown::Shutdown::settle`].
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// Queues a draft. If the queue is full, answers it at once with `unavailable`.
     pub fn queue(&self, draft: QueuedDraft) {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Some(taken) = self.take(draft.bytes()) else {
             return (draft.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
         };
         if let Err(mpsc::error::SendError(Job::Store { draft, .. })) =
-            self.queue.send(Job::Store { draft, place })
+            self.queue.send(Job::Store { draft, taken })
         {
             (draft.reply)(Err(Error::Unavailable(Unavailable::Draining)));
+        }
+    }
+
+    /// Queues a change of a message. If the queue is full, answers it at once with `unavailable`.
+    pub fn queue_change(&self, change: QueuedChange) {
+        let Some(taken) = self.take(change.bytes()) else {
+            return (change.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
+        };
+        if let Err(mpsc::error::SendError(Job::Change { change, .. })) =
+            self.queue.send(Job::Change { change, taken })
+        {
+            (change.reply)(Err(Error::Unavailable(Unavailable::Draining)));
         }
     }
 
     /// Waits until all drafts that are queued for a room now are stored or refused: a user who writes to a
     /// group and then leaves it expects this order.
     pub async fn caught_up(&self, room: RoomId) {
-        let (tell, told) = oneshot::channel();
-        if self.queue.send(Job::Tell(room, tell)).is_ok() {
-            // There is no notification only if the writer has stopped, and then no draft waits.
-            drop(told.await);
+        let (is_storing, stored) = oneshot::channel();
+        // If it cannot be queued, the writer has stopped, and then no draft waits.
+        if self.queue.send(Job::Wait(room, is_storing)).is_ok() {
+            drop(stored.await);
         }
     }
 
@@ -113,11 +166,16 @@ struct Commit {
     is_stored: bool,
 }
 
-/// Stores and publishes until the server shuts down. Drafts that were queued before that are still stored.
-pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Scheduler) {
-    let Scheduler { mut queue, lanes, batch } = lanes;
+/// Stores and publishes, in a task of its own, until the server shuts down. Drafts that were queued before that
+/// are still stored.
+pub(in crate::chat) fn start(core: &Arc<Core>, scheduler: Scheduler) {
+    core.shutdown.spawn(core.writer.tasks.track_future(run(core.clone(), scheduler)));
+}
+
+async fn run(core: Arc<Core>, scheduler: Scheduler) {
+    let Scheduler { mut queue, at_once, batch } = scheduler;
     let mut waiting = VecDeque::new();
-    let mut commits: Vec<Commit> = Vec::with_capacity(lanes);
+    let mut commits: Vec<Commit> = Vec::with_capacity(at_once);
     let mut storing = FuturesUnordered::new();
     let mut ends = FuturesUnordered::new();
     let mut number = 0;
@@ -133,7 +191,7 @@ pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Scheduler) {
         let newest = being_stored().map(|commit| commit.begun).max();
         let patient = newest.is_some_and(|begun| begun.elapsed() < SECOND_COMMIT_AFTER);
         let storing_now = being_stored().count();
-        let free = storing_now < lanes && commits.len() - storing_now < PUBLISHING;
+        let free = storing_now < at_once && commits.len() - storing_now < PUBLISHING;
         if free && !blocked && (!patient || waiting.len() >= batch) {
             let jobs = next(&mut waiting, &commits, batch);
             if !jobs.is_empty() {
@@ -146,7 +204,7 @@ pub(in crate::chat) async fn run(core: Arc<Core>, lanes: Scheduler) {
                     drop(stored.await);
                     number
                 });
-                let carried_out = core.writers.track_future(carry_out(core.clone(), jobs, is_storing));
+                let carried_out = core.writer.tasks.track_future(carry_out(core.clone(), jobs, is_storing));
                 let task = core.shutdown.spawn(carried_out);
                 ends.push(async move { (number, task.await) });
                 continue;
@@ -215,25 +273,34 @@ fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Jo
 
 async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, storing: oneshot::Sender<()>) {
     let mut drafts = Vec::with_capacity(jobs.len());
+    let mut changes = Vec::new();
     let mut waiting = Vec::new();
     for job in jobs {
         match job {
-            Job::Store { draft, place } => {
-                drop(place);
+            Job::Store { draft, taken } => {
+                drop(taken);
                 drafts.push(draft);
             }
-            Job::Tell(_, tell) => waiting.push(tell),
+            Job::Change { change, taken } => {
+                drop(taken);
+                changes.push(change);
+            }
+            Job::Wait(_, is_storing) => waiting.push(is_storing),
         }
     }
+    // Everything is stored when the changes are, too.
+    let (storing, last) =
+        if changes.is_empty() { (storing, None) } else { (oneshot::channel().0, Some(storing)) };
+    let mut reached = 0;
     if !drafts.is_empty() {
         metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
-        let reached = store(&core, drafts, storing).await;
-        step_back(reached).await;
+        reached = store(&core, drafts, storing).await;
     }
-    for tell in waiting {
-        // The receiver may be gone.
-        let _ = tell.send(());
-    }
+    super::changes::carry_out(&core, changes).await;
+    drop(last);
+    step_back(reached).await;
+    // Whoever waits for these drafts goes on.
+    drop(waiting);
 }
 
 /// Yields, so that the sockets that were written to send before more is stored. Otherwise their messages
@@ -252,7 +319,7 @@ mod tests {
     use super::*;
 
     fn jobs(rooms: &[RoomId]) -> VecDeque<Job> {
-        rooms.iter().map(|room| Job::Tell(*room, oneshot::channel().0)).collect()
+        rooms.iter().map(|room| Job::Wait(*room, oneshot::channel().0)).collect()
     }
 
     fn rooms<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<RoomId> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use entity::{MessageId, RoomId, Seq, UserId, message, room};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, room};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
     QuerySelect, Value,
@@ -10,24 +10,28 @@ use sea_orm::{
 
 use super::{Outcome, Outcomes, QueuedDraft, Stale, sql};
 use crate::{
-    chat::{Core, room::registry::read_members},
+    chat::{
+        Core,
+        room::{Room, registry::read_members},
+    },
     db::values_list::{self, Pad},
     error::{Entity, Error, Forbidden, Result, Unavailable},
     values::ClientMessageId,
 };
 
 #[derive(FromQueryResult)]
-struct RoomHead {
+pub(super) struct RoomHead {
     id: RoomId,
     last_seq: Seq,
-    roster_version: i64,
-    deleted_at: Option<sea_orm::prelude::DateTimeUtc>,
+    pub last_change: ChangeNumber,
+    pub roster_version: i64,
+    pub deleted_at: Option<sea_orm::prelude::DateTimeUtc>,
 }
 
 /// One transaction for all drafts.
 pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
     let tx = core.db.begin().await?;
-    let rooms = lock_rooms(&tx, drafts).await?;
+    let rooms = lock_rooms(&tx, drafts.iter().map(|draft| draft.room.id).collect()).await?;
     let repeats = find_repeats(&tx, drafts).await?;
     let replied_to = find_replied_to(&tx, drafts).await?;
     let now = core.clock.now();
@@ -61,7 +65,7 @@ pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcom
             }
             fresh.insert(key, outcomes.len());
         }
-        if head.roster_version != draft.roster_version && !is_member(&tx, draft).await? {
+        if head.roster_version != draft.roster_version && !is_member(&tx, &draft.room, draft.sender).await? {
             outcomes.push(Outcome::Refused(Error::Forbidden(Forbidden::NotAMember)));
             continue;
         }
@@ -85,7 +89,11 @@ pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcom
 }
 
 /// Reads the membership of rooms that another process has changed, while their rows are locked.
-async fn read_stale(core: &Core, tx: &DatabaseTransaction, rooms: BTreeSet<RoomId>) -> Result<Stale> {
+pub(super) async fn read_stale(
+    core: &Core,
+    tx: &DatabaseTransaction,
+    rooms: BTreeSet<RoomId>,
+) -> Result<Stale> {
     if rooms.is_empty() {
         return Ok(Stale::new());
     }
@@ -94,10 +102,12 @@ async fn read_stale(core: &Core, tx: &DatabaseTransaction, rooms: BTreeSet<RoomI
     Ok(rooms.into_iter().map(|room| (room, stored.remove(&room))).collect())
 }
 
-/// Reads the newest seq and version of each room, and locks its row until the commit, so that other nodes
+/// Reads the newest seq, change and version of each room, and locks its row until the commit, so that other nodes
 /// wait.
-async fn lock_rooms(tx: &DatabaseTransaction, drafts: &[QueuedDraft]) -> Result<HashMap<RoomId, RoomHead>> {
-    let ids: BTreeSet<RoomId> = drafts.iter().map(|draft| draft.room.id).collect();
+pub(super) async fn lock_rooms(
+    tx: &DatabaseTransaction,
+    ids: BTreeSet<RoomId>,
+) -> Result<HashMap<RoomId, RoomHead>> {
     let backend = tx.get_database_backend();
     let text = match backend {
         DbBackend::Postgres => sql::LOCK_ROOMS_POSTGRES,
@@ -154,12 +164,12 @@ async fn find_replied_to(
     Ok(rows.into_iter().collect())
 }
 
-/// Checked again if the membership has changed since the draft was queued.
-async fn is_member(tx: &DatabaseTransaction, draft: &QueuedDraft) -> Result<bool> {
-    if draft.room.kind == room::Kind::Lobby {
+/// Checked again if the membership has changed since a draft or a change was queued.
+pub(super) async fn is_member(tx: &DatabaseTransaction, room: &Room, user: UserId) -> Result<bool> {
+    if room.kind == room::Kind::Lobby {
         return Ok(true);
     }
-    let row = entity::member::Entity::find_by_id((draft.room.id, draft.sender)).one(tx).await?;
+    let row = entity::member::Entity::find_by_id((room.id, user)).one(tx).await?;
     Ok(row.is_some())
 }
 

@@ -32,11 +32,11 @@ impl Ack {
         let written = to_raw_value(answer).map(|json| write(&json));
         match written {
             Ok(Ok(())) => {}
-            Ok(Err(Lagging)) => self.connection.cut("its queue is full"),
+            Ok(Err(Lagging)) => self.connection.disconnect("its queue is full"),
             // Views contain strings, numbers, and JSON that was checked when it was received.
             Err(err) => {
                 tracing::error!(error = %err, "could not render an answer");
-                self.connection.cut("an answer could not be rendered");
+                self.connection.disconnect("an answer could not be rendered");
             }
         }
     }

@@ -1,27 +1,37 @@
 //! The events of one connection, from reading to handling. This is the only place that limits events.
 //!
 //! Events are taken in the order of the wire and handled one after the other. Sending a message only queues
-//! it, so a connection's messages still share commits.
+//! it, so a connection's messages still share commits. Events over the rate wait for their turn: a client
+//! sends what was written offline all at once, and does not repeat what is refused.
 
-use std::{collections::VecDeque, future::Future, sync::Arc};
+use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
+use entity::Seq;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
 use super::{Ack, Request, Socket};
 use crate::{
+    chat::connections::connection::Acks,
     config::LimitsConfig,
+    counts::Count,
     error::{Error, Result, Unavailable},
     limits::EventBudget,
     shutdown::Shutdown,
 };
 
-/// How one wire form handles events, and how it refuses them.
-pub trait Dialect: Send + Sync + 'static {
+/// Handles the events of one wire form, and refuses them.
+pub trait EventHandler: Send + Sync + 'static {
     /// Handles one event and answers it: at once, or, for a message, when the message is stored.
     fn handle(&self, socket: &Socket, request: Request<'_>, ack: Ack) -> impl Future<Output = ()> + Send;
 
     fn refuse(&self, ack: Ack, error: &Error);
+
+    /// What the client has acknowledged in the room that an event is for, at this moment. `None` if it does
+    /// not matter for the event.
+    fn acknowledged(&self, _socket: &Socket, _request: &Request<'_>) -> Option<Seq> {
+        None
+    }
 }
 
 /// An event as it was read.
@@ -38,11 +48,14 @@ pub trait Packet: Send + 'static {
 pub struct Pace {
     pub events_per_second: u32,
     pub events_burst: u32,
-    /// The most events that may wait. One more is refused as `unavailable`.
+    /// The most events that may wait for the rate. One more is refused as `rate_limited`. The same number may
+    /// wait within the rate, if they take long to handle. One more is refused as `unavailable`.
     pub waiting_events: usize,
-    /// The most bytes of waiting events. An event that would exceed this is refused as `unavailable`, unless
+    /// The most bytes of waiting events. An event that would exceed this is refused in the same way, unless
     /// it is the only one.
     pub waiting_bytes: usize,
+    /// The most bytes of waiting events of all connections. The same holds for it.
+    pub waiting_bytes_total: usize,
 }
 
 impl Pace {
@@ -52,6 +65,7 @@ impl Pace {
             events_burst: limits.events_burst,
             waiting_events: limits.waiting_events,
             waiting_bytes: limits.packet_bytes.saturating_mul(2),
+            waiting_bytes_total: limits.waiting_bytes_total,
         }
     }
 }
@@ -64,33 +78,46 @@ pub struct Incoming<P> {
 
 /// See the module.
 pub struct Inbox<P, D> {
-    pub dialect: D,
+    pub handler: D,
     pub socket: Socket,
     shutdown: Shutdown,
     budget: EventBudget,
-    most_waiting: usize,
-    most_bytes: usize,
+    pace: Pace,
     queue: Mutex<EventQueue<P>>,
 }
 
+/// A queue that has grown beyond this size frees its memory when it is empty.
+const KEPT: usize = 32;
+
 /// Waiting events. They gather until the inbox is opened, and while a task handles them.
 struct EventQueue<P> {
-    waiting: VecDeque<Incoming<P>>,
+    waiting: VecDeque<WaitingEvent<P>>,
     bytes: usize,
     busy: bool,
+    /// How many of them have not spent their part of the budget: they are over the rate. They are the last
+    /// ones.
+    unpaid: usize,
 }
 
-impl<P: Packet, D: Dialect> Inbox<P, D> {
+struct WaitingEvent<P> {
+    incoming: Incoming<P>,
+    /// Whether it has spent one event of the budget.
+    is_paid: bool,
+    /// See [`EventHandler::acknowledged`]: its value when the event was read. `None` if it cannot have changed
+    /// by the time the event is handled.
+    acknowledged: Option<Seq>,
+}
+
+impl<P: Packet, D: EventHandler> Inbox<P, D> {
     /// Creates an inbox that handles no events until [`Inbox::open`].
-    pub fn new(socket: Socket, dialect: D, shutdown: Shutdown, pace: Pace) -> Arc<Self> {
+    pub fn new(socket: Socket, handler: D, shutdown: Shutdown, pace: Pace) -> Arc<Self> {
         Arc::new(Self {
-            dialect,
+            handler,
             socket,
             shutdown,
             budget: EventBudget::new(pace.events_per_second, pace.events_burst),
-            most_waiting: pace.waiting_events,
-            most_bytes: pace.waiting_bytes,
-            queue: Mutex::new(EventQueue { waiting: VecDeque::new(), bytes: 0, busy: true }),
+            pace,
+            queue: Mutex::new(EventQueue { waiting: VecDeque::new(), bytes: 0, busy: true, unpaid: 0 }),
         })
     }
 
@@ -102,20 +129,28 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
     }
 
     pub fn receive(self: &Arc<Self>, incoming: Incoming<P>) {
-        if let Err(refused) = self.admit() {
-            return self.dialect.refuse(incoming.ack, &refused);
+        if self.shutdown.has_begun() {
+            return self.handler.refuse(incoming.ack, &Error::Unavailable(Unavailable::Draining));
         }
+        // Acknowledgements before this event on the wire count for it, and those after it do not.
+        let acks = self.socket.connection.take_acks();
+        let bytes = incoming.packet.bytes();
+        let (is_paid, waits) = match self.admit(bytes) {
+            Ok(admitted) => admitted,
+            Err(refused) => return self.handler.refuse(incoming.ack, &refused),
+        };
+        let may_change = match acks {
+            Acks::ByEvents => false,
+            Acks::Settled => waits,
+            Acks::Pending => true,
+        };
+        let acknowledged = may_change.then(|| self.acknowledged(&incoming.packet)).flatten();
         let begin = {
             let mut queue = self.queue.lock();
-            let bytes = queue.bytes + incoming.packet.bytes();
-            let is_full = queue.waiting.len() >= self.most_waiting
-                || (bytes > self.most_bytes && !queue.waiting.is_empty());
-            if is_full {
-                drop(queue);
-                return self.dialect.refuse(incoming.ack, &Error::Unavailable(Unavailable::Inbox));
-            }
-            queue.bytes = bytes;
-            queue.waiting.push_back(incoming);
+            queue.bytes += bytes;
+            self.all_waiting().add(bytes);
+            queue.unpaid += usize::from(!is_paid);
+            queue.waiting.push_back(WaitingEvent { incoming, is_paid, acknowledged });
             !std::mem::replace(&mut queue.busy, true)
         };
         if begin {
@@ -123,12 +158,36 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         }
     }
 
-    /// The checks for every event, before its content is read.
-    fn admit(&self) -> Result<()> {
-        if self.shutdown.has_begun() {
-            return Err(Error::Unavailable(Unavailable::Draining));
+    /// Whether there is room for one more event of this size. Returns whether it is within the rate, and
+    /// whether it has to wait.
+    fn admit(&self, bytes: usize) -> Result<(bool, bool)> {
+        let queue = self.queue.lock();
+        // Not while others wait for the rate: events do not overtake each other.
+        let is_paid = queue.unpaid == 0 && self.budget.take().is_ok();
+        // Those within the rate are not many, and will be handled soon.
+        let alike = if is_paid { queue.waiting.len() } else { queue.unpaid };
+        let exceeds = queue.bytes + bytes > self.pace.waiting_bytes
+            || self.all_waiting().now() + bytes > self.pace.waiting_bytes_total;
+        match alike >= self.pace.waiting_events || (exceeds && !queue.waiting.is_empty()) {
+            true => Err(self.full(!is_paid)),
+            false => Ok((is_paid, queue.busy || !is_paid)),
         }
-        self.budget.take()
+    }
+
+    fn acknowledged(&self, packet: &P) -> Option<Seq> {
+        let request = packet.request().ok()?;
+        self.handler.acknowledged(&self.socket, &request)
+    }
+
+    /// Why one more event is refused. At the rate, half of the events that wait are handled in the time that
+    /// it names.
+    fn full(&self, is_over_rate: bool) -> Error {
+        if !is_over_rate {
+            return Error::Unavailable(Unavailable::Inbox);
+        }
+        let half = self.pace.waiting_events.div_ceil(2);
+        let seconds = half as f64 / f64::from(self.pace.events_per_second.max(1));
+        Error::rate_limited(Duration::from_secs_f64(seconds))
     }
 
     /// Handles the waiting events in order, in a task that ends when none wait. Most clients have sent
@@ -146,9 +205,14 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         let span =
             tracing::info_span!("socket", connection.id = %connection.id, user.id = %connection.user());
         let work = async move {
-            while let Some(incoming) = inbox.next() {
-                inbox.has_room().await;
-                inbox.handle(incoming).await;
+            while let Some(is_paid) = inbox.has_next() {
+                if !is_paid {
+                    inbox.keeps_pace().await;
+                }
+                inbox.answers_drain().await;
+                if let Some(event) = inbox.next() {
+                    inbox.handle(event).await;
+                }
             }
         };
         self.shutdown.spawn_command(work.instrument(span));
@@ -156,7 +220,7 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
 
     /// Waits while too many bytes wait for the client, because the answer would wait there, too. Ends when
     /// the connection ends or the server shuts down.
-    async fn has_room(&self) {
+    async fn answers_drain(&self) {
         if self.socket.backlog.is_above_half() {
             tokio::select! {
                 () = self.socket.backlog.below_half() => {}
@@ -166,41 +230,72 @@ impl<P: Packet, D: Dialect> Inbox<P, D> {
         }
     }
 
-    fn next(&self) -> Option<Incoming<P>> {
+    /// Waits until the rate permits one more event. The events of a client that has disconnected meanwhile
+    /// wait, too. At the shutdown, which the client did not choose, they are handled at once.
+    async fn keeps_pace(&self) {
+        while let Err(Error::RateLimited { retry_after }) = self.budget.take() {
+            if self.shutdown.begins_within(retry_after).await {
+                break;
+            }
+        }
+    }
+
+    /// Whether the next event has spent its part of the budget. Without a next event, the task ends.
+    fn has_next(&self) -> Option<bool> {
+        let mut queue = self.queue.lock();
+        let is_paid = queue.waiting.front().map(|next| next.is_paid);
+        queue.busy = is_paid.is_some();
+        if !queue.busy && queue.waiting.capacity() > KEPT {
+            queue.waiting = VecDeque::new();
+        }
+        is_paid
+    }
+
+    fn next(&self) -> Option<WaitingEvent<P>> {
         let mut queue = self.queue.lock();
         let next = queue.waiting.pop_front();
-        queue.bytes -= next.as_ref().map_or(0, |incoming| incoming.packet.bytes());
-        queue.busy = next.is_some();
+        if let Some(next) = &next {
+            let bytes = next.incoming.packet.bytes();
+            queue.bytes -= bytes;
+            self.all_waiting().remove(bytes);
+            queue.unpaid -= usize::from(!next.is_paid);
+        }
         next
     }
 
-    async fn handle(&self, incoming: Incoming<P>) {
-        let Incoming { packet, ack } = incoming;
+    async fn handle(&self, event: WaitingEvent<P>) {
+        let WaitingEvent { incoming: Incoming { packet, ack }, acknowledged, .. } = event;
         // Checked when the event is handled: the login may have ended after the event was read.
         if let Err(over) = self.socket.connection.check_login() {
-            return self.dialect.refuse(ack, &over);
+            return self.handler.refuse(ack, &over);
         }
         if self.shutdown.has_begun() && self.socket.backlog.is_above_half() {
-            return self.dialect.refuse(ack, &Error::Unavailable(Unavailable::Draining));
+            return self.handler.refuse(ack, &Error::Unavailable(Unavailable::Draining));
         }
-        if self.socket.connection.is_cut() {
-            return self.dialect.refuse(ack, &Error::Unavailable(Unavailable::Reconnecting));
+        if self.socket.connection.is_disconnected() {
+            return self.handler.refuse(ack, &Error::Unavailable(Unavailable::Reconnecting));
         }
         match packet.request() {
             Ok(request) => {
+                let request = request.after(acknowledged);
                 // Does not log the event's name: the client chooses it, and it can be anything.
                 tracing::debug!("handling an event");
                 metrics::counter!("parlor_events_total").increment(1);
-                self.dialect.handle(&self.socket, request, ack).await;
+                self.handler.handle(&self.socket, request, ack).await;
             }
-            Err(err) => self.dialect.refuse(ack, &err),
+            Err(err) => self.handler.refuse(ack, &err),
         }
     }
 }
 
 impl<P, D> Inbox<P, D> {
+    /// The bytes of waiting events of all connections.
+    fn all_waiting(&self) -> &Count {
+        &self.socket.chat.counts().waiting_bytes
+    }
+
     pub fn leave(&self) {
-        self.socket.chat.disconnect(&self.socket.connection);
+        self.socket.chat.remove(&self.socket.connection);
     }
 }
 
@@ -208,6 +303,8 @@ impl<P, D> Drop for Inbox<P, D> {
     // Also runs if the client never received the confirmation of its connection, which is reported nowhere
     // else.
     fn drop(&mut self) {
+        let left = self.queue.get_mut().bytes;
+        self.all_waiting().remove(left);
         self.leave();
     }
 }

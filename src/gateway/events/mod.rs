@@ -1,8 +1,10 @@
 //! What all gateways with lasting connections share: a connection as event handlers see it, an event's name
-//! and payload, the acknowledgement of an event, and the inbox that handles events in order. The wire forms
-//! decide what an event means. The gateways decide how it travels.
+//! and payload, the acknowledgement of an event, the inbox that handles events in order, and the tables that declare
+//! events. The wire forms decide what an event means. The gateways decide how it travels.
 
 mod ack;
+mod call;
+mod declared;
 mod inbox;
 mod request;
 
@@ -10,8 +12,14 @@ use std::{net::IpAddr, sync::Arc};
 
 pub use self::{
     ack::{Ack, Write},
-    inbox::{Dialect, Inbox, Incoming, Pace, Packet},
+    call::{Answer, AnswerForm, Call, Response, receive},
+    declared::{ClientEvent, Described, Named, ServerEvent},
+    inbox::{EventHandler, Inbox, Incoming, Pace, Packet},
     request::Request,
+};
+pub(in crate::gateway) use self::{
+    call::{borrowed_responses, owned_responses},
+    declared::{client_events, server_events},
 };
 use crate::{
     auth::Auth,
@@ -45,7 +53,7 @@ impl Socket {
         let weak = Arc::downgrade(&connection);
         backlog.closes_with(move || {
             if let Some(connection) = weak.upgrade() {
-                connection.cut("too many bytes wait for all connections");
+                connection.disconnect("too many bytes wait for all connections");
             }
         });
         Self { connection, address, chat, auth, backlog }

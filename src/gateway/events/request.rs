@@ -1,5 +1,6 @@
 //! An event's name and its undecoded payload.
 
+use entity::Seq;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -10,11 +11,19 @@ use crate::error::{Error, Result};
 pub struct Request<'a> {
     pub event: &'a str,
     payload: Option<&'a RawValue>,
+    /// What the client had acknowledged in the room that the event is for, when the event was read. `None` if
+    /// that has not changed since.
+    pub acknowledged: Option<Seq>,
 }
 
 impl<'a> Request<'a> {
     pub fn new(event: &'a str, payload: Option<&'a RawValue>) -> Self {
-        Self { event, payload }
+        Self { event, payload, acknowledged: None }
+    }
+
+    /// The request of an event that was read when the client had acknowledged this.
+    pub fn after(self, acknowledged: Option<Seq>) -> Self {
+        Self { acknowledged, ..self }
     }
 
     /// The payload as an object. A missing payload and `null` count as `{}`.

@@ -2,6 +2,7 @@
 //! creates the refusals.
 
 use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
 use cookie::{Cookie, CookieBuilder, SameSite, time};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +27,12 @@ pub fn ok(view: impl Serialize) -> Result<Response> {
     json(StatusCode::OK, view)
 }
 
+/// A file that is part of this program, with its content type and its content security policy.
+pub fn file(body: impl IntoResponse, kind: &'static str, policy: &'static str) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)];
+    (headers, body).into_response()
+}
+
 pub fn no_content() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
@@ -42,11 +49,11 @@ pub fn show_token(mut response: Response, token: &SecretString) -> Result<Respon
 pub fn sign_in(
     response: Response,
     token: &SecretString,
+    lasts: TimeDelta,
     settings: &HttpSettings,
     client: Client,
 ) -> Result<Response> {
-    let seconds = i64::try_from(settings.token_ttl.as_secs()).unwrap_or(i64::MAX);
-    set_cookie(show_token(response, token)?, token, seconds, settings, client)
+    set_cookie(show_token(response, token)?, token, lasts.num_seconds(), settings, client)
 }
 
 /// Sets the login cookie to a token, for the seconds that the token is still valid.
@@ -95,7 +102,8 @@ mod tests {
         let cookie = |is_https, secure_cookie| {
             let settings = HttpSettings { secure_cookie, ..HttpSettings::for_tests() };
             let client = Client { address: Ipv4Addr::LOCALHOST.into(), is_https };
-            let set = sign_in(no_content(), &"a.b-c_d".into(), &settings, client).unwrap();
+            let set =
+                sign_in(no_content(), &"a.b-c_d".into(), TimeDelta::hours(1), &settings, client).unwrap();
             assert_eq!(set.headers()[AUTH_TOKEN], "a.b-c_d");
             set.headers()[header::SET_COOKIE].to_str().unwrap().to_owned()
         };

@@ -1,7 +1,10 @@
 //! Extractors for the parts of a request. Each refuses a missing or invalid part in this server's error
 //! format. The handlers decide what to do with the parts.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use axum::{
     body::{self, Body, HttpBody},
@@ -19,7 +22,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{Http, HttpSettings, refusal::Rejection};
 use crate::{
-    auth::Credential,
+    auth::{Credential, Device},
     error::{AuthError, Entity, Error, Result, Unavailable},
     gateway::{credential, tcp::TcpHandle},
     identity::Caller,
@@ -41,8 +44,8 @@ where
             // The ticket stays unused: it may be valid for a connection.
             Credential::Ticket(_) => return Err(Error::Unauthenticated(AuthError::TicketMisplaced)),
         };
-        let from = Client::of(parts, &http.settings);
-        let caller = http.auth.authenticate(token.expose_secret(), from.address).await?;
+        let device = Client::of(parts, &http.settings).device(&parts.headers);
+        let caller = http.auth.authenticate(token.expose_secret(), &device).await?;
         tracing::Span::current().record("user.id", tracing::field::display(caller.user));
         http.requests.take(caller.user)?;
         Ok(caller)
@@ -59,16 +62,20 @@ pub struct Client {
 
 impl Client {
     fn of(parts: &Parts, settings: &HttpSettings) -> Self {
-        let trusted = &settings.server.trusted_proxies;
         let peer = match parts.extensions.get::<ConnectInfo<TcpHandle>>() {
             Some(ConnectInfo(line)) => line.peer,
             // Only if the service is called without a socket. All such callers share one address.
             None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         };
         Self {
-            address: credential::client_address(&parts.headers, peer, trusted),
-            is_https: credential::is_https(&parts.headers, peer, trusted),
+            address: credential::client_address(&parts.headers, peer, &settings.server),
+            is_https: credential::is_https(&parts.headers, peer, &settings.server),
         }
+    }
+
+    /// With the name of the client's program.
+    pub fn device(&self, headers: &HeaderMap) -> Device {
+        Device::new(self.address, credential::user_agent(headers))
     }
 }
 
@@ -80,6 +87,18 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         Ok(Self::of(parts, &Http::from_ref(state).settings))
+    }
+}
+
+/// The credential of a request that needs none. It is not checked.
+#[derive(Clone, Debug)]
+pub struct Shown(pub Option<Credential>);
+
+impl<S: Sync> FromRequestParts<S> for Shown {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(credential::from_request(&parts.uri, &parts.headers)))
     }
 }
 
@@ -137,12 +156,12 @@ pub struct Listing {
 
 /// axum's text puts the field first: `limit: invalid digit found in string`.
 fn bad_query(err: &dyn std::error::Error) -> Rejection {
-    let told = err.source().map_or_else(|| err.to_string(), ToString::to_string);
-    match told.split_once(": ") {
+    let text = err.source().map_or_else(|| err.to_string(), ToString::to_string);
+    match text.split_once(": ") {
         Some((field, reason)) => {
             Rejection::Malformed { field: Some(field.to_owned()), reason: reason.to_owned() }
         }
-        None => Rejection::Malformed { field: None, reason: told },
+        None => Rejection::Malformed { field: None, reason: text },
     }
 }
 
@@ -234,12 +253,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
 }
 
 fn blame(path: &str, err: &serde_json::Error) -> Rejection {
-    let told = err.to_string();
+    let text = err.to_string();
     if !err.is_data() {
-        return malformed(format!("the body is not valid JSON: {told}"));
+        return malformed(format!("the body is not valid JSON: {text}"));
     }
     // The position in the text does not help a client that knows the field.
-    let reason = told.split(" at line ").next().unwrap_or(&told);
+    let reason = text.split(" at line ").next().unwrap_or(&text);
     let inside = |field: &str| {
         if path == "." { field.to_owned() } else { format!("{path}.{field}") }
     };
@@ -275,7 +294,7 @@ mod tests {
     #[test]
     fn a_body_that_cannot_be_decoded_names_the_field() {
         let deep = format!("{{\"groupName\":{}", "[".repeat(100_000));
-        for (json, field, told) in [
+        for (json, field, text) in [
             (r#"{}"#, Some("groupName"), "is missing"),
             (r#"{"groupName":5}"#, Some("groupName"), "invalid type: integer `5`, expected a string"),
             (r#"{"groupName":null}"#, Some("groupName"), "invalid type: null, expected a string"),
@@ -296,7 +315,7 @@ mod tests {
             if json.len() < 1000 {
                 assert_eq!(blamed.as_deref(), field, "{start}: {reason}");
             }
-            assert!(reason.contains(told), "{start}: {reason}");
+            assert!(reason.contains(text), "{start}: {reason}");
         }
         assert!(decode::<Wish>(b"{\"groupName\":\"\xff\"}").is_err());
     }

@@ -1,7 +1,7 @@
 //! Headers of every answer that restrict what browsers do with it.
 
 use axum::{extract::Request, middleware::Next, response::Response};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// An answer of the API is data. Nothing in it may be run, shown or framed.
 const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -11,7 +11,7 @@ pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-const USUAL: [(HeaderName, HeaderValue); 5] = [
+const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     // The query may contain a token.
@@ -24,8 +24,17 @@ const USUAL: [(HeaderName, HeaderValue); 5] = [
 /// Adds the headers that the handler has not set.
 pub async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in USUAL {
+    for (name, value) in DEFAULTS {
         response.headers_mut().entry(name).or_insert(value);
     }
     response
+}
+
+/// Whether the client already has the version with this tag. Proxies that compress make a tag weak.
+pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .any(|known| known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes())
 }

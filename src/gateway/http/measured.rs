@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::{
     backlog::{Backlog, Waiting},
-    gateway::tcp::TcpHandle,
+    gateway::tcp::{RequestInProgress, TcpHandle},
 };
 
 /// An extension of an answer whose bytes are already counted elsewhere.
@@ -23,12 +23,15 @@ pub struct Accounted;
 /// little left to write.
 pub struct Measured {
     body: Body,
-    line: TcpHandle,
+    /// `None` if the bytes are counted elsewhere.
+    tcp: Option<TcpHandle>,
+    _request: Arc<RequestInProgress>,
 }
 
 impl Measured {
-    pub fn new(body: Body, line: TcpHandle) -> Self {
-        Self { body, line }
+    /// The request is in progress until the answer is written.
+    pub fn new(body: Body, tcp: Option<TcpHandle>, request: Arc<RequestInProgress>) -> Self {
+        Self { body, tcp, _request: request }
     }
 }
 
@@ -44,11 +47,11 @@ impl AsRef<[u8]> for MeasuredPart {
     }
 }
 
-fn counted(bytes: Bytes, backlog: &Arc<Backlog>, line: &TcpHandle) -> Bytes {
+fn counted(bytes: Bytes, backlog: &Arc<Backlog>, tcp: &TcpHandle) -> Bytes {
     match Waiting::new(backlog.clone(), bytes.len()) {
         Ok(waiting) => Bytes::from_owner(MeasuredPart { bytes, _waiting: waiting }),
         Err(_) => {
-            line.cut();
+            tcp.abort();
             Bytes::new()
         }
     }
@@ -64,8 +67,8 @@ impl hyper::body::Body for Measured {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        let count =
-            |frame: Frame<Bytes>| frame.map_data(|bytes| counted(bytes, this.line.backlog(), &this.line));
+        let Some(tcp) = &this.tcp else { return polled };
+        let count = |frame: Frame<Bytes>| frame.map_data(|bytes| counted(bytes, tcp.backlog(), tcp));
         polled.map(|frame| frame.map(|frame| frame.map(count)))
     }
 

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod extract;
+pub mod folder;
 pub mod headers;
 mod measured;
 mod origin;
@@ -10,20 +11,22 @@ pub mod refusal;
 mod request;
 mod request_id;
 mod serve;
+mod unread;
+pub mod websocket_handshake;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::measured::Accounted;
-pub use self::origin::{Guard, Guarded, cors};
+pub use self::origin::{Guard, Guarded, cors, refuse_preflight};
 use self::refusal::Rejection;
-pub use self::serve::serve;
+pub use self::serve::{ConnectionTimes, serve};
 use crate::{
     auth::Auth,
     chat::Chat,
-    config::{Config, CorsConfig, LimitsConfig, ServerConfig},
+    config::{Config, CorsConfig, LimitsConfig, Mode, ServerConfig},
     error::{Entity, Error},
     rates::RequestRate,
     shutdown::Shutdown,
@@ -35,6 +38,8 @@ pub struct Http {
     pub chat: Chat,
     pub auth: Auth,
     pub shutdown: Shutdown,
+    /// Which pages may use the server.
+    pub guard: Guard,
     /// The rate limit for each signed-in user.
     pub requests: RequestRate,
     pub settings: Arc<HttpSettings>,
@@ -46,10 +51,10 @@ pub struct HttpSettings {
     pub cors: CorsConfig,
     pub limits: LimitsConfig,
     pub server: ServerConfig,
+    /// Whether the addresses where the server listens are its own, besides `server.public_url`.
+    pub is_development: bool,
     /// Whether browsers may send the login cookie over TLS only, even if it was set without TLS.
     pub secure_cookie: bool,
-    /// The lifetime of a token, and of the cookie that contains it.
-    pub token_ttl: Duration,
 }
 
 impl HttpSettings {
@@ -58,27 +63,28 @@ impl HttpSettings {
             cors: config.cors.clone(),
             limits: config.limits.clone(),
             server: config.server.clone(),
-            secure_cookie: config.auth.secure_cookie,
-            token_ttl: config.auth.token_ttl,
+            is_development: config.mode == Mode::Development,
+            secure_cookie: config.has_secure_cookie(),
         }
     }
 }
 
-/// Adds the layers that every request passes, so that the router is ready for [`serve`]. Routes whose
-/// requests may carry the login cookie also need a [`Guard`].
-pub fn wrap(routes: Router, settings: &HttpSettings, shutdown: &Shutdown) -> Router {
+/// Adds the layers that every request passes, so that the router is ready for [`serve`]. The router needs
+/// [`nothing_here`] as its fallback. Routes whose requests may carry the login cookie also need a [`Guard`].
+pub fn wrap(routes: Router, settings: &HttpSettings, guard: &Guard, shutdown: &Shutdown) -> Router {
     // The last layer is the outermost. A refusal by one layer also passes the layers that follow here.
     routes
-        .fallback(nothing_here)
         .layer(middleware::from_fn_with_state(shutdown.clone(), request::run_to_end))
         .layer(middleware::from_fn_with_state(settings.server.request_timeout, request::limit_time))
         .layer(CatchPanicLayer::custom(refusal::panicked))
-        .layer(cors(&settings.cors))
+        .layer(cors(&settings.cors, guard))
+        .layer(middleware::from_fn_with_state(guard.clone(), refuse_preflight))
         .layer(middleware::from_fn(headers::add))
         .layer(middleware::from_fn(request::trail))
 }
 
-async fn nothing_here() -> Error {
+/// For addresses without a route.
+pub async fn nothing_here() -> Error {
     Error::NotFound(Entity::Page)
 }
 

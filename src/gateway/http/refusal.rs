@@ -1,7 +1,7 @@
 //! Errors as HTTP answers. Only this module maps an error to a status. Bodies are RFC 9457
 //! `application/problem+json`; `wire::Refusal` defines their text.
 
-use std::{any::Any, borrow::Cow};
+use std::{any::Any, borrow::Cow, fmt};
 
 use axum::{
     body::Body,
@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 
 use super::request_id;
 use crate::{
-    error::{AuthError, Error},
-    gateway::wire::{Refusal, code_schema},
+    error::{AuthError, Error, shortened},
+    gateway::wire::{ErrorCode, Refusal},
 };
 
-/// The body of every refusal: RFC 9457, with an additional `code`.
+/// The body of every refusal: RFC 9457, with the fields of every other refusal beside it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
@@ -29,8 +29,14 @@ pub struct Problem {
     status: u16,
     /// A sentence for people. It may change.
     detail: String,
-    #[schema(schema_with = code_schema)]
+    /// The same sentence, under the name that it has in every other answer of this server.
+    message: String,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
+    /// What refines the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'static str>,
     /// The part of the request that caused the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>)]
@@ -59,8 +65,43 @@ pub enum Rejection {
     NotAWebSocket,
     /// A websocket version other than 13.
     WebSocketVersion,
+    /// A page of this origin may not use the server; see [`super::Guard`].
+    Origin(RefusedOrigin),
     /// The request exceeded its time limit. It may or may not have been carried out.
     TookTooLong,
+}
+
+/// Why a page, or a client that names an origin, is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusedOrigin {
+    /// The origin is neither listed nor the server's own.
+    Unknown(String),
+    /// The request names no origin.
+    Missing,
+    /// The request changes something, and its only credential is the cookie, which a browser adds to requests
+    /// from any page. The origin is empty if the request names none.
+    ByCookie(String),
+}
+
+impl fmt::Display for RefusedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(origin) => write!(
+                f,
+                "The origin {origin:?} is not allowed. If it is a front end of yours, add it to cors.origins; if it \
+                 is this server's own address, set server.public_url."
+            ),
+            Self::Missing => f.write_str(
+                "A request without an Origin header is not allowed (cors.allow_missing_origin = false). Send one that \
+                 cors.origins lists.",
+            ),
+            Self::ByCookie(origin) => write!(
+                f,
+                "A page of the origin {origin:?} may not use the login cookie. Add the origin to cors.origins, or send \
+                 the token in the header Authorization."
+            ),
+        }
+    }
 }
 
 impl From<Error> for Rejection {
@@ -86,24 +127,38 @@ impl IntoResponse for Rejection {
         };
         match self {
             Self::Error(error) => error.into_response(),
-            Self::Malformed { field, reason } => malformed(StatusCode::BAD_REQUEST, field, &reason),
+            Self::Malformed { field, reason } => {
+                malformed(StatusCode::BAD_REQUEST, field.map(shortened), &shortened(reason))
+            }
             Self::Method => {
                 malformed(StatusCode::METHOD_NOT_ALLOWED, None, "This address does not answer that method")
             }
             Self::NotAWebSocket => {
-                let told = "This address is for WebSockets: ask for an upgrade";
-                upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told))
+                let reason = "This address is for WebSockets: ask for an upgrade";
+                upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, reason))
             }
             Self::WebSocketVersion => {
-                let told = "The server supports WebSocket version 13 only";
-                let mut response = upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, told));
+                let reason = "The server supports WebSocket version 13 only";
+                let mut response = upgrade_needed(malformed(StatusCode::UPGRADE_REQUIRED, None, reason));
                 response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
                 response
+            }
+            Self::Origin(refused) => {
+                let refusal = Refusal {
+                    code: "forbidden",
+                    message: refused.to_string(),
+                    reason: None,
+                    field: None,
+                    retry_after_ms: None,
+                    request_id: request_id::current(),
+                };
+                answer(StatusCode::FORBIDDEN, refusal)
             }
             Self::TookTooLong => {
                 let refusal = Refusal {
                     code: "unavailable",
                     message: "The request took too long; it may have been carried out, or not".to_owned(),
+                    reason: None,
                     field: None,
                     retry_after_ms: Some(1000),
                     request_id: request_id::current(),
@@ -162,7 +217,9 @@ fn answer(status: StatusCode, refusal: Refusal) -> Response {
         title: status.canonical_reason().unwrap_or_default(),
         status: status.as_u16(),
         detail: refusal.message.clone(),
+        message: refusal.message.clone(),
         code: refusal.code,
+        reason: refusal.reason,
         field: refusal.field.clone(),
         retry_after_ms,
         request_id: refusal.request_id.clone(),
@@ -211,8 +268,8 @@ mod tests {
             (Error::Forbidden(Forbidden::NotYours), 403),
             (Error::Forbidden(Forbidden::NotAMember), 403),
             (Error::Forbidden(Forbidden::WrongPassword), 403),
+            (Error::Forbidden(Forbidden::CurrentPassword), 403),
             (Error::Forbidden(Forbidden::SignupOff), 403),
-            (Error::Forbidden(Forbidden::Origin), 403),
             (Error::NotFound(Entity::Room), 404),
             (Error::Conflict(Conflict::UsernameTaken), 409),
             (Error::TooLarge { what: "x", limit: 1 }, 413),
@@ -231,7 +288,7 @@ mod tests {
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(
             body(response).await,
-            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"Too many requests; try again in 2 s","code":"rate_limited","retryAfterMs":1500}"#
+            r#"{"type":"about:blank","title":"Too Many Requests","status":429,"detail":"Too many requests; try again in 2 s","message":"Too many requests; try again in 2 s","code":"rate_limited","retryAfterMs":1500}"#
         );
     }
 
@@ -256,7 +313,7 @@ mod tests {
     async fn what_only_http_knows_is_a_problem_too() {
         let malformed = Rejection::Malformed { field: Some("users[0]".into()), reason: "is missing".into() };
         for (rejection, status, code) in [
-            (malformed, 400, r#""detail":"users[0]: is missing","code":"bad_request","field":"users[0]""#),
+            (malformed, 400, r#""message":"users[0]: is missing","code":"bad_request","field":"users[0]""#),
             (Rejection::Method, 405, r#""title":"Method Not Allowed","status":405"#),
             (Rejection::TookTooLong, 503, r#""code":"unavailable","retryAfterMs":1000"#),
         ] {

@@ -6,6 +6,8 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use std::time::Duration;
+
 use super::*;
 
 const ORIGIN: &str = "https://chat.example.com";
@@ -17,7 +19,6 @@ impl HttpSettings {
         config.cors.max_age = Duration::from_secs(60);
         config.server.request_timeout = Duration::from_millis(50);
         config.limits.packet_bytes = 1000;
-        config.auth.token_ttl = Duration::from_secs(3600);
         Self::of(&config)
     }
 }
@@ -31,8 +32,9 @@ fn wrapped(settings: &HttpSettings) -> Router {
         .route("/panics", get(panics))
         .route("/hangs", get(std::future::pending::<()>))
         .method_not_allowed_fallback(wrong_method)
-        .layer(Guard::new(&settings.cors));
-    wrap(router, settings, &Shutdown::new())
+        .fallback(nothing_here)
+        .layer(Guard::new(settings));
+    wrap(router, settings, &Guard::new(settings), &Shutdown::new())
 }
 
 async fn ask(method: Method, uri: &str, headers: &[(&str, &str)]) -> Response {

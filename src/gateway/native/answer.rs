@@ -1,11 +1,33 @@
 //! The native form of an answer: `{ success: true, response }`, or `{ success: false, error }`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
+};
 
 use crate::{
     error::Error,
-    gateway::{events::Ack, wire::Refusal},
+    gateway::{
+        events::{self, Ack, AnswerForm, Response, borrowed_responses, owned_responses},
+        wire::{
+            ChangesView, EditsView, GroupView, HistoryView, MessageSchema, MessageView, Refusal,
+            bounded::Entries, forms::exactly,
+        },
+    },
 };
+
+/// See the module.
+pub struct NativeForm;
+
+/// The answer that a native event waits for.
+pub(super) type NativeAnswer<R> = events::Answer<R, NativeForm>;
+
+/// A native event. Nothing is kept for the socket.
+pub(super) type NativeCall<'a, P> = events::Call<'a, P, ()>;
 
 #[derive(Serialize)]
 struct Success<T> {
@@ -13,23 +35,50 @@ struct Success<T> {
     response: T,
 }
 
-#[derive(Serialize)]
-struct Failure {
+/// The answer to an event that was refused. Nothing has changed.
+#[derive(Serialize, ToSchema)]
+pub struct Failure {
+    #[schema(schema_with = only_false)]
     success: bool,
     error: Refusal,
 }
 
-pub(super) trait Answer {
-    fn succeed<T: Serialize>(self, response: T);
-    fn fail(self, error: &Error);
+fn only_false() -> ObjectBuilder {
+    exactly(false)
 }
 
-impl Answer for Ack {
-    fn succeed<T: Serialize>(self, response: T) {
-        self.answer(&Success { success: true, response });
+impl AnswerForm for NativeForm {
+    fn succeed(ack: Ack, response: &impl Serialize) {
+        ack.answer(&Success { success: true, response });
     }
 
-    fn fail(self, error: &Error) {
-        self.refuse(error, |error| Failure { success: false, error: Refusal::of(error) });
+    fn fail(ack: Ack, error: &Error) {
+        ack.refuse(error, |error| Failure { success: false, error: Refusal::of(error) });
     }
+}
+
+/// No response beyond the success.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Nothing;
+
+impl PartialSchema for Nothing {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Null).into()
+    }
+}
+
+impl ToSchema for Nothing {}
+
+borrowed_responses!(
+    ChangesView as ChangesView<'static>,
+    EditsView as EditsView<'static>,
+    GroupView as GroupView<'static>,
+    HistoryView as HistoryView<'static>,
+    MessageView as MessageSchema,
+);
+owned_responses!(Nothing);
+
+impl<T: ToSchema + 'static> Response for Entries<T> {
+    type View<'a> = Self;
+    type Schema = Self;
 }

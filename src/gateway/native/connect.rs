@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 
-use entity::{RoomId, Seq};
-use serde::Deserialize;
+use entity::{ChangeNumber, RoomId, Seq};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
-    chat::connections::connection::ConnectOptions,
+    chat::connections::connection::{ConnectOptions, DeviceCursor},
     error::{Error, Result},
+    gateway::wire::forms,
 };
 
 /// How a client confirms that messages have arrived.
@@ -20,22 +22,60 @@ pub enum ReceiptMode {
     Batched,
 }
 
-/// See the module.
-#[derive(Debug, Default, Deserialize)]
+/// What a client may pass besides its credential when it connects.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConnectParameters {
+    /// Of each room, by its roomId, the seq up to which this device has everything. The server sends later messages
+    /// and marks earlier ones as delivered.
+    #[schema(nullable = false)]
     since: Option<HashMap<String, i64>>,
+    /// Of each room, by its roomId, the newest change that this device has, or that with the oldest seq that it holds.
+    /// The server sends what was changed since, and then `synced`. `{}` for a device that has nothing yet.
+    #[schema(nullable = false)]
+    changes: Option<HashMap<String, Cursor>>,
+    /// `false`: the server sends no old messages.
+    #[schema(nullable = false)]
     catch_up: Option<bool>,
+    /// `batched`: `response` does not ask for an acknowledgement.
+    #[schema(schema_with = batched)]
     receipts: Option<String>,
+}
+
+/// What a device has of a room's changes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Cursor {
+    Change(i64),
+    Held {
+        change: i64,
+        /// The oldest seq that it holds.
+        from: i64,
+    },
+}
+
+impl Cursor {
+    fn held(self) -> DeviceCursor {
+        let (change, from) = match self {
+            Self::Change(change) => (change, 0),
+            Self::Held { change, from } => (change, from),
+        };
+        DeviceCursor { change: ChangeNumber(change.max(0)), from: Seq(from) }
+    }
+}
+
+fn batched() -> utoipa::openapi::ObjectBuilder {
+    forms::constant("batched")
 }
 
 impl ConnectParameters {
     pub fn options(&self) -> ConnectOptions {
-        let since = self.since.iter().flatten();
+        // Text that is not an id is ignored like an id of no room: neither has anything to send.
+        let named = |(room, seq): (&String, &i64)| Some((room.parse::<RoomId>().ok()?, Seq(*seq)));
+        let cursor = |(room, cursor): (&String, &Cursor)| Some((room.parse::<RoomId>().ok()?, cursor.held()));
         ConnectOptions {
-            // An id of no room is ignored like a room of which the user is not a member: neither has anything
-            // to send.
-            since: since.filter_map(|(room, seq)| Some((room.parse::<RoomId>().ok()?, Seq(*seq)))).collect(),
+            since: self.since.as_ref().map(|since| since.iter().filter_map(named).collect()),
+            changes: self.changes.as_ref().map(|changes| changes.iter().filter_map(cursor).collect()),
             catch_up: self.catch_up.unwrap_or(true),
             ..ConnectOptions::default()
         }

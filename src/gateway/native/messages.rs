@@ -3,22 +3,110 @@
 use std::sync::Arc;
 
 use entity::{MessageId, Seq, message};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-use super::{Addressed, Answer, group_id};
+use super::{NativeAnswer, NativeCall, group_id, place};
 use crate::{
     chat::{Draft, HistoryQuery, Place},
     error::{Error, Result},
     gateway::{
-        events::{Ack, Request, Socket},
-        wire::{HistoryView, MessageView},
+        events::{Request, Socket},
+        wire::{
+            ENCRYPTED, HistoryView, MessageView, TEXT,
+            forms::{AnyForm, Form, Forms, constant, exactly, text},
+        },
     },
     values::{Body, ClientMessageId},
 };
 
-#[derive(Deserialize)]
+/// A message to a user.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+pub struct PrivateDraft {
+    /// A username.
+    receiver: String,
+    /// A string; for `encrypted` any JSON, which the server does not read.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+    /// `text` by default.
+    #[schema(nullable = false)]
+    kind: Option<String>,
+    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
+    /// the stored message.
+    #[schema(nullable = false)]
+    client_message_id: Option<String>,
+    /// The messageId of the message that this one answers.
+    #[schema(nullable = false, format = Uuid)]
+    reply_to: Option<String>,
+}
+
+/// A message to a group.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupMessageDraft {
+    /// A groupId.
+    #[schema(format = Uuid)]
+    receiver: String,
+    /// A string; for `encrypted` any JSON, which the server does not read.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+    /// `text` by default.
+    #[schema(nullable = false)]
+    kind: Option<String>,
+    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
+    /// the stored message.
+    #[schema(nullable = false)]
+    client_message_id: Option<String>,
+    /// The messageId of the message that this one answers.
+    #[schema(nullable = false, format = Uuid)]
+    reply_to: Option<String>,
+}
+
+/// A message to everyone.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LobbyDraft {
+    /// A string; for `encrypted` any JSON, which the server does not read.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+    /// `text` by default.
+    #[schema(nullable = false)]
+    kind: Option<String>,
+    /// An id of the client's choice, unique per sender. The same one again stores nothing and answers with the stored
+    /// message.
+    #[schema(nullable = false)]
+    client_message_id: Option<String>,
+    /// The messageId of the message that this one answers.
+    #[schema(nullable = false, format = Uuid)]
+    reply_to: Option<String>,
+}
+
+macro_rules! drafts {
+    ($($draft:ident as $name:literal, $text:expr, $encrypted:expr;)+) => {$(
+        impl Forms for $draft {
+            const NAME: &'static str = $name;
+
+            fn forms() -> Vec<Form> {
+                vec![
+                    Form::new($text, &["kind", "clientMessageId", "replyTo"])
+                        .with("content", text())
+                        .with("kind", constant(TEXT)),
+                    Form::new($encrypted, &["clientMessageId", "replyTo"]).with("kind", constant(ENCRYPTED)),
+                ]
+            }
+        }
+    )+};
+}
+
+drafts! {
+    PrivateDraft as "PrivateMessage", &["receiver", "content"], &["receiver", "content", "kind"];
+    GroupMessageDraft as "GroupMessage", &["receiver", "content"], &["receiver", "content", "kind"];
+    LobbyDraft as "LobbyMessage", &["content"], &["content", "kind"];
+}
+
+/// What the three have in common.
 struct Content {
     content: Box<RawValue>,
     kind: Option<String>,
@@ -26,50 +114,73 @@ struct Content {
     reply_to: Option<String>,
 }
 
+pub async fn private(
+    call: NativeCall<'_, AnyForm<PrivateDraft>>,
+    answer: NativeAnswer<MessageView<'static>>,
+) {
+    let AnyForm(PrivateDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
+    let content = Content { content, kind, client_message_id, reply_to };
+    send(call.socket, Ok(Place::User(receiver)), content, call.acknowledged, answer).await;
+}
+
+pub async fn group(
+    call: NativeCall<'_, AnyForm<GroupMessageDraft>>,
+    answer: NativeAnswer<MessageView<'static>>,
+) {
+    let AnyForm(GroupMessageDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
+    let content = Content { content, kind, client_message_id, reply_to };
+    send(call.socket, group_id(&receiver).map(Place::Room), content, call.acknowledged, answer).await;
+}
+
+pub async fn lobby(call: NativeCall<'_, AnyForm<LobbyDraft>>, answer: NativeAnswer<MessageView<'static>>) {
+    let AnyForm(LobbyDraft { content, kind, client_message_id, reply_to }) = call.payload;
+    let content = Content { content, kind, client_message_id, reply_to };
+    send(call.socket, Ok(Place::Lobby), content, call.acknowledged, answer).await;
+}
+
+/// The receiver alone, to look at before the event's turn.
 #[derive(Deserialize)]
 struct UserReceiver {
     receiver: String,
 }
 
-/// The receiver and the other fields. One type with `flatten` would decode the content.
-fn decode(request: &Request<'_>) -> Result<(String, Content)> {
-    let UserReceiver { receiver } = request.decode()?;
-    Ok((receiver, request.decode()?))
-}
-
-pub async fn private(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let wanted = decode(&request).map(|(receiver, content)| (Place::User(receiver), content));
-    send(socket, wanted, ack).await;
-}
-
-pub async fn group(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let wanted =
-        decode(&request).and_then(|(receiver, content)| Ok((Place::Room(group_id(&receiver)?), content)));
-    send(socket, wanted, ack).await;
-}
-
-pub async fn lobby(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let wanted = request.decode().map(|content| (Place::Lobby, content));
-    send(socket, wanted, ack).await;
-}
-
-async fn send(socket: &Socket, wanted: Result<(Place, Content)>, ack: Ack) {
-    let limit = socket.chat.content_bytes();
-    let (place, draft) = match wanted.and_then(|(place, content)| Ok((place, draft(content, limit)?))) {
-        Ok(wanted) => wanted,
-        Err(err) => return ack.fail(&err),
+/// What the client has acknowledged in the room that a message is for.
+pub fn acknowledged(socket: &Socket, request: &Request<'_>) -> Option<Seq> {
+    let is_group = match request.event {
+        "privateMessage" => false,
+        "groupMessage" => true,
+        _ => return None,
     };
+    let UserReceiver { receiver } = request.decode().ok()?;
+    let place = place(receiver, is_group).ok()?;
+    Some(socket.chat.acknowledged(&socket.connection, &place))
+}
+
+async fn send(
+    socket: &Socket,
+    place: Result<Place>,
+    content: Content,
+    acknowledged: Option<Seq>,
+    answer: NativeAnswer<MessageView<'static>>,
+) {
+    let limit = socket.chat.content_bytes();
+    let (place, draft) = match place.and_then(|place| Ok((place, draft(content, limit)?))) {
+        Ok(wanted) => wanted,
+        Err(err) => return answer.fail(&err),
+    };
+    let seen = acknowledged.unwrap_or_else(|| socket.chat.acknowledged(&socket.connection, &place));
+    let draft = Draft { seen: Some(seen), ..draft };
     let reply = Box::new(move |stored: Result<Arc<_>>| match stored {
-        Ok(message) => ack.succeed(MessageView::of(&message)),
-        Err(err) => ack.fail(&err),
+        Ok(message) => answer.succeed(MessageView::of(&message)),
+        Err(err) => answer.fail(&err),
     });
     socket.chat.send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
 }
 
 fn draft(content: Content, limit: usize) -> Result<Draft> {
     let kind = match content.kind.as_deref() {
-        None | Some("text") => message::Kind::Text,
-        Some("encrypted") => message::Kind::Encrypted,
+        None | Some(TEXT) => message::Kind::Text,
+        Some(ENCRYPTED) => message::Kind::Encrypted,
         Some(_) => return Err(Error::invalid("kind", "can be \"text\" or \"encrypted\"")),
     };
     let reply_to = content.reply_to.map(|id| id.parse::<MessageId>());
@@ -78,28 +189,94 @@ fn draft(content: Content, limit: usize) -> Result<Draft> {
         client_message_id: content.client_message_id.as_deref().map(ClientMessageId::parse).transpose()?,
         reply_to: reply_to.transpose().map_err(|_| Error::invalid("replyTo", "must be a messageId"))?,
         written: None,
+        seen: None,
     })
 }
 
+/// Which messages to return. Without `before` and `after`, the newest.
+#[derive(ToSchema)]
+pub struct HistoryRequest {
+    /// The lobby, and no receiver.
+    lobby: bool,
+    /// A username, or a groupId if `group` is true.
+    receiver: String,
+    group: bool,
+    /// Only messages before this seq. The newest of them are returned.
+    #[schema(nullable = false)]
+    before: Option<u32>,
+    /// Only messages after this seq. The oldest of them are returned.
+    #[schema(nullable = false)]
+    after: Option<u32>,
+    /// The most messages: 50 by default, at most 200.
+    #[schema(nullable = false)]
+    limit: Option<u32>,
+    /// Whether the answer says up to which change it shows everything. A socket that passed `changes` is always told.
+    #[schema(nullable = false)]
+    changes: Option<bool>,
+}
+
+impl Forms for HistoryRequest {
+    const NAME: &'static str = "HistoryRequest";
+
+    fn forms() -> Vec<Form> {
+        vec![
+            Form::new(&["receiver", "group"], &["before", "after", "limit", "changes"]),
+            Form::new(&["lobby"], &["before", "after", "limit", "changes"]).with("lobby", exactly(true)),
+        ]
+    }
+}
+
+/// The fields as they come. In the lobby, nobody looks at the receiver.
 #[derive(Deserialize)]
-struct HistoryRequest {
+struct HistoryFields {
     #[serde(default)]
     lobby: bool,
+    receiver: Option<Box<RawValue>>,
+    group: Option<Box<RawValue>>,
     before: Option<u32>,
     after: Option<u32>,
     limit: Option<u32>,
+    changes: Option<bool>,
 }
 
-pub async fn history(socket: &Socket, request: Request<'_>, ack: Ack) {
+impl<'de> Deserialize<'de> for HistoryRequest {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let HistoryFields { lobby, receiver, group, before, after, limit, changes } =
+            HistoryFields::deserialize(input)?;
+        let (receiver, group) = match lobby {
+            true => (String::new(), false),
+            false => (field("receiver", receiver)?, field("group", group)?),
+        };
+        Ok(Self { lobby, receiver, group, before, after, limit, changes })
+    }
+}
+
+fn field<T: de::DeserializeOwned, E: de::Error>(
+    name: &'static str,
+    json: Option<Box<RawValue>>,
+) -> Result<T, E> {
+    let json = json.ok_or_else(|| E::missing_field(name))?;
+    serde_json::from_str(json.get()).map_err(E::custom)
+}
+
+pub async fn history(
+    call: NativeCall<'_, AnyForm<HistoryRequest>>,
+    answer: NativeAnswer<HistoryView<'static>>,
+) {
+    let AnyForm(HistoryRequest { lobby, receiver, group, before, after, limit, changes }) = call.payload;
     let read = async {
-        let HistoryRequest { lobby, before, after, limit } = request.decode()?;
-        let place = if lobby { Place::Lobby } else { request.decode::<Addressed>()?.place()? };
+        let place = if lobby { Place::Lobby } else { place(receiver, group)? };
         let seq = |seq: Option<u32>| seq.map(|seq| Seq(seq.into()));
-        let query = HistoryQuery { before: seq(before), after: seq(after), limit: limit.map(Into::into) };
-        socket.chat.history(&socket.caller(), place, query).await
+        let query = HistoryQuery {
+            before: seq(before),
+            after: seq(after),
+            limit: limit.map(Into::into),
+            changes: changes.unwrap_or(false) || call.socket.connection.replays_changes(),
+        };
+        call.socket.chat.history(&call.socket.caller(), place, query).await
     };
     match read.await {
-        Ok(page) => ack.succeed(HistoryView::of(&page)),
-        Err(err) => ack.fail(&err),
+        Ok(page) => answer.succeed(HistoryView::of(&page)),
+        Err(err) => answer.fail(&err),
     }
 }

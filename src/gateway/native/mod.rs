@@ -3,27 +3,34 @@
 //! events travel.
 
 mod answer;
-mod back_pressure;
+mod changes;
 mod connect;
 mod lists;
 mod messages;
+mod notices;
+mod pending_acks;
 mod presence;
 mod receipts;
 mod render;
 mod rooms;
 mod session;
+mod table;
+#[cfg(test)]
+mod tests;
 
-use entity::RoomId;
-use serde::Deserialize;
+use entity::{RoomId, Seq};
 
-use self::answer::Answer;
+use self::answer::{NativeAnswer, NativeCall};
 pub use self::{
-    back_pressure::Pressure,
+    answer::{Failure, NativeForm},
     connect::{ConnectParameters, ReceiptMode},
+    notices::server_events,
+    pending_acks::{PendingAck, PendingAcks},
     receipts::Acknowledgement,
     render::{Rendered, render},
+    table::{client_events, knows},
 };
-use super::events::{Ack, Dialect, Request, Socket};
+use super::events::{Ack, AnswerForm, EventHandler, Request, Socket};
 use crate::{
     chat::Place,
     error::{Entity, Error, Result},
@@ -32,37 +39,17 @@ use crate::{
 /// See the module.
 pub struct Native;
 
-impl Dialect for Native {
+impl EventHandler for Native {
     async fn handle(&self, socket: &Socket, request: Request<'_>, ack: Ack) {
-        route(socket, request, ack).await;
+        table::route(socket, &(), request, ack).await;
     }
 
     fn refuse(&self, ack: Ack, error: &Error) {
-        ack.fail(error);
+        NativeForm::fail(ack, error);
     }
-}
 
-async fn route(socket: &Socket, request: Request<'_>, ack: Ack) {
-    match request.event {
-        "privateMessage" => messages::private(socket, request, ack).await,
-        "groupMessage" => messages::group(socket, request, ack).await,
-        "lobbyMessage" => messages::lobby(socket, request, ack).await,
-        "history" => messages::history(socket, request, ack).await,
-        "createGroup" => rooms::create(socket, request, ack).await,
-        "joinGroup" => rooms::join(socket, request, ack).await,
-        "leaveGroup" => rooms::leave(socket, request, ack).await,
-        "updateGroup" => rooms::update(socket, request, ack).await,
-        "deleteGroup" => rooms::delete(socket, request, ack).await,
-        "addMembers" => rooms::add_members(socket, request, ack).await,
-        "removeMember" => rooms::remove_member(socket, request, ack).await,
-        "listGroups" => lists::groups(socket, request, ack).await,
-        "listUsers" => lists::users(socket, request, ack).await,
-        "listRooms" => lists::rooms(socket, request, ack).await,
-        "markRead" => receipts::mark_read(socket, request, ack).await,
-        "delivered" => receipts::delivered(socket, request, ack).await,
-        "typing" => presence::typing(socket, request, ack).await,
-        "refreshToken" => session::refresh_token(socket, request, ack).await,
-        _ => ack.fail(&Error::NotFound(Entity::Event)),
+    fn acknowledged(&self, socket: &Socket, request: &Request<'_>) -> Option<Seq> {
+        messages::acknowledged(socket, request)
     }
 }
 
@@ -71,15 +58,12 @@ fn group_id(text: &str) -> Result<RoomId> {
     text.parse().map_err(|_| Error::NotFound(Entity::Group))
 }
 
-/// The target of an event: a groupId if `group` is true, otherwise a username.
-#[derive(Deserialize)]
-struct Addressed {
-    receiver: String,
-    group: bool,
+/// A room's id as clients send it. Text that is not an id is answered like a room that does not exist.
+fn room_id(text: &str) -> Result<RoomId> {
+    text.parse().map_err(|_| Error::NotFound(Entity::Room))
 }
 
-impl Addressed {
-    fn place(self) -> Result<Place> {
-        Ok(if self.group { Place::Room(group_id(&self.receiver)?) } else { Place::User(self.receiver) })
-    }
+/// The target of an event: a groupId if `group` is true, otherwise a username.
+fn place(receiver: String, group: bool) -> Result<Place> {
+    Ok(if group { Place::Room(group_id(&receiver)?) } else { Place::User(receiver) })
 }

@@ -1,23 +1,26 @@
 //! `typing`.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-use super::{Addressed, Answer};
-use crate::gateway::events::{Ack, Request, Socket};
+use super::{NativeAnswer, NativeCall, answer::Nothing, place};
 
-#[derive(Deserialize)]
-struct TypingRequest {
+/// Whether the user is typing.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Typing)]
+pub struct TypingRequest {
+    /// A username, or a groupId if `group` is true.
+    receiver: String,
+    group: bool,
     typing: bool,
 }
 
-pub async fn typing(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let told = async {
-        let TypingRequest { typing } = request.decode()?;
-        let place = request.decode::<Addressed>()?.place()?;
+pub async fn typing(call: NativeCall<'_, TypingRequest>, answer: NativeAnswer<Nothing>) {
+    let TypingRequest { receiver, group, typing } = call.payload;
+    let socket = call.socket;
+    let notified = async {
+        let place = place(receiver, group)?;
         socket.chat.typing(&socket.caller(), Some(&socket.connection), place, typing).await
     };
-    match told.await {
-        Ok(()) => ack.succeed(()),
-        Err(err) => ack.fail(&err),
-    }
+    answer.give(notified.await.map(|()| Nothing));
 }

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use entity::{RoomId, Seq};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
-use super::{Addressed, Answer, group_id};
+use super::{NativeAnswer, NativeCall, group_id, place};
 use crate::{
     error::{Entity, Error, Result},
-    gateway::events::{Ack, Request, Socket},
+    gateway::{
+        events::{Response, Socket, owned_responses},
+        wire::forms::{AnyForm, Form, Forms},
+    },
 };
 
 /// A seq as clients send it: a whole number, never negative.
@@ -26,9 +30,15 @@ impl TryFrom<i64> for Up {
 }
 
 /// The client's acknowledgement of a `response`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 pub struct Acknowledgement {
+    /// `false`: it has not arrived.
+    #[schema(value_type = bool)]
     success: Option<bool>,
+    /// The client's own username. The server does not read it.
+    #[serde(rename = "receiver")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    _receiver: Option<de::IgnoredAny>,
 }
 
 impl Acknowledgement {
@@ -44,57 +54,95 @@ impl Acknowledgement {
     }
 }
 
-#[derive(Deserialize)]
-struct UpTo {
+/// How far a conversation was read.
+#[derive(Deserialize, ToSchema)]
+pub struct MarkRead {
+    /// A username, or a groupId if `group` is true.
+    receiver: String,
+    group: bool,
+    #[schema(value_type = i64, minimum = 0)]
     seq: Up,
 }
 
-#[derive(Serialize)]
-struct ReadUpTo {
+/// The current receipt of a room.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipt)]
+pub struct ReadUpTo {
+    #[schema(value_type = i64, minimum = 0)]
     seq: Seq,
 }
 
-pub async fn mark_read(socket: &Socket, request: Request<'_>, ack: Ack) {
+owned_responses!(ReadUpTo);
+
+pub async fn mark_read(call: NativeCall<'_, MarkRead>, answer: NativeAnswer<ReadUpTo>) {
+    let MarkRead { receiver, group, seq } = call.payload;
+    let socket = call.socket;
     let read = async {
-        let UpTo { seq } = request.decode()?;
-        let place = request.decode::<Addressed>()?.place()?;
+        let place = place(receiver, group)?;
         socket.chat.mark_read(&socket.caller(), Some(&socket.connection), place, seq.0).await
     };
-    match read.await {
-        Ok(seq) => ack.succeed(ReadUpTo { seq }),
-        Err(err) => ack.fail(&err),
-    }
+    answer.give(read.await.map(|seq| ReadUpTo { seq }));
 }
 
-#[derive(Deserialize)]
+/// What has arrived: in one room, or in several.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Delivered {
+pub struct Delivered {
+    #[schema(nullable = false, format = Uuid)]
     room_id: Option<String>,
+    #[schema(value_type = Option<i64>, nullable = false, minimum = 0)]
     seq: Option<Up>,
+    /// Of each room, by its roomId, the seq.
+    #[schema(value_type = Option<BTreeMap<String, i64>>, nullable = false)]
     rooms: Option<BTreeMap<String, Up>>,
 }
 
-#[derive(Serialize)]
-struct Standings {
-    rooms: BTreeMap<RoomId, Seq>,
+impl Forms for Delivered {
+    const NAME: &'static str = "Delivered";
+
+    fn forms() -> Vec<Form> {
+        vec![Form::new(&["roomId", "seq"], &[]), Form::new(&["rooms"], &[])]
+    }
 }
 
-pub async fn delivered(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let delivered = match request.decode::<Delivered>() {
-        Ok(delivered) => delivered,
-        Err(err) => return ack.fail(&err),
-    };
-    match delivered {
-        Delivered { rooms: Some(rooms), .. } => match many(socket, rooms).await {
-            Ok(rooms) => ack.succeed(Standings { rooms }),
-            Err(err) => ack.fail(&err),
-        },
-        Delivered { room_id: Some(room), seq: Some(Up(seq)), .. } => match one(socket, &room, seq).await {
-            Ok(seq) => ack.succeed(ReadUpTo { seq }),
-            Err(err) => ack.fail(&err),
-        },
-        _ => ack.fail(&Error::invalid("roomId", "and seq are needed, or rooms")),
+/// The current receipts: of the one room, or of the several rooms that were named.
+#[derive(Serialize, ToSchema)]
+pub struct DeliveredUpTo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>, nullable = false, minimum = 0)]
+    seq: Option<Seq>,
+    /// Of each room, by its roomId, the seq.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, i64>>, nullable = false)]
+    rooms: Option<BTreeMap<RoomId, Seq>>,
+}
+
+impl Forms for DeliveredUpTo {
+    const NAME: &'static str = "DeliveredReceipts";
+
+    fn forms() -> Vec<Form> {
+        vec![Form::new(&["seq"], &[]), Form::new(&["rooms"], &[])]
     }
+}
+
+impl Response for DeliveredUpTo {
+    type View<'a> = Self;
+    type Schema = AnyForm<Self>;
+}
+
+pub async fn delivered(call: NativeCall<'_, AnyForm<Delivered>>, answer: NativeAnswer<DeliveredUpTo>) {
+    let AnyForm(delivered) = call.payload;
+    answer.give(match delivered {
+        Delivered { rooms: Some(rooms), .. } => {
+            let receipts = many(call.socket, rooms).await;
+            receipts.map(|rooms| DeliveredUpTo { seq: None, rooms: Some(rooms) })
+        }
+        Delivered { room_id: Some(room), seq: Some(Up(seq)), .. } => {
+            let receipt = one(call.socket, &room, seq).await;
+            receipt.map(|seq| DeliveredUpTo { seq: Some(seq), rooms: None })
+        }
+        _ => Err(Error::invalid("roomId", "and seq are needed, or rooms")),
+    });
 }
 
 async fn many(socket: &Socket, rooms: BTreeMap<String, Up>) -> Result<BTreeMap<RoomId, Seq>> {

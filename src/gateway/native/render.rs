@@ -1,14 +1,22 @@
 //! The core's events in the form of docs/events.md, server to client.
 
-use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::notices::{
+    DELIVERED_TO_ALL, DISPLACED, GroupListChange, GroupNotice, LOBBY, LastWords, MEMBER_JOINED, MEMBER_LEFT,
+    MESSAGE_CHANGED, MESSAGE_READ, MembershipView, MessageNotice, MessageRead, NEW_GROUP, ONLINE_STATUS,
+    OnlineStatus, RESPONSE, ROOMS_CHANGED, RoomsChanged, SYNCED, Synced, SyncedUpTo, TOKEN_EXPIRED,
+    TOKEN_EXPIRING, TYPING, TokenExpiring, TypingView,
+};
 use crate::{
     chat::{
         event::{Change, Event},
-        model::Receiver,
+        model::{Receiver, SyncedRoom},
     },
-    gateway::wire::{GroupView, MessageView, Time},
+    gateway::{
+        events::{Named, Response},
+        wire::{GroupView, MessageChangedView, MessageView, Time},
+    },
 };
 
 /// An event's name on the wire and its payload, encoded once for all clients that receive it.
@@ -21,127 +29,77 @@ pub struct Rendered {
     pub is_lossy: bool,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Response<T> {
-    response: T,
-}
-
-#[derive(Serialize)]
-struct RoomsChanged<'a> {
-    response: GroupView<'a>,
-    change: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MessageRead<'a> {
-    room_id: String,
-    receiver: String,
-    group: bool,
-    username: &'a str,
-    seq: i64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OnlineStatus<'a> {
-    username: &'a str,
-    online: bool,
-    last_seen: Time,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MembershipView<'a> {
-    group_id: String,
-    username: &'a str,
-}
-
-#[derive(Serialize)]
-struct TypingView<'a> {
-    sender: &'a str,
-    receiver: String,
-    group: bool,
-    typing: bool,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TokenExpiring {
-    expires_at: Time,
-}
-
 /// See the module.
 pub fn render(event: &Event) -> Rendered {
     match event {
         Event::Message(message) => {
             let is_lobby = matches!(message.receiver, Receiver::Lobby(_));
-            Rendered {
-                is_response: !is_lobby,
-                ..named(
-                    if is_lobby { "lobby" } else { "response" },
-                    &Response { response: MessageView::of(message) },
-                )
-            }
+            let notice = MessageNotice { response: MessageView::of(message) };
+            Rendered { is_response: !is_lobby, ..named(if is_lobby { LOBBY } else { RESPONSE }, &notice) }
         }
         Event::DeliveredToAll(message) => {
-            named("updateDeliveryStatusOnConnection", &Response { response: MessageView::of(message) })
+            named(DELIVERED_TO_ALL, &MessageNotice { response: MessageView::of(message) })
+        }
+        Event::MessageChanged(change) => named(MESSAGE_CHANGED, &MessageChangedView::of(change)),
+        Event::Synced(rooms) => {
+            let of = |room: &SyncedRoom| {
+                let SyncedRoom { room, seq, change, reset } = *room;
+                (room.to_string(), SyncedUpTo { seq, change, reset })
+            };
+            named(SYNCED, &Synced { rooms: rooms.iter().map(of).collect() })
         }
         Event::Read { room, receiver, username, seq } => {
             let (receiver, group) = addressee(receiver);
-            named(
-                "messageRead",
-                &MessageRead { room_id: room.to_string(), receiver, group, username, seq: seq.0 },
-            )
+            named(MESSAGE_READ, &MessageRead { room_id: *room, receiver, group, username, seq: *seq })
         }
         Event::Presence(presence) => named(
-            "onlineStatus",
+            ONLINE_STATUS,
             &OnlineStatus {
                 username: &presence.username,
                 online: presence.online,
                 last_seen: Time(presence.last_seen),
             },
         ),
-        Event::NewGroup(group) => named("newgrp", &Response { response: GroupView::of(group) }),
+        Event::NewGroup(group) => named(NEW_GROUP, &GroupNotice { response: GroupView::of(group) }),
         Event::RoomsChanged { group, change } => named(
-            "roomsChanged",
+            ROOMS_CHANGED,
             &RoomsChanged {
                 response: GroupView::of(group),
                 change: match change {
-                    Change::Created => "created",
-                    Change::Updated => "updated",
-                    Change::Deleted => "deleted",
+                    Change::Created => GroupListChange::Created,
+                    Change::Updated => GroupListChange::Updated,
+                    Change::Deleted => GroupListChange::Deleted,
                 },
             },
         ),
         Event::MemberJoined { group, username } => {
-            named("memberJoined", &MembershipView { group_id: group.to_string(), username })
+            named(MEMBER_JOINED, &MembershipView { group_id: *group, username })
         }
         Event::MemberLeft { group, username } => {
-            named("memberLeft", &MembershipView { group_id: group.to_string(), username })
+            named(MEMBER_LEFT, &MembershipView { group_id: *group, username })
         }
         Event::Typing { sender, receiver, typing } => {
             let (receiver, group) = addressee(receiver);
             Rendered {
                 is_lossy: true,
-                ..named("typing", &TypingView { sender, receiver, group, typing: *typing })
+                ..named(TYPING, &TypingView { sender, receiver, group, typing: *typing })
             }
         }
         Event::TokenExpiring { expires_at } => {
-            named("token-expiring", &TokenExpiring { expires_at: Time(*expires_at) })
+            named(TOKEN_EXPIRING, &TokenExpiring { expires_at: Time(*expires_at) })
         }
-        Event::TokenExpired { reason } => named("token-expired", &Response { response: reason }),
+        Event::TokenExpired { reason } => named(TOKEN_EXPIRED, &LastWords { response: reason }),
+        Event::Displaced { reason } => named(DISPLACED, &LastWords { response: reason }),
     }
 }
 
-fn named(name: &'static str, payload: &impl Serialize) -> Rendered {
+fn named<P: Response>(event: Named<P>, payload: &P::View<'_>) -> Rendered {
     let payload = to_raw_value(payload).unwrap_or_else(|err| {
         // Strings, numbers, and JSON that was checked when it was received: this cannot fail.
-        tracing::error!(error = %err, event = name, "could not render an event");
+        tracing::error!(error = %err, event = event.name, "could not render an event");
         RawValue::NULL.to_owned()
     });
-    Rendered { name, payload, is_response: false, is_lossy: false }
+    Rendered { name: event.name, payload, is_response: false, is_lossy: false }
 }
 
 fn addressee(receiver: &Receiver) -> (String, bool) {

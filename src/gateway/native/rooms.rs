@@ -3,37 +3,55 @@
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
-use super::{Answer, group_id};
+use super::{NativeAnswer, NativeCall, group_id};
 use crate::{
     chat::{GroupChange, GroupRef, NewGroup, model::Group},
     error::{Error, Result},
-    gateway::{
-        events::{Ack, Request, Socket},
-        wire::{GroupView, UserRef},
+    gateway::wire::{
+        GroupView, UserRef,
+        forms::{AnyForm, Form, Forms},
     },
     values::GroupName,
 };
 
-fn answer(ack: Ack, group: Result<Group>) {
+type GroupAnswer = NativeAnswer<GroupView<'static>>;
+
+fn give(answer: GroupAnswer, group: Result<Group>) {
     match group {
-        Ok(group) => ack.succeed(GroupView::of(&group)),
-        Err(err) => ack.fail(&err),
+        Ok(group) => answer.succeed(GroupView::of(&group)),
+        Err(err) => answer.fail(&err),
     }
 }
 
-#[derive(Deserialize)]
+/// A new group, or one that exists and is announced again.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct NewGroupRequest {
+pub struct NewGroupRequest {
+    #[schema(nullable = false, min_length = 1, max_length = 100)]
     group_name: Option<String>,
+    /// Users to add.
+    #[schema(nullable = false)]
     users: Option<Vec<UserRef>>,
+    /// What users need to join.
+    #[schema(value_type = Option<String>, nullable = false)]
     password: Option<SecretString>,
+    #[schema(nullable = false, format = Uuid)]
     group_id: Option<String>,
 }
 
-pub async fn create(socket: &Socket, request: Request<'_>, ack: Ack) {
+impl Forms for NewGroupRequest {
+    const NAME: &'static str = "CreateGroup";
+
+    fn forms() -> Vec<Form> {
+        vec![Form::new(&["groupName"], &["users", "password"]), Form::new(&["groupId"], &[])]
+    }
+}
+
+pub async fn create(call: NativeCall<'_, AnyForm<NewGroupRequest>>, answer: GroupAnswer) {
+    let (socket, AnyForm(create)) = (call.socket, call.payload);
     let group = async {
-        let create: NewGroupRequest = request.decode()?;
         let caller = socket.caller();
         match (create.group_id, create.group_name) {
             (Some(id), _) => socket.chat.announce_group(&caller, group_id(&id)?).await,
@@ -48,20 +66,32 @@ pub async fn create(socket: &Socket, request: Request<'_>, ack: Ack) {
             (None, None) => Err(Error::invalid("groupName", "is missing")),
         }
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-#[derive(Deserialize)]
+/// A group to join, by its id or its name.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Join {
+pub struct Join {
+    #[schema(nullable = false, format = Uuid)]
     group_id: Option<String>,
+    #[schema(nullable = false)]
     group_name: Option<String>,
+    #[schema(value_type = Option<String>, nullable = false)]
     password: Option<SecretString>,
 }
 
-pub async fn join(socket: &Socket, request: Request<'_>, ack: Ack) {
+impl Forms for Join {
+    const NAME: &'static str = "JoinGroup";
+
+    fn forms() -> Vec<Form> {
+        vec![Form::new(&["groupId"], &["password"]), Form::new(&["groupName"], &["password"])]
+    }
+}
+
+pub async fn join(call: NativeCall<'_, AnyForm<Join>>, answer: GroupAnswer) {
+    let (socket, AnyForm(join)) = (call.socket, call.payload);
     let group = async {
-        let join: Join = request.decode()?;
         let group = match (join.group_id, join.group_name) {
             (Some(id), _) => GroupRef::Id(group_id(&id)?),
             (None, Some(name)) => GroupRef::Name(name),
@@ -69,37 +99,46 @@ pub async fn join(socket: &Socket, request: Request<'_>, ack: Ack) {
         };
         socket.chat.join(&socket.caller(), group, join.password).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-#[derive(Deserialize)]
+/// A group.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct GroupId {
+#[schema(as = GroupReference)]
+pub struct GroupId {
+    #[schema(format = Uuid)]
     group_id: String,
 }
 
-pub async fn leave(socket: &Socket, request: Request<'_>, ack: Ack) {
+pub async fn leave(call: NativeCall<'_, GroupId>, answer: GroupAnswer) {
     let group = async {
-        let named: GroupId = request.decode()?;
-        socket.chat.leave(&socket.caller(), group_id(&named.group_id)?).await
+        let id = group_id(&call.payload.group_id)?;
+        call.socket.chat.leave(&call.socket.caller(), id).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-pub async fn delete(socket: &Socket, request: Request<'_>, ack: Ack) {
+pub async fn delete(call: NativeCall<'_, GroupId>, answer: GroupAnswer) {
     let group = async {
-        let named: GroupId = request.decode()?;
-        socket.chat.delete_group(&socket.caller(), group_id(&named.group_id)?).await
+        let id = group_id(&call.payload.group_id)?;
+        call.socket.chat.delete_group(&call.socket.caller(), id).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-#[derive(Deserialize)]
+/// The changes to a group. What is not given stays.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Update {
+#[schema(as = UpdateGroup)]
+pub struct Update {
+    #[schema(format = Uuid)]
     group_id: String,
+    #[schema(nullable = false, min_length = 1, max_length = 100)]
     group_name: Option<String>,
+    /// null removes the password.
     #[serde(default, deserialize_with = "named_or_null")]
+    #[schema(value_type = Option<String>)]
     password: Option<Option<SecretString>>,
 }
 
@@ -112,45 +151,50 @@ where
     Option::deserialize(input).map(Some)
 }
 
-pub async fn update(socket: &Socket, request: Request<'_>, ack: Ack) {
+pub async fn update(call: NativeCall<'_, Update>, answer: GroupAnswer) {
+    let (socket, update) = (call.socket, call.payload);
     let group = async {
-        let update: Update = request.decode()?;
         let change = GroupChange {
             name: update.group_name.as_deref().map(GroupName::parse).transpose()?,
             password: update.password,
         };
         socket.chat.update_group(&socket.caller(), group_id(&update.group_id)?, change).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-#[derive(Deserialize)]
+/// Users to add to a group.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AddMembers {
+pub struct AddMembers {
+    #[schema(format = Uuid)]
     group_id: String,
     users: Vec<UserRef>,
 }
 
-pub async fn add_members(socket: &Socket, request: Request<'_>, ack: Ack) {
+pub async fn add_members(call: NativeCall<'_, AddMembers>, answer: GroupAnswer) {
+    let (socket, add) = (call.socket, call.payload);
     let group = async {
-        let add: AddMembers = request.decode()?;
         let users = UserRef::usernames(add.users);
         socket.chat.add_members(&socket.caller(), group_id(&add.group_id)?, users).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }
 
-#[derive(Deserialize)]
+/// A member to remove from a group.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RemoveMember {
+pub struct RemoveMember {
+    #[schema(format = Uuid)]
     group_id: String,
     username: String,
 }
 
-pub async fn remove_member(socket: &Socket, request: Request<'_>, ack: Ack) {
+pub async fn remove_member(call: NativeCall<'_, RemoveMember>, answer: GroupAnswer) {
+    let (socket, remove) = (call.socket, call.payload);
     let group = async {
-        let remove: RemoveMember = request.decode()?;
-        socket.chat.remove_member(&socket.caller(), group_id(&remove.group_id)?, &remove.username).await
+        let id = group_id(&remove.group_id)?;
+        socket.chat.remove_member(&socket.caller(), id, &remove.username).await
     };
-    answer(ack, group.await);
+    give(answer, group.await);
 }

@@ -3,39 +3,43 @@
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Answer;
+use super::{NativeAnswer, NativeCall};
 use crate::{
-    auth::Credential,
+    auth::{Credential, Device},
     error::Result,
     gateway::{
-        events::{Ack, Request, Socket},
+        events::{Socket, owned_responses},
         wire::Time,
     },
 };
 
-#[derive(Deserialize)]
-struct Refresh {
+/// A newer token of the same user.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RefreshToken)]
+pub struct Refresh {
+    #[schema(value_type = String)]
     token: SecretString,
 }
 
-#[derive(Serialize)]
+/// When the token that counts ends.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Refreshed {
+#[schema(as = TokenLife)]
+pub struct Refreshed {
     expires_at: Time,
 }
 
-pub async fn refresh_token(socket: &Socket, request: Request<'_>, ack: Ack) {
-    match refresh(socket, request).await {
-        Ok(expires_at) => ack.succeed(Refreshed { expires_at: Time(expires_at) }),
-        Err(err) => ack.fail(&err),
-    }
+owned_responses!(Refreshed);
+
+pub async fn refresh_token(call: NativeCall<'_, Refresh>, answer: NativeAnswer<Refreshed>) {
+    let refreshed = refresh(call.socket, call.payload).await;
+    answer.give(refreshed.map(|expires_at| Refreshed { expires_at: Time(expires_at) }));
 }
 
-async fn refresh(socket: &Socket, request: Request<'_>) -> Result<DateTime<Utc>> {
-    let Refresh { token } = request.decode()?;
-    let newer = socket.auth.credential(Credential::Token(token), socket.address).await?;
-    let expires_at = newer.expires_at;
-    socket.chat.refresh(&socket.connection, newer)?;
-    Ok(expires_at)
+async fn refresh(socket: &Socket, Refresh { token }: Refresh) -> Result<DateTime<Utc>> {
+    let device = Device::new(socket.address, None);
+    let newer = socket.auth.credential(Credential::Token(token), &device).await?;
+    socket.chat.refresh(&socket.connection, newer)
 }

@@ -4,6 +4,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use entity::user::is_same_name;
 use http::{StatusCode, header};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -23,7 +24,7 @@ use crate::{
     error::{Error, Forbidden, Result},
     gateway::wire::{UserPageView, UserView},
     identity::Caller,
-    values::Username,
+    values::{self, Username},
 };
 
 /// A new account.
@@ -51,10 +52,14 @@ pub struct SignUp {
             headers(("location" = String, description = "Its address")),
             status = 201, description = "The new account", body = UserView
         ),
-        NeedsBody, NeedsRight, MayClash, Always
+        NeedsBody, NeedsRight, MayClash, Throttled, Always
     )
 )]
-pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> Result<Response> {
+pub async fn register(
+    State(rest): State<Rest>,
+    client: Client,
+    Json(sign_up): Json<SignUp>,
+) -> Result<Response> {
     if !rest.signup {
         return Err(Error::Forbidden(Forbidden::SignupOff));
     }
@@ -68,9 +73,16 @@ pub async fn register(State(rest): State<Rest>, Json(sign_up): Json<SignUp>) -> 
         profile: object(sign_up.profile)?,
         is_admin: false,
     };
+    rest.sign_ups.count(client.address)?;
     let user = rest.chat.register(new).await?;
+    rest.auth.signed_up(client.address, &user.row);
+    created(&user)
+}
+
+/// The answer to whoever has made an account for themselves.
+pub(super) fn created(user: &User) -> Result<Response> {
     let location = [(header::LOCATION, format!("/api/users/{}", user.row.id))];
-    Ok((location, answer::json(StatusCode::CREATED, UserView::own(&user))?).into_response())
+    Ok((location, answer::json(StatusCode::CREATED, UserView::own(user))?).into_response())
 }
 
 /// List the users, in the order of their names.
@@ -137,7 +149,8 @@ pub struct AccountChange {
     #[schema(value_type = Option<String>, format = Password, nullable = false)]
     #[schema(min_length = 8, max_length = 1024)]
     password: Option<SecretString>,
-    /// The current password. Required to change one's own password.
+    /// The current password. Required to change one's own password or e-mail address, except for users
+    /// without a password and users of another issuer.
     #[schema(value_type = Option<String>, format = Password, nullable = false)]
     current_password: Option<SecretString>,
 }
@@ -197,13 +210,15 @@ pub async fn change(
 async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) -> Result<Response> {
     let before = rest.chat.user(caller, user).await?;
     keeps_its_name(&before, change.username.as_deref())?;
-    if change.password.is_some() && before.row.id == caller.user {
-        confirm(rest, caller, change.current_password).await?;
+    let email = change.email.map(|email| values::detail("email", email)).transpose()?;
+    let has_new_email = email.as_ref().is_some_and(|email| *email != before.row.email);
+    if before.row.id == caller.user && (change.password.is_some() || has_new_email) {
+        rest.auth.confirm(caller, change.current_password).await?;
     }
     let change = UserChange {
         first_name: change.first_name,
         last_name: change.last_name,
-        email: change.email,
+        email,
         phone: change.phone,
         profile: change.profile.map(object).transpose()?,
         password: change.password,
@@ -214,32 +229,31 @@ async fn apply(rest: &Rest, caller: &Caller, user: &str, change: AccountChange) 
 
 fn keeps_its_name(user: &User, username: Option<&str>) -> Result<()> {
     match username {
-        Some(username) if username != user.row.username => {
+        Some(username) if !is_same_name(username, &user.row.username) => {
             Err(Error::invalid("username", "cannot be changed"))
         }
         _ => Ok(()),
     }
 }
 
-/// Checks that the caller knows their own password: access to an open login must not be enough to take over
-/// the account. A wrong password counts like a failed login, but the caller stays signed in.
-async fn confirm(rest: &Rest, caller: &Caller, password: Option<SecretString>) -> Result<()> {
-    let password =
-        password.ok_or_else(|| Error::invalid("currentPassword", "is needed to change the password"))?;
-    if rest.auth.confirm_password(caller, password).await? {
-        Ok(())
-    } else {
-        Err(Error::invalid("currentPassword", "is not the password"))
-    }
+/// What deleting one's own account takes.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// The current password. Required to delete one's own account, except for users without a password and
+    /// users of another issuer.
+    #[schema(value_type = Option<String>, format = Password, nullable = false)]
+    current_password: Option<SecretString>,
 }
 
 /// Delete an account. Its logins and connections end at once.
 #[utoipa::path(
     delete, path = "/api/users/{idOrUsername}", tag = "users", operation_id = "deleteUser",
+    request_body = Option<Deletion>,
     params(("idOrUsername" = String, Path, description = "An id or a username")),
     responses(
         (status = 204, description = "It is gone"),
-        NeedsCaller, NeedsRight, NeedsThing, Always
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Throttled, Always
     )
 )]
 pub async fn delete(
@@ -247,7 +261,13 @@ pub async fn delete(
     caller: Caller,
     client: Client,
     PathParameter(user): PathParameter<String>,
+    body: Option<Json<Deletion>>,
 ) -> Result<Response> {
+    let is_own = rest.chat.user(&caller, &user).await?.row.id == caller.user;
+    if is_own {
+        let Deletion { current_password } = body.map(|Json(body)| body).unwrap_or_default();
+        rest.auth.confirm(&caller, current_password).await?;
+    }
     let gone = rest.chat.delete_user(&caller, &user).await?;
     if gone == caller.user {
         answer::clear_cookie(answer::no_content(), &rest.settings, client)

@@ -26,6 +26,8 @@ pub struct Span {
     after: Option<u64>,
     /// The maximum number of messages: 50 by default, at most 200.
     limit: Option<u64>,
+    /// Whether the answer says up to which change it shows everything.
+    changes: Option<bool>,
 }
 
 /// List the messages of one of the caller's rooms, oldest first.
@@ -45,7 +47,12 @@ pub async fn list(
 ) -> Result<Response> {
     // A larger number means "the newest": no seq can be greater than the maximum.
     let seq = |at| Seq(i64::try_from(at).unwrap_or(i64::MAX));
-    let query = HistoryQuery { before: span.before.map(seq), after: span.after.map(seq), limit: span.limit };
+    let query = HistoryQuery {
+        before: span.before.map(seq),
+        after: span.after.map(seq),
+        limit: span.limit,
+        changes: span.changes.unwrap_or(false),
+    };
     let page = rest.chat.history(&caller, Place::Room(room), query).await?;
     answer::ok(HistoryView::of(&page))
 }

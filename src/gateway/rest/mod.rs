@@ -3,6 +3,8 @@
 //! every request.
 
 mod accounts;
+mod changes;
+mod first_admin;
 mod health;
 mod messages;
 mod openapi;
@@ -17,7 +19,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use self::health::{RenderMetrics, metrics};
-use super::http::{Guard, Http, answer, extract, headers, refusal, wrong_method};
+use super::http::{Http, answer, extract, headers, refusal, wrong_method};
+use crate::limits::SignUps;
 
 /// What the handlers use. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +28,8 @@ pub struct Rest {
     pub http: Http,
     /// Whether people may create their own accounts.
     pub signup: bool,
+    /// The limit on sign-ups of one address.
+    pub sign_ups: SignUps,
 }
 
 impl Deref for Rest {
@@ -43,7 +48,7 @@ impl FromRef<Rest> for Http {
 
 /// The whole API. `render` creates the answer of `/metrics`; without it, the route does not exist here.
 pub fn router(rest: Rest, render: Option<RenderMetrics>) -> Router {
-    let guard = Guard::new(&rest.settings.cors);
+    let guard = rest.guard.clone();
     let (open, open_description) = server_routes().split_for_parts();
     let (api, mut description) = routes().split_for_parts();
     description.merge(open_description);
@@ -56,6 +61,7 @@ pub fn router(rest: Rest, render: Option<RenderMetrics>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .with_state(rest)
         .merge(openapi::pages(description))
+        .merge(first_admin::pages().method_not_allowed_fallback(wrong_method))
         .layer(guard);
     guarded.merge(open)
 }
@@ -72,10 +78,13 @@ fn routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(openapi::Api::openapi())
         .routes(routes!(accounts::register, accounts::list))
         .routes(routes!(accounts::show, accounts::replace, accounts::change, accounts::delete))
+        .routes(routes!(first_admin::create))
         .routes(routes!(sessions::login))
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::logout))
         .routes(routes!(sessions::show))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end))
         .routes(routes!(tickets::buy))
         .routes(routes!(rooms::create, rooms::list))
         .routes(routes!(rooms::mine))
@@ -85,6 +94,9 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(rooms::members, rooms::add_members))
         .routes(routes!(rooms::remove_member))
         .routes(routes!(messages::list))
+        .routes(routes!(changes::edit))
+        .routes(routes!(changes::edits))
+        .routes(routes!(changes::list))
 }
 
 /// The routes that every page and every probe may request.

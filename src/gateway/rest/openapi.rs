@@ -22,7 +22,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{headers, refusal::Problem};
 use crate::{
     error::{Entity, Error},
-    gateway::{credential, wire},
+    gateway::credential,
 };
 
 /// The base of the description, to which the handlers are added.
@@ -31,15 +31,16 @@ use crate::{
     info(
         title = "Parlor",
         description = "The HTTP API of Parlor, a chat backend. Messages are sent over Socket.IO, namespace \
-            `/chat`. A request from a web page whose origin is not allowed is refused with 403 `forbidden`."
+            `/chat`: `/asyncapi.json` describes its events, and `/docs/events` is a page to try them. A request from a web page whose origin is not allowed is refused with 403 `forbidden`."
     ),
+    servers((url = "/", description = "This server")),
     tags(
         (name = "sessions", description = "Sign in and out"),
         (name = "users", description = "Accounts"),
         (name = "rooms", description = "Groups, direct rooms and what was said in them"),
         (name = "server", description = "The server itself")
     ),
-    components(schemas(Problem, wire::Refusal)),
+    components(schemas(Problem)),
     security(("bearer" = []), ("query" = []), ("cookie" = [])),
     modifiers(&Credentials)
 )]

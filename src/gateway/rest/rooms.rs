@@ -16,7 +16,7 @@ use crate::{
     chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, model::After},
     error::Result,
     gateway::wire::{
-        ConversationView, GroupPageView, GroupView, MemberPageView, UserRef,
+        ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, UserRef,
         bounded::{ANSWER_BYTES, Bounded, entries},
     },
     identity::Caller,
@@ -97,7 +97,7 @@ pub struct ConversationListing {
     get, path = "/api/rooms/mine", tag = "rooms", operation_id = "listConversations",
     params(ConversationListing),
     responses(
-        (status = 200, description = "The conversations", body = Vec<ConversationView>),
+        (status = 200, description = "The conversations", body = Vec<ConversationSchema>),
         NeedsQuery, NeedsCaller, Always
     )
 )]

@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::{
-    gateway::http::{HttpSettings, wrap},
+    gateway::http::{Guard, HttpSettings, wrap},
     shutdown::Shutdown,
 };
 
@@ -29,24 +29,31 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
     assert_eq!(
         routes,
         [
+            "delete /api/auth/sessions",
+            "delete /api/auth/sessions/{id}",
             "delete /api/rooms/{id}",
             "delete /api/rooms/{id}/members/{username}",
             "delete /api/users/{idOrUsername}",
             "get /api/auth/session",
+            "get /api/auth/sessions",
+            "get /api/messages/{id}/edits",
             "get /api/rooms",
             "get /api/rooms/mine",
+            "get /api/rooms/{id}/changes",
             "get /api/rooms/{id}/members",
             "get /api/rooms/{id}/messages",
             "get /api/users",
             "get /api/users/{idOrUsername}",
             "get /healthz",
             "get /readyz",
+            "patch /api/messages/{id}",
             "patch /api/rooms/{id}",
             "patch /api/users/{idOrUsername}",
             "post /api/auth/login",
             "post /api/auth/logout",
             "post /api/auth/refresh",
             "post /api/auth/tickets",
+            "post /api/first-admin",
             "post /api/rooms",
             "post /api/rooms/{id}/join",
             "post /api/rooms/{id}/leave",
@@ -80,7 +87,8 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
 
 #[tokio::test]
 async fn the_page_of_the_api_needs_nothing_from_elsewhere() {
-    let pages = wrap(openapi::pages(description()), &HttpSettings::for_tests(), &Shutdown::new());
+    let settings = HttpSettings::for_tests();
+    let pages = wrap(openapi::pages(description()), &settings, &Guard::new(&settings), &Shutdown::new());
     let get = async |uri: &'static str| {
         let request = Request::get(uri).body(Body::empty()).unwrap();
         let response = pages.clone().oneshot(request).await.unwrap();

@@ -1,7 +1,7 @@
 //! What all namespaces share when a socket connects and disconnects. The credential is resolved to a caller.
 //! The dispatcher is registered before the CONNECT packet is answered, so that no early event is lost.
 
-use std::{convert::Infallible, future::Future, marker::PhantomData, sync::Arc};
+use std::{convert::Infallible, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -12,7 +12,7 @@ use socketioxide::{
 };
 
 use super::{
-    Gateway, Socket,
+    Gateway, RawSocket,
     adapter::Sockets,
     dispatch::{Dispatcher, EventPacket},
     handshake::Handshake,
@@ -21,17 +21,21 @@ use crate::{
     auth::Credential,
     chat::connections::connection::{ConnectOptions, Outlet},
     error::{AuthError, Error, Result},
-    gateway::events::{self, Dialect, Inbox, Pace},
+    gateway::events::{self, EventHandler, Inbox, Pace},
     identity::Caller,
 };
 
+/// The least time until a refused client is disconnected. A client that could connect tries again after a
+/// second.
+const LEAST_WAIT: Duration = Duration::from_secs(2);
+
 /// The socket itself. Keep it weakly: a strong reference would keep it alive.
-pub struct Handle(pub Arc<Socket>);
+pub struct Handle(pub Arc<RawSocket>);
 
 impl FromConnectParts<Sockets> for Handle {
     type Error = Infallible;
 
-    fn from_connect_parts(socket: &Arc<Socket>, _: &Option<Value>) -> Result<Self, Infallible> {
+    fn from_connect_parts(socket: &Arc<RawSocket>, _: &Option<Value>) -> Result<Self, Infallible> {
         Ok(Self(socket.clone()))
     }
 }
@@ -42,38 +46,63 @@ impl FromConnectParts<Sockets> for Handle {
 pub struct AuthPayload {
     token: Json,
     ticket: Json,
+    /// The last private id that the client has received.
+    pid: Json,
+}
+
+impl AuthPayload {
+    pub fn has_token(&self) -> bool {
+        self.token.as_str().is_some_and(|token| !token.is_empty())
+    }
+
+    pub fn pid(&self) -> Option<&str> {
+        self.pid.as_str()
+    }
 }
 
 /// Accepts a socket with `admit`. Limits how often one session may try.
 pub async fn enter<F: Future<Output = Result<()>>>(
     gateway: &Gateway,
-    socket: &Arc<Socket>,
+    socket: &Arc<RawSocket>,
     admit: impl FnOnce(Arc<Handshake>) -> F,
 ) -> Result<()> {
     let handshake = socket.req_parts().extensions.get::<Arc<Handshake>>().cloned();
     let handshake = handshake.ok_or_else(|| Error::internal("a session without a handshake"))?;
-    handshake.attempts.take()?;
-    let admitted = admit(handshake.clone()).await;
+    let admitted = match handshake.attempts.take() {
+        Ok(()) => admit(handshake.clone()).await,
+        Err(too_many) => Err(too_many),
+    };
     if let Err(refused) = &admitted {
-        tracing::info!(client = %handshake.address, code = refused.code(), "refused a connection");
+        tracing::info!(client = %handshake.device.address, code = refused.code(), "refused a connection");
     }
-    if let Err(Error::Unavailable(_) | Error::Internal(_)) = admitted {
-        // Clients do not reconnect after a refusal, but they do after a lost connection. These errors are not
-        // the client's fault and end soon, so disconnect the client instead.
+    if let Err(Error::RateLimited { .. } | Error::Unavailable(_) | Error::Internal(_)) = &admitted {
+        // Clients do not reconnect after a refusal, but they do after a lost connection. These refusals will
+        // pass, so disconnect the client instead.
+        wait_to_disconnect(gateway, admitted.as_ref().err()).await;
         let is_websocket = socket.transport_type() == TransportType::Websocket;
-        let cut = gateway.sessions.cut(&socket.id.to_string(), is_websocket, handshake.websocket.as_ref());
-        if let Some(cut) = cut {
+        let disconnected =
+            gateway.sessions.disconnect(&socket.id.to_string(), is_websocket, handshake.websocket.as_ref());
+        if let Some(disconnected) = disconnected {
             // A session that still exists would deliver the refusal.
-            drop(cut.await);
+            drop(disconnected.await);
         }
     }
     admitted
 }
 
+/// Clients reconnect at once after a connection that was open, so the connection stays open for as long as
+/// the client should wait. Nothing else on it is answered meanwhile: the library ignores further attempts.
+async fn wait_to_disconnect(gateway: &Gateway, refused: Option<&Error>) {
+    let wait = refused.and_then(Error::retry_after).unwrap_or_default().max(LEAST_WAIT);
+    // A session that has joined nothing for longer than this is closed in any case.
+    let longest = gateway.settings.limits.connect_timeout;
+    gateway.shutdown.begins_within(wait.min(longest)).await;
+}
+
 /// The caller, from the first credential found: `auth.token`, then `auth.ticket`, then that of the first
 /// request.
 pub async fn caller(gateway: &Gateway, shown: &AuthPayload, handshake: &Handshake) -> Result<Caller> {
-    gateway.auth.credential(credential(shown, handshake)?, handshake.address).await
+    gateway.auth.credential(credential(shown, handshake)?, &handshake.device).await
 }
 
 fn credential(shown: &AuthPayload, handshake: &Handshake) -> Result<Credential> {
@@ -94,18 +123,19 @@ fn credential(shown: &AuthPayload, handshake: &Handshake) -> Result<Credential> 
 /// receives.
 pub async fn connect<D: Departs>(
     gateway: &Gateway,
-    socket: &Arc<Socket>,
+    socket: &Arc<RawSocket>,
     handshake: &Handshake,
     caller: Caller,
     outlet: Box<dyn Outlet>,
     options: ConnectOptions,
-    dialect: D,
+    handler: D,
 ) -> Result<()> {
     let connection = gateway.chat.connect(caller, outlet, options).await?;
     handshake.joined();
     let (chat, auth) = (gateway.chat.clone(), gateway.auth.clone());
-    let served = events::Socket::new(connection, handshake.address, chat, auth, handshake.backlog.clone());
-    let inbox = Inbox::new(served, dialect, gateway.shutdown.clone(), Pace::of(&gateway.settings.limits));
+    let address = handshake.device.address;
+    let served = events::Socket::new(connection, address, chat, auth, handshake.backlog.clone());
+    let inbox = Inbox::new(served, handler, gateway.shutdown.clone(), Pace::of(&gateway.settings.limits));
     socket.on_fallback(Dispatcher::new(inbox.clone()));
     socket.on_disconnect(Leaving(inbox.clone()));
     socket.extensions.insert(inbox);
@@ -113,7 +143,7 @@ pub async fn connect<D: Departs>(
 }
 
 /// A dialect that is notified when its socket disconnects.
-pub trait Departs: Dialect {
+pub trait Departs: EventHandler {
     fn depart(&self, _reason: DisconnectReason) {}
 }
 
@@ -122,8 +152,8 @@ pub trait Departs: Dialect {
 struct Leaving<D>(Arc<Inbox<EventPacket, D>>);
 
 impl<D: Departs> DisconnectHandler<Sockets, ()> for Leaving<D> {
-    fn call_with_defer(&self, socket: Arc<Socket>, reason: DisconnectReason, defer: fn(Arc<Socket>)) {
-        self.0.dialect.depart(reason);
+    fn call_with_defer(&self, socket: Arc<RawSocket>, reason: DisconnectReason, defer: fn(Arc<RawSocket>)) {
+        self.0.handler.depart(reason);
         self.0.leave();
         defer(socket);
     }
@@ -146,8 +176,8 @@ impl<D> Clone for OpenOnConnect<D> {
     }
 }
 
-impl<D: Dialect> ConnectHandler<Sockets, ()> for OpenOnConnect<D> {
-    fn call(&self, socket: Arc<Socket>, _: Option<Value>) {
+impl<D: EventHandler> ConnectHandler<Sockets, ()> for OpenOnConnect<D> {
+    fn call(&self, socket: Arc<RawSocket>, _: Option<Value>) {
         if let Some(inbox) = socket.extensions.get::<Arc<Inbox<EventPacket, D>>>() {
             inbox.open();
         }

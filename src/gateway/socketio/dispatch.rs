@@ -13,13 +13,13 @@ use socketioxide::{
 };
 
 use super::{
-    Socket,
+    RawSocket,
     adapter::{Sockets, packet_bytes},
 };
 use crate::{
     chat::connections::connection::Lagging,
     error::{Error, Result},
-    gateway::events::{Ack, Dialect, Inbox, Incoming, Packet, Request, Write},
+    gateway::events::{Ack, EventHandler, Inbox, Incoming, Packet, Request, Write},
 };
 
 /// An event's name and arguments, as the client sent them.
@@ -55,14 +55,14 @@ impl Packet for EventPacket {
 /// The fallback handler of a socket. It receives every event, in the order of the wire.
 pub struct Dispatcher<D>(Arc<Inbox<EventPacket, D>>);
 
-impl<D: Dialect> Dispatcher<D> {
+impl<D: EventHandler> Dispatcher<D> {
     pub fn new(inbox: Arc<Inbox<EventPacket, D>>) -> Self {
         Self(inbox)
     }
 }
 
-impl<D: Dialect> MessageHandler<Sockets, ()> for Dispatcher<D> {
-    fn call(&self, socket: Arc<Socket>, mut packet: Value, ack_id: Option<i64>) {
+impl<D: EventHandler> MessageHandler<Sockets, ()> for Dispatcher<D> {
+    fn call(&self, socket: Arc<RawSocket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
         let write: Option<Write> = match ack_id {
             Some(_) => {

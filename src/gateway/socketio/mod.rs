@@ -5,17 +5,25 @@ mod adapter;
 mod chat_ns;
 mod connect;
 mod dispatch;
+mod engine_layer;
+mod engine_stream;
 mod handshake;
+mod packets;
 mod polled;
+mod probe;
 mod refusal;
+mod refused;
 pub mod root;
 mod sessions;
 mod socket_handle;
+mod upgrade_stage;
+mod websocket;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::Router;
 use socketioxide::ParserConfig;
+use tower::Layer;
 
 use crate::{
     auth::Auth,
@@ -29,19 +37,15 @@ use crate::{
 pub use self::sessions::Sessions;
 use self::{
     adapter::{Namespaces, Sockets},
-    handshake::{EngineParts, SlimLayer},
+    engine_layer::EngineLayer,
+    handshake::Handshakes,
     root::RootDialect,
 };
 
 /// The library's types, with [`Sockets`] as their adapter.
 pub type SocketIo = socketioxide::SocketIo<Sockets>;
-type Socket = socketioxide::socket::Socket<Sockets>;
+type RawSocket = socketioxide::socket::Socket<Sockets>;
 
-/// Engine.IO's intervals, with the values of the Node server.
-const PING_INTERVAL: Duration = Duration::from_secs(25);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a client may send nothing complete. A ping and its answer take no longer.
-pub const SILENCE: Duration = PING_INTERVAL.saturating_add(PING_TIMEOUT);
 /// The most binary attachments of one packet. No event of this server takes any.
 const ATTACHMENTS: usize = 10;
 /// The size in bytes of a websocket's read buffer, and of one read. For a larger frame, the buffer grows to
@@ -87,7 +91,7 @@ pub fn routes(
     settings: SocketIoSettings,
     front_ends: Vec<Arc<dyn RootDialect>>,
 ) -> Built {
-    let limits = &settings.limits;
+    let (limits, server) = (&settings.limits, &settings.server);
     let count = chat.counts().pending_connections.clone();
     let pending =
         PendingConnections::new(limits.pending_connections, limits.pending_connections_per_address, count);
@@ -98,8 +102,8 @@ pub fn routes(
     let namespaces = Namespaces::default();
     let (service, io) = socketioxide::SocketIo::builder()
         .req_path("/socket.io")
-        .ping_interval(PING_INTERVAL)
-        .ping_timeout(PING_TIMEOUT)
+        .ping_interval(server.ping_interval)
+        .ping_timeout(server.ping_timeout)
         .max_payload(limits.packet_bytes as u64)
         // The library does not derive these from the above.
         .ws_max_message_size(limits.packet_bytes)
@@ -112,19 +116,20 @@ pub fn routes(
         .with_adapter::<Sockets>(namespaces.clone())
         .build_svc();
     let sessions = Sessions::new(service.clone(), shutdown.clone());
+    sessions.watch();
     let settings = Arc::new(settings);
-    let slim = SlimLayer::new(EngineParts {
-        sessions: sessions.clone(),
+    let handshakes = Handshakes {
         settings: settings.clone(),
         engine_sessions: chat.counts().engine_sessions.clone(),
         backlogs,
         pending,
-    });
+    };
+    let service =
+        EngineLayer::new(sessions.clone(), handshakes, settings.server.request_timeout).layer(service);
     let gateway =
         Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
     chat_ns::mount(&io, gateway.clone());
     root::mount(&io, gateway, front_ends);
-    let service = tower::Layer::layer(&slim, service);
     let router =
         Router::new().route_service("/socket.io", service.clone()).route_service("/socket.io/", service);
     Built { router, io, sessions }

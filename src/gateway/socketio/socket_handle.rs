@@ -8,7 +8,7 @@ use std::{
 use socketioxide::{TransportType, socket::Sid};
 
 use super::{
-    Gateway, Socket, SocketIo,
+    Gateway, RawSocket, SocketIo,
     adapter::{Encoded, Sockets},
     handshake::Handshake,
     sessions::Sessions,
@@ -27,13 +27,14 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// See the module.
 pub struct SocketHandle {
     /// Weak: the socket holds the connection, which holds this handle.
-    socket: Weak<Socket>,
+    socket: Weak<RawSocket>,
     sid: Sid,
     sockets: Sockets,
     /// The session's websocket, if the session began with one.
     websocket: Option<TcpHandle>,
     backlog: Arc<Backlog>,
     namespace: &'static str,
+    ping_interval: Duration,
     sessions: Sessions,
     io: SocketIo,
     shutdown: Shutdown,
@@ -42,7 +43,7 @@ pub struct SocketHandle {
 impl SocketHandle {
     pub fn new(
         gateway: &Gateway,
-        socket: &Arc<Socket>,
+        socket: &Arc<RawSocket>,
         handshake: &Handshake,
         namespace: &'static str,
     ) -> Result<Self> {
@@ -54,13 +55,14 @@ impl SocketHandle {
             websocket: handshake.websocket.clone(),
             backlog: handshake.backlog.clone(),
             namespace,
+            ping_interval: gateway.settings.server.ping_interval,
             sessions: gateway.sessions.clone(),
             io: gateway.io.clone(),
             shutdown: gateway.shutdown.clone(),
         })
     }
 
-    pub fn socket(&self) -> Result<Arc<Socket>, Lagging> {
+    pub fn socket(&self) -> Result<Arc<RawSocket>, Lagging> {
         self.socket.upgrade().ok_or(Lagging)
     }
 
@@ -78,6 +80,13 @@ impl SocketHandle {
         write().inspect_err(|_| self.backlog.taken(bytes))
     }
 
+    /// See [`crate::chat::connections::connection::Outlet::silence`].
+    pub fn silence(&self) -> Option<Duration> {
+        let read_at = self.sessions.read_at(&self.sid.to_string(), self.websocket.as_ref());
+        let silence = read_at.map_or(Duration::MAX, |at| at.elapsed());
+        (silence > self.ping_interval).then_some(silence)
+    }
+
     /// The bytes of events and acknowledgements that wait for the session.
     pub fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
@@ -88,30 +97,29 @@ impl SocketHandle {
         let Ok(socket) = self.socket() else { return };
         let is_websocket = socket.transport_type() == TransportType::Websocket;
         if socket.disconnect().is_err() {
-            self.cut();
+            self.disconnect();
             return;
         }
         // The socket has left the namespace, and the client has to close the connection below. A connection
         // that it does not close would stay for as long as the client answers pings.
-        let (sessions, sid, line) = (self.sessions.clone(), self.sid, self.websocket.clone());
+        let (sessions, sid, tcp) = (self.sessions.clone(), self.sid, self.websocket.clone());
         let (shutdown, io) = (self.shutdown.clone(), self.io.clone());
         let namespace = self.namespace;
         self.shutdown.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(GOODBYE) => {}
-                () = shutdown.begun() => return,
+            if shutdown.begins_within(GOODBYE).await {
+                return;
             }
             // A client that has joined again on the same connection, with a newer token, stays connected.
             if io.of(namespace).is_none_or(|namespace| namespace.get_socket(sid).is_none()) {
-                sessions.cut(&sid.to_string(), is_websocket, line.as_ref());
+                sessions.disconnect(&sid.to_string(), is_websocket, tcp.as_ref());
             }
         });
     }
 
-    /// Disconnects the session; see [`crate::chat::connections::connection::Outlet::cut`].
-    pub fn cut(&self) {
+    /// Disconnects the session; see [`crate::chat::connections::connection::Outlet::disconnect`].
+    pub fn disconnect(&self) {
         let is_websocket =
             self.socket().is_ok_and(|socket| socket.transport_type() == TransportType::Websocket);
-        self.sessions.cut(&self.sid.to_string(), is_websocket, self.websocket.as_ref());
+        self.sessions.disconnect(&self.sid.to_string(), is_websocket, self.websocket.as_ref());
     }
 }

@@ -9,6 +9,7 @@
 
 mod frames;
 mod open_connections;
+mod replacement;
 mod traffic;
 
 use std::{
@@ -28,10 +29,14 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    time::Instant,
 };
 
-use self::traffic::Traffic;
 pub use self::{frames::FrameFilter, open_connections::OpenConnections, traffic::EarlyBytes};
+use self::{
+    replacement::{Next, Replacement},
+    traffic::{Traffic, WaitsFor},
+};
 use crate::{
     backlog::{Backlog, Backlogs},
     counts::{Count, Counted},
@@ -40,6 +45,9 @@ use crate::{
 /// How long sent data may stay unacknowledged by the peer's machine. Then the kernel closes the connection,
 /// which frees the memory of a client that has stopped reading for good.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+
+/// How often a server that is full looks whether a connection has ended.
+const FULL_CHECK: Duration = Duration::from_millis(20);
 
 /// Most unsent bytes that the kernel keeps for one connection. Bytes in the kernel cannot be counted, and
 /// nothing can overtake them. With megabytes there, a client on a slow link would not receive a ping in time.
@@ -50,8 +58,22 @@ const UNSENT: u32 = 128 * 1024;
 #[derive(Clone, Debug)]
 pub struct TcpHandle {
     pub peer: SocketAddr,
+    /// The address of this server that the client has connected to.
+    pub local: Option<SocketAddr>,
     stream: Weak<Shared>,
     backlog: Arc<Backlog>,
+}
+
+/// See [`TcpHandle::request`].
+#[derive(Debug)]
+pub struct RequestInProgress(Weak<Shared>);
+
+impl Drop for RequestInProgress {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0.upgrade() {
+            stream.traffic.lock().request_ends();
+        }
+    }
 }
 
 /// What a stream shares with its handles. Only the stream keeps a strong reference, so a handle can see
@@ -65,14 +87,38 @@ struct Shared {
 
 impl TcpHandle {
     /// Closes the connection in both directions and discards what still waits in it.
-    pub fn cut(&self) {
+    pub fn abort(&self) {
         if let Some(stream) = self.stream.upgrade() {
-            stream.cut();
+            stream.abort();
         }
     }
 
     pub fn is_open(&self) -> bool {
         self.stream.strong_count() > 0
+    }
+
+    /// A request was read, whose answer has begun. The connection is neither idle nor does it wait for a
+    /// request's head until the returned value is dropped.
+    pub fn request(&self) -> RequestInProgress {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.traffic.lock().request_begins();
+        }
+        RequestInProgress(self.stream.clone())
+    }
+
+    /// When the connection has waited for a request for too long. `None` while a request is in progress.
+    pub fn request_due(&self, head: Duration, idle: Duration) -> Option<Instant> {
+        let stream = self.stream.upgrade()?;
+        let waiting = stream.traffic.lock().waits();
+        match waiting? {
+            WaitsFor::Head(since) => Some(since + head),
+            WaitsFor::Request(since) => Some(since + idle),
+        }
+    }
+
+    /// When something was last read from the client. `None` if the connection is gone.
+    pub fn read_at(&self) -> Option<Instant> {
+        Some(self.stream.upgrade()?.traffic.lock().read_at())
     }
 
     /// The bytes that wait for this connection.
@@ -91,10 +137,18 @@ impl TcpHandle {
             None => Ok(()),
         }
     }
+
+    /// Writes the text message `instead` in place of the text message `expected`, when the server next writes
+    /// that. Does nothing if one of them has 126 bytes or more.
+    pub fn replace_text(&self, expected: &str, instead: &str) {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.traffic.lock().replacement = Replacement::of_text(expected, instead);
+        }
+    }
 }
 
 impl Shared {
-    fn cut(&self) {
+    fn abort(&self) {
         // An error here means that the connection is closed already.
         drop(SockRef::from(self.writing.as_ref()).shutdown(Shutdown::Both));
         self.traffic.lock().wake();
@@ -107,33 +161,38 @@ pub struct TcpAcceptor {
     pub listener: TcpListener,
     /// The number of open connections.
     pub open: Count,
+    /// The maximum of it. The file descriptors above are for the database and the rest of the server. Over it,
+    /// idle connections are closed to make room; while none is idle, new connections wait in the kernel.
+    pub most: usize,
     pub backlogs: Backlogs,
-    pub lines: OpenConnections,
+    pub open_connections: OpenConnections,
 }
 
 impl TcpAcceptor {
     pub async fn accept(&self) -> (TcpConnection, TcpHandle) {
         loop {
+            self.may_accept().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     if let Err(err) = set_up(&stream) {
                         tracing::debug!(error = %err, "a connection was gone before it was set up");
                         continue;
                     }
+                    let local = stream.local_addr().ok();
                     let (reading, writing) = stream.into_split();
                     let backlog = self.backlogs.backlog();
                     let traffic = Mutex::new(Traffic::new());
                     let shared = Arc::new(Shared { writing, traffic, backlog: backlog.clone() });
                     let stream = Arc::downgrade(&shared);
-                    self.lines.add(stream.clone());
-                    let line = TcpHandle { peer, stream, backlog };
-                    let connection_with_most = line.stream.clone();
-                    line.backlog.closes_with(move || {
+                    self.open_connections.add(stream.clone());
+                    let tcp = TcpHandle { peer, local, stream, backlog };
+                    let connection_with_most = tcp.stream.clone();
+                    tcp.backlog.closes_with(move || {
                         if let Some(stream) = connection_with_most.upgrade() {
-                            stream.cut();
+                            stream.abort();
                         }
                     });
-                    return (TcpConnection { reading, shared, _counted: self.open.one() }, line);
+                    return (TcpConnection { reading, shared, _counted: self.open.one() }, tcp);
                 }
                 Err(err) if is_the_peers_fault(&err) => {}
                 Err(err) => {
@@ -142,6 +201,14 @@ impl TcpAcceptor {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
+        }
+    }
+
+    /// Waits until one more connection may be open.
+    async fn may_accept(&self) {
+        while self.open.now() >= self.most {
+            self.open_connections.close_idle(self.most);
+            tokio::time::sleep(FULL_CHECK).await;
         }
     }
 }
@@ -220,14 +287,46 @@ impl TcpConnection {
         }
         Poll::Ready(written)
     }
-}
 
-impl AsyncWrite for TcpConnection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write_unchanged(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let taken = |traffic: &mut Traffic, written: usize| {
             traffic.written(bytes.get(..written).unwrap_or_default());
         };
         self.poll_try_write(cx, |stream| stream.try_write(bytes), taken)
+    }
+
+    /// Writes what stands in place of the frame at the beginning of the caller's bytes. Returns the length of
+    /// that frame.
+    fn poll_write_replaced(
+        &self,
+        cx: &mut Context<'_>,
+        mut replacement: Replacement,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let written = self.poll_write_unchanged(cx, replacement.rest());
+            if let Poll::Ready(Ok(bytes)) = written {
+                if let Some(expected) = replacement.take(bytes) {
+                    return Poll::Ready(Ok(expected));
+                }
+                continue;
+            }
+            self.shared.traffic.lock().replacement = Some(replacement);
+            return written;
+        }
+    }
+}
+
+impl AsyncWrite for TcpConnection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let replacement = self.shared.traffic.lock().replacement.take();
+        let Some(replacement) = replacement else { return self.poll_write_unchanged(cx, bytes) };
+        match replacement.next(bytes) {
+            Next::Replaced => self.poll_write_replaced(cx, replacement),
+            Next::Unchanged(part) => {
+                self.shared.traffic.lock().replacement = Some(replacement);
+                self.poll_write_unchanged(cx, bytes.get(..part).unwrap_or(bytes))
+            }
+        }
     }
 
     fn poll_write_vectored(
@@ -235,6 +334,10 @@ impl AsyncWrite for TcpConnection {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.shared.traffic.lock().replacement.is_some() {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |slice| slice));
+        }
         let taken = |traffic: &mut Traffic, mut written: usize| {
             for slice in slices {
                 let part = slice.get(..written.min(slice.len())).unwrap_or_default();

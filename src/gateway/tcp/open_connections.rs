@@ -10,10 +10,14 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::shutdown::Shutdown;
+use crate::{shutdown::Shutdown, sweep::WeakList};
 
 /// How often the job checks the connections.
 const EVERY: Duration = Duration::from_secs(5);
+/// One in this many connections is closed at once. To find them, each connection is looked at.
+const CLOSED_PART: usize = 32;
+/// How often at most the log says that the server is full.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// See the module. Cheap to clone; all clones are the same. Entries of closed connections are removed when
 /// the list has doubled, and at each check.
@@ -25,16 +29,8 @@ pub struct OpenConnections {
 
 #[derive(Default)]
 struct Registry {
-    lines: Vec<Weak<Shared>>,
-    sweep_at: usize,
-}
-
-impl Registry {
-    fn sweep(&mut self) {
-        self.lines.retain(|line| line.strong_count() > 0);
-        self.lines.shrink_to(256);
-        self.sweep_at = (self.lines.len() * 2).max(256);
-    }
+    connections: WeakList<Shared>,
+    told_full: Option<Instant>,
 }
 
 impl OpenConnections {
@@ -45,40 +41,60 @@ impl OpenConnections {
         Self { silence, known: Arc::default() }
     }
 
-    pub(super) fn add(&self, line: Weak<Shared>) {
-        let mut known = self.known.lock();
-        known.lines.push(line);
-        if known.lines.len() > known.sweep_at {
-            known.sweep();
-        }
+    pub(super) fn add(&self, tcp: Weak<Shared>) {
+        self.known.lock().connections.push(tcp);
     }
 
     /// Disconnects silent clients until the server shuts down.
     pub fn watch(&self, shutdown: &Shutdown) {
-        let (lines, begun) = (self.clone(), shutdown.clone());
+        let (open_connections, begun) = (self.clone(), shutdown.clone());
         shutdown.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep(EVERY.min(lines.silence)) => lines.disconnect_silent(),
-                    () = begun.begun() => return,
-                }
+            while !begun.begins_within(EVERY.min(open_connections.silence)).await {
+                open_connections.disconnect_silent();
             }
         });
     }
 
-    fn disconnect_silent(&self) {
-        let lines: Vec<_> = {
+    /// Closes the connections on which nothing was asked for the longest time: silent strangers, and clients
+    /// that keep a connection for a later request, which then connect again. Open sockets and requests in
+    /// progress stay. `most` is the number of connections that fit.
+    pub(super) fn close_idle(&self, most: usize) {
+        let mut idle: Vec<_> = {
             let mut known = self.known.lock();
-            known.sweep();
-            known.lines.iter().filter_map(Weak::upgrade).collect()
+            known.connections.sweep();
+            if known.told_full.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+                known.told_full = Some(Instant::now());
+                tracing::warn!(
+                    connections = most,
+                    "as many connections are open as the limit of open files allows: closing idle ones (raise the limit with ulimit -n)"
+                );
+            }
+            let idle = known.connections.iter().filter_map(|connection| {
+                let since = connection.traffic.lock().idle_since()?;
+                Some((since, connection))
+            });
+            idle.collect()
+        };
+        idle.sort_unstable_by_key(|(since, _)| *since);
+        for (_, connection) in idle.iter().take((most / CLOSED_PART).max(1)) {
+            metrics::counter!("parlor_tcp_connections_idle_closed_total").increment(1);
+            connection.abort();
+        }
+    }
+
+    fn disconnect_silent(&self) {
+        let open_connections: Vec<_> = {
+            let mut known = self.known.lock();
+            known.connections.sweep();
+            known.connections.iter().collect()
         };
         let now = Instant::now();
-        for line in lines {
-            let since = line.traffic.lock().silent_since();
+        for tcp in open_connections {
+            let since = tcp.traffic.lock().silent_since();
             if since.is_some_and(|since| now.saturating_duration_since(since) >= self.silence) {
-                metrics::counter!("parlor_lines_silent_total").increment(1);
+                metrics::counter!("parlor_tcp_connections_silent_total").increment(1);
                 tracing::debug!("disconnected a client that was silent");
-                line.cut();
+                tcp.abort();
             }
         }
     }
@@ -114,21 +130,30 @@ mod tests {
     /// Fails a test whose connection does not end.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    async fn connect(lines: &OpenConnections) -> (TcpStream, TcpConnection, TcpHandle) {
+    async fn connect(open_connections: &OpenConnections) -> (TcpStream, TcpConnection, TcpHandle) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
-        let listener = TcpAcceptor { listener, open: Count::default(), backlogs, lines: lines.clone() };
-        let (client, (stream, line)) = tokio::join!(TcpStream::connect(address), listener.accept());
-        (client.unwrap(), stream, line)
+        let listener = TcpAcceptor {
+            listener,
+            open: Count::default(),
+            most: 16,
+            backlogs,
+            open_connections: open_connections.clone(),
+        };
+        let (client, (stream, tcp)) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.unwrap(), stream, tcp)
     }
 
-    async fn websocket(lines: &OpenConnections, counted: FrameFilter) -> (TcpStream, TcpConnection) {
-        let (mut client, mut stream, line) = connect(lines).await;
+    async fn websocket(
+        open_connections: &OpenConnections,
+        counted: FrameFilter,
+    ) -> (TcpStream, TcpConnection) {
+        let (mut client, mut stream, tcp) = connect(open_connections).await;
         let request = b"GET / HTTP/1.1\r\n\r\n";
         client.write_all(request).await.unwrap();
         stream.read_exact(&mut vec![0; request.len()]).await.unwrap();
-        line.switch(line.backlog().clone(), counted).unwrap();
+        tcp.switch(tcp.backlog().clone(), counted).unwrap();
         stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.unwrap();
         (client, stream)
     }
@@ -144,16 +169,16 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_sweeper_ends_an_engine_websocket_that_trickles() {
-        let lines = OpenConnections::new(SILENCE);
-        let (client, mut stream) = websocket(&lines, FrameFilter::SocketIo).await;
-        let (mut plain, mut plain_stream) = websocket(&lines, FrameFilter::All).await;
+        let open_connections = OpenConnections::new(SILENCE);
+        let (client, mut stream) = websocket(&open_connections, FrameFilter::SocketIo).await;
+        let (mut plain, mut plain_stream) = websocket(&open_connections, FrameFilter::All).await;
         let trickling = tokio::spawn(trickles(client));
         let mut end = pin!(async {
             let mut buffer = [0; 1_024];
             while matches!(stream.read(&mut buffer).await, Ok(length) if length > 0) {}
         });
         assert!(timeout(LONGER, end.as_mut()).await.is_err(), "it ended without the sweeper");
-        lines.watch(&Shutdown::new());
+        open_connections.watch(&Shutdown::new());
         timeout(PATIENCE, end).await.expect("the end of the connection");
         trickling.abort();
         // A plain websocket has its own heartbeat, so the sweeper does not close it.
@@ -163,13 +188,13 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_sweeper_ends_an_http_connection_whose_answer_is_not_read() {
-        let lines = OpenConnections::new(SILENCE);
-        let (_client, mut stream, _line) = connect(&lines).await;
+        let open_connections = OpenConnections::new(SILENCE);
+        let (_client, mut stream, _tcp) = connect(&open_connections).await;
         // More than the kernel buffers for both sides.
         let answer = vec![b'x'; 64 << 20];
         let mut written = pin!(stream.write_all(&answer));
         assert!(timeout(LONGER, written.as_mut()).await.is_err(), "it ended without the sweeper");
-        lines.watch(&Shutdown::new());
+        open_connections.watch(&Shutdown::new());
         let written = timeout(PATIENCE, written).await.expect("the end of the connection");
         written.unwrap_err();
     }

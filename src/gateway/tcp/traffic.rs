@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
-use super::frames::{FrameFilter, Frames};
+use super::{
+    frames::{FrameFilter, Frames},
+    replacement::Replacement,
+};
 use crate::backlog::Backlog;
 
 /// Bytes that may be read while written bytes are not taken. Each may cause an answer that has to be kept: a
@@ -22,18 +25,37 @@ const EARLY: usize = 64 * 1024;
 /// See the module.
 pub struct Traffic {
     wire: Wire,
+    /// A frame that is to be written in place of another.
+    pub replacement: Option<Replacement>,
     /// When the stream first failed to take everything that was to be written; `None` when nothing waits.
     blocked_since: Option<Instant>,
     /// Bytes read since then, minus bytes written.
     read_ahead: usize,
     /// The task that waits to read.
     reader: Option<Waker>,
+    /// When something was last read.
+    read_at: Instant,
+    /// The requests whose answer or whose body is in progress.
+    requests: usize,
+    waits: WaitsFor,
+}
+
+/// What an HTTP connection without a request in progress waits for, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The rest of a request's head, or the first request at all.
+    Head(Instant),
+    /// The next request.
+    Request(Instant),
 }
 
 enum Wire {
     Http {
         /// What was read since the last write.
         head: Head,
+        /// Since when the client has asked for nothing, or only for the beginning of something: since the
+        /// connection began, or since the last write.
+        since: Instant,
     },
     /// A websocket was requested, and the answer is not complete yet.
     Switching {
@@ -48,6 +70,8 @@ enum Wire {
 struct Head {
     /// How many bytes of [`GET`] matched at its beginning.
     begun: usize,
+    /// It begins with something else.
+    is_other: bool,
     /// How many bytes of [`END_OF_HEAD`] matched last.
     matched: usize,
     end: HeadEnd,
@@ -59,7 +83,7 @@ enum HeadEnd {
     Ahead,
     /// The bytes after the head: the first frames of a client that does not wait for the answer.
     Found(Vec<u8>),
-    /// The request is not a `GET`, or more bytes follow than are kept.
+    /// The head is complete, and the request is not a `GET`, or more bytes follow than are kept.
     Unknown,
 }
 
@@ -74,14 +98,24 @@ struct WebSocket {
 
 impl Traffic {
     pub fn new() -> Self {
-        Self { wire: Wire::Http { head: Head::default() }, blocked_since: None, read_ahead: 0, reader: None }
+        let now = Instant::now();
+        Self {
+            wire: Wire::http(),
+            replacement: None,
+            blocked_since: None,
+            read_ahead: 0,
+            reader: None,
+            read_at: now,
+            requests: 0,
+            waits: WaitsFor::Head(now),
+        }
     }
 
     /// Treats the connection as a websocket after the next answer, if that answer switches protocols. Fails
     /// if the bytes that follow the request are not known, for example when the client sent it together with
     /// another request.
     pub fn switch(&mut self, backlog: Arc<Backlog>, counted: FrameFilter) -> Result<(), EarlyBytes> {
-        let Wire::Http { head: Head { end: HeadEnd::Found(early), .. } } = &self.wire else {
+        let Wire::Http { head: Head { end: HeadEnd::Found(early), .. }, .. } = &self.wire else {
             return Err(EarlyBytes);
         };
         let mut read = Frames::new(FrameFilter::All);
@@ -107,11 +141,15 @@ impl Traffic {
     }
 
     pub fn read(&mut self, bytes: &[u8]) {
+        self.read_at = Instant::now();
+        if let WaitsFor::Request(_) = self.waits {
+            self.waits = WaitsFor::Head(self.read_at);
+        }
         if self.blocked_since.is_some() {
             self.read_ahead += bytes.len();
         }
         match &mut self.wire {
-            Wire::Http { head } => head.read(bytes),
+            Wire::Http { head, .. } => head.read(bytes),
             Wire::Switching { websocket, .. } | Wire::WebSocket(websocket) => {
                 if websocket.is_watched && websocket.read.pass(bytes).is_complete {
                     websocket.complete_at = Instant::now();
@@ -123,7 +161,7 @@ impl Traffic {
     /// The stream has taken these bytes.
     pub fn written(&mut self, bytes: &[u8]) {
         match &mut self.wire {
-            Wire::Http { head } => *head = Head::default(),
+            Wire::Http { .. } => self.wire = Wire::http(),
             Wire::Switching { answer, .. } => {
                 answer.extend_from_slice(bytes);
                 self.answered();
@@ -146,7 +184,7 @@ impl Traffic {
         if is_switching && end.is_none() {
             return;
         }
-        let http = Wire::Http { head: Head::default() };
+        let http = Wire::http();
         let Wire::Switching { answer, mut websocket } = std::mem::replace(&mut self.wire, http) else {
             return;
         };
@@ -177,6 +215,33 @@ impl Traffic {
         }
     }
 
+    pub fn request_begins(&mut self) {
+        self.requests += 1;
+    }
+
+    pub fn request_ends(&mut self) {
+        self.requests -= 1;
+        self.waits = WaitsFor::Request(Instant::now());
+    }
+
+    /// What the connection waits for. `None` while a request is in progress, or an answer was not taken.
+    pub fn waits(&self) -> Option<WaitsFor> {
+        (self.requests == 0 && self.blocked_since.is_none()).then_some(self.waits)
+    }
+
+    /// When something was last read from the client.
+    pub fn read_at(&self) -> Instant {
+        self.read_at
+    }
+
+    /// Since when an HTTP client has asked for nothing; `None` while it waits for an answer or has a websocket.
+    pub fn idle_since(&self) -> Option<Instant> {
+        match &self.wire {
+            Wire::Http { head, since } if !head.is_complete() && self.blocked_since.is_none() => Some(*since),
+            _ => None,
+        }
+    }
+
     /// Since when the client is silent. A watched websocket is silent while nothing complete is read from it.
     /// An HTTP client is silent while it has not taken all of an answer.
     pub fn silent_since(&self) -> Option<Instant> {
@@ -198,7 +263,17 @@ impl fmt::Debug for Traffic {
 #[derive(Debug)]
 pub struct EarlyBytes;
 
+impl Wire {
+    fn http() -> Self {
+        Self::Http { head: Head::default(), since: Instant::now() }
+    }
+}
+
 impl Head {
+    fn is_complete(&self) -> bool {
+        !matches!(self.end, HeadEnd::Ahead)
+    }
+
     fn read(&mut self, bytes: &[u8]) {
         match &mut self.end {
             HeadEnd::Ahead => {}
@@ -210,9 +285,7 @@ impl Head {
         }
         let begin = &GET[self.begun.min(GET.len())..];
         let begin = &begin[..begin.len().min(bytes.len())];
-        if !bytes.starts_with(begin) {
-            return self.end = HeadEnd::Unknown;
-        }
+        self.is_other |= !bytes.starts_with(begin);
         self.begun += begin.len();
         for (at, byte) in bytes.iter().enumerate() {
             self.matched = match END_OF_HEAD.get(self.matched) {
@@ -221,7 +294,11 @@ impl Head {
                 _ => 0,
             };
             if self.matched == END_OF_HEAD.len() {
-                return self.end = HeadEnd::Found(bytes[at + 1..].to_vec());
+                self.end = match self.is_other {
+                    true => HeadEnd::Unknown,
+                    false => HeadEnd::Found(bytes[at + 1..].to_vec()),
+                };
+                return;
             }
         }
     }

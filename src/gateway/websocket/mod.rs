@@ -13,9 +13,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use http::{HeaderMap, Uri};
 
+use self::pump::Heartbeat;
 use super::{
     credential,
-    events::{Dialect, Inbox, Pace, Packet, Socket},
+    events::{EventHandler, Inbox, Pace, Packet, Socket},
     http::{Http, extract::Client},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub struct WebSockets {
     pub shutdown: Shutdown,
     pub backlogs: Backlogs,
     pub limits: Arc<LimitsConfig>,
+    pub heartbeat: Heartbeat,
 }
 
 impl FromRef<WebSockets> for Http {
@@ -47,19 +49,19 @@ impl WebSockets {
     pub async fn caller(&self, uri: &Uri, headers: &HeaderMap, client: Client) -> Result<Caller> {
         let found = credential::from_request(uri, headers);
         let found = found.ok_or(Error::Unauthenticated(AuthError::TokenMissing))?;
-        self.http.auth.credential(found, client.address).await
+        self.http.auth.credential(found, &client.device(headers)).await
     }
 
     /// Connects a websocket to the core. It disconnects when the inbox is dropped.
     ///
     /// This runs in its own task. If the client hangs up meanwhile, the handler is dropped wherever it waits,
     /// and a half connected client would stay in the core.
-    pub async fn connect<P: Packet, D: Dialect>(
+    pub async fn connect<P: Packet, D: EventHandler>(
         &self,
         caller: Caller,
         outlet: impl Outlet,
         options: ConnectOptions,
-        dialect: D,
+        handler: D,
     ) -> Result<Arc<Inbox<P, D>>> {
         let backlog = outlet.backlog().clone();
         let Http { chat, auth, .. } = self.http.clone();
@@ -68,7 +70,7 @@ impl WebSockets {
             let address = caller.address;
             let connection = chat.connect(caller, Box::new(outlet), options).await?;
             let socket = Socket::new(connection, address, chat, auth, backlog);
-            Ok(Inbox::new(socket, dialect, shutdown, pace))
+            Ok(Inbox::new(socket, handler, shutdown, pace))
         });
         connecting.await.map_err(Error::internal)?
     }

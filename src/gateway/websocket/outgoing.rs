@@ -6,6 +6,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Waker},
+    time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
@@ -22,8 +23,9 @@ const KEPT: usize = 32;
 /// refused as [`Lagging`]. The core then disconnects the client, which reconnects and catches up.
 pub struct Outgoing {
     most: usize,
-    line: Option<TcpHandle>,
+    tcp: Option<TcpHandle>,
     backlog: Arc<Backlog>,
+    ping_interval: Duration,
     state: Mutex<OutgoingState>,
     waker: AtomicWaker,
 }
@@ -40,13 +42,19 @@ pub enum Ending {
     /// Write the waiting texts, then the close frame.
     With(Goodbye),
     /// Close at once.
-    Cut,
+    Abort,
 }
 
 impl Outgoing {
-    /// For the websocket on `line`. Without a `line`, only the websocket's task can end it.
-    pub fn new(most: usize, line: Option<TcpHandle>, backlog: Arc<Backlog>) -> Self {
-        Self { most, line, backlog, state: Mutex::default(), waker: AtomicWaker::new() }
+    /// For the websocket on `tcp`. Without a `tcp`, only the websocket's task can end it.
+    pub fn new(most: usize, tcp: Option<TcpHandle>, backlog: Arc<Backlog>, ping_interval: Duration) -> Self {
+        Self { most, tcp, backlog, ping_interval, state: Mutex::default(), waker: AtomicWaker::new() }
+    }
+
+    /// See [`crate::chat::connections::connection::Outlet::silence`].
+    pub fn silence(&self) -> Option<Duration> {
+        let silence = self.tcp.as_ref()?.read_at().map_or(Duration::MAX, |at| at.elapsed());
+        (silence > self.ping_interval).then_some(silence)
     }
 
     /// The bytes of pushed texts that the TCP connection has not taken.
@@ -58,7 +66,7 @@ impl Outgoing {
     /// error.
     ///
     /// # Errors
-    /// [`Lagging`] if the queue is full or [`Outgoing::cut`] was called.
+    /// [`Lagging`] if the queue is full or [`Outgoing::abort`] was called.
     pub fn push(&self, text: Utf8Bytes) -> Result<(), Lagging> {
         let bytes = text.len();
         let counted = self.backlog.add(bytes).is_ok();
@@ -75,7 +83,7 @@ impl Outgoing {
             let mut state = self.state.lock();
             match state.end {
                 Some(Ending::With(_)) => return Ok(false),
-                Some(Ending::Cut) => return Err(Lagging),
+                Some(Ending::Abort) => return Err(Lagging),
                 None if !fits || state.waiting.len() >= self.most => return Err(Lagging),
                 None => {}
             }
@@ -97,18 +105,18 @@ impl Outgoing {
 
     /// Closes the TCP connection at once. A connection that is already closing continues: its time is
     /// limited, too.
-    pub fn cut(&self) {
+    pub fn abort(&self) {
         {
             let mut state = self.state.lock();
             if state.end.is_some() {
                 return;
             }
-            state.end = Some(Ending::Cut);
+            state.end = Some(Ending::Abort);
             state.waiting = VecDeque::new();
         }
         drop(self.backlog.close());
-        if let Some(line) = &self.line {
-            line.cut();
+        if let Some(tcp) = &self.tcp {
+            tcp.abort();
         }
         self.waker.wake();
     }
@@ -117,7 +125,7 @@ impl Outgoing {
     pub(super) fn gone(&self) {
         drop(self.backlog.close());
         let mut state = self.state.lock();
-        state.end = Some(Ending::Cut);
+        state.end = Some(Ending::Abort);
         state.waiting = VecDeque::new();
     }
 
@@ -159,7 +167,7 @@ mod tests {
 
     fn outgoing(most: usize) -> Outgoing {
         let backlogs = Backlogs::new(Limits { one: 100_000, all: 100_000 }, Count::default());
-        Outgoing::new(most, None, backlogs.backlog())
+        Outgoing::new(most, None, backlogs.backlog(), Duration::from_secs(25))
     }
 
     #[test]
@@ -180,7 +188,7 @@ mod tests {
         outgoing.push("the last word".into()).unwrap();
         outgoing.end(Goodbye::LoginOver);
         assert!(outgoing.push("too late".into()).is_ok());
-        outgoing.cut();
+        outgoing.abort();
         outgoing.end(Goodbye::ShuttingDown);
         assert_eq!(outgoing.ordered_end(), Some(Ending::With(Goodbye::LoginOver)));
         assert_eq!(outgoing.next().unwrap(), "the last word");
@@ -191,7 +199,7 @@ mod tests {
     fn what_was_cut_takes_nothing_more() {
         let outgoing = outgoing(3);
         outgoing.push("never written".into()).unwrap();
-        outgoing.cut();
+        outgoing.abort();
         assert_eq!(outgoing.next(), None);
         assert!(outgoing.push("4".into()).is_err());
     }

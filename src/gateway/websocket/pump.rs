@@ -70,16 +70,16 @@ enum Over {
 pub async fn run<S, L>(
     mut stream: WebSocketStream<S>,
     outgoing: &Outgoing,
-    listener: &L,
+    handler: &L,
     heartbeat: Heartbeat,
     closing: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     L: FrameHandler,
 {
-    listener.opened();
-    let over = talk(&mut stream, outgoing, listener, heartbeat, closing).await;
-    listener.left();
+    handler.opened();
+    let over = talk(&mut stream, outgoing, handler, heartbeat, closing).await;
+    handler.left();
     let within = match over {
         Over::With(Goodbye::ShuttingDown) => GOODBYE_OF_ALL,
         _ => GOODBYE,
@@ -92,7 +92,7 @@ pub async fn run<S, L>(
 async fn talk<S, L>(
     stream: &mut WebSocketStream<S>,
     outgoing: &Outgoing,
-    listener: &L,
+    handler: &L,
     heartbeat: Heartbeat,
     closing: impl Future<Output = ()>,
 ) -> Over
@@ -105,13 +105,13 @@ where
     let mut talk = Talk {
         stream,
         outgoing,
-        listener,
+        handler,
         heartbeat,
         is_unflushed: false,
         stuck_since: None,
         is_ping_due: false,
         pinged_at: None,
-        is_heard: false,
+        has_received: false,
     };
     poll_fn(|context| {
         // First, so that whatever is queued or ordered after this check wakes the task.
@@ -120,7 +120,7 @@ where
             return Poll::Ready(Over::With(Goodbye::ShuttingDown));
         }
         match outgoing.ordered_end() {
-            Some(Ending::Cut) => return Poll::Ready(Over::Gone),
+            Some(Ending::Abort) => return Poll::Ready(Over::Gone),
             Some(Ending::With(goodbye)) => return Poll::Ready(Over::With(goodbye)),
             None => {}
         }
@@ -136,7 +136,7 @@ where
 struct Talk<'a, S, L> {
     stream: &'a mut WebSocketStream<S>,
     outgoing: &'a Outgoing,
-    listener: &'a L,
+    handler: &'a L,
     heartbeat: Heartbeat,
     /// Something was written that may not be flushed.
     is_unflushed: bool,
@@ -147,7 +147,7 @@ struct Talk<'a, S, L> {
     /// When the ping was due that is not answered yet.
     pinged_at: Option<Instant>,
     /// Whether anything was received since then.
-    is_heard: bool,
+    has_received: bool,
 }
 
 impl<S, L> Talk<'_, S, L>
@@ -164,9 +164,9 @@ where
                 Some(Err(err)) => return Some(Goodbye::after(&err).map_or(Over::Gone, Over::With)),
                 None => return Some(Over::Gone),
             };
-            self.is_heard = true;
+            self.has_received = true;
             match message {
-                Message::Text(text) => self.listener.receives(text),
+                Message::Text(text) => self.handler.receives(text),
                 Message::Binary(_) => return Some(Over::With(Goodbye::Binary)),
                 // The library has queued the answer.
                 Message::Ping(_) => self.is_unflushed = true,
@@ -225,11 +225,11 @@ where
             }
             let now = Instant::now();
             let next = match self.pinged_at.take() {
-                Some(_) if !self.is_heard => return Some(Over::Gone),
+                Some(_) if !self.has_received => return Some(Over::Gone),
                 Some(at) => (at + self.heartbeat.interval).max(now),
                 None => {
                     // A connection that takes nothing takes no ping either. The timeout starts all the same.
-                    (self.is_ping_due, self.pinged_at, self.is_heard) = (true, Some(now), false);
+                    (self.is_ping_due, self.pinged_at, self.has_received) = (true, Some(now), false);
                     now + self.heartbeat.timeout
                 }
             };
@@ -255,10 +255,10 @@ where
             stream.close(Some(goodbye.frame())).await?;
         }
     }
-    let line = stream.get_mut();
-    line.shutdown().await?;
+    let tcp = stream.get_mut();
+    tcp.shutdown().await?;
     let mut rest = [0; 256];
-    while line.read(&mut rest).await? > 0 {}
+    while tcp.read(&mut rest).await? > 0 {}
     Ok(())
 }
 
@@ -308,7 +308,7 @@ mod tests {
 
     fn queue() -> Outgoing {
         let backlogs = Backlogs::new(Limits { one: 10_000_000, all: 10_000_000 }, Count::default());
-        Outgoing::new(10_000, None, backlogs.backlog())
+        Outgoing::new(10_000, None, backlogs.backlog(), Duration::from_secs(25))
     }
 
     async fn pumped(heartbeat: Heartbeat) -> Pumped {
@@ -316,11 +316,11 @@ mod tests {
         let server = WebSocketStream::from_raw_socket(here, Role::Server, None).await;
         let client = WebSocketStream::from_raw_socket(there, Role::Client, None).await;
         let (outgoing, notes) = (Arc::new(queue()), Arc::new(Notes::default()));
-        let (queue, listener) = (outgoing.clone(), notes.clone());
+        let (queue, handler) = (outgoing.clone(), notes.clone());
         let shutdown = crate::shutdown::Shutdown::new();
         let closing = shutdown.clone();
         let task = shutdown.spawn(async move {
-            run(server, &queue, &*listener, heartbeat, closing.closing()).await;
+            run(server, &queue, &*handler, heartbeat, closing.closing()).await;
         });
         Pumped { client, outgoing, notes, task }
     }
@@ -391,17 +391,17 @@ mod tests {
         for number in 0..500 {
             pumped.outgoing.push(format!("{number} {}", "x".repeat(200)).into()).unwrap();
         }
-        let (mut say, mut hear) = pumped.client.split();
+        let (mut sending, mut receiving) = pumped.client.split();
         for number in 0..500 {
             // More than the connection takes, while nothing is read.
-            say.send(Message::text(number.to_string())).await.unwrap();
+            sending.send(Message::text(number.to_string())).await.unwrap();
         }
         for number in 0..500 {
-            let Some(Ok(Message::Text(text))) = hear.next().await else { panic!("an end") };
+            let Some(Ok(Message::Text(text))) = receiving.next().await else { panic!("an end") };
             assert!(text.starts_with(&format!("{number} ")), "{text}");
         }
-        let heard = || pumped.notes.0.lock().len() == 501;
-        while !heard() {
+        let received = || pumped.notes.0.lock().len() == 501;
+        while !received() {
             tokio::task::yield_now().await;
         }
     }
@@ -440,7 +440,7 @@ mod tests {
     async fn a_cut_ends_it_without_a_word() {
         let mut pumped = pumped(LONG).await;
         pumped.outgoing.push("never heard".into()).unwrap();
-        pumped.outgoing.cut();
+        pumped.outgoing.abort();
         assert!(!matches!(pumped.client.next().await, Some(Ok(_))));
         pumped.task.await.unwrap();
     }

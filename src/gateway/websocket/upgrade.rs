@@ -4,32 +4,31 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
     extract::{ConnectInfo, FromRef, FromRequestParts},
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderValue, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
-    },
+    tungstenite::protocol::{Role, WebSocketConfig},
 };
 
 use super::{
     WebSockets,
     outgoing::Outgoing,
-    pump::{self, FrameHandler, Heartbeat},
+    pump::{self, FrameHandler},
 };
 use crate::{
     backlog::Backlog,
     error::{Error, Unavailable},
     gateway::{
-        http::refusal::Rejection,
+        http::{
+            refusal::Rejection,
+            websocket_handshake::{self, BadHandshake},
+        },
         tcp::{EarlyBytes, FrameFilter, TcpHandle},
     },
 };
@@ -40,15 +39,12 @@ const UPGRADING: Duration = Duration::from_secs(10);
 const READ_BUFFER: usize = 512;
 /// Bytes that are gathered before they go to the kernel. A flush sends what there is.
 const WRITE_BUFFER: usize = 8 * 1024;
-/// Engine.IO's intervals, so that all gateways behave alike.
-const HEARTBEAT: Heartbeat =
-    Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
 
 /// A valid request for a websocket. Extensions and subprotocols that it offers are ignored.
 pub struct Upgrade {
     on_upgrade: OnUpgrade,
     accept: HeaderValue,
-    line: Option<TcpHandle>,
+    tcp: Option<TcpHandle>,
     backlog: Arc<Backlog>,
 }
 
@@ -60,62 +56,50 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
         let sockets = WebSockets::from_ref(state);
-        let headers = &parts.headers;
-        let asks = parts.method == Method::GET
-            && parts.version >= Version::HTTP_11
-            && lists(headers, &header::CONNECTION, "upgrade")
-            && lists(headers, &header::UPGRADE, "websocket");
-        if !asks {
-            return Err(Rejection::NotAWebSocket);
-        }
-        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-            return Err(Rejection::WebSocketVersion);
-        }
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
-        // 16 bytes in base64.
-        let key = key.filter(|key| key.len() == 24 && key.ends_with(b"=="));
-        let key = key.ok_or(Error::invalid("sec-websocket-key", "must be sixteen bytes in base64"))?;
-        let accept = HeaderValue::try_from(derive_accept_key(key)).map_err(Error::internal)?;
+        let checked = websocket_handshake::check(&parts.method, parts.version, &parts.headers);
+        let key = checked.map_err(|wrong| match wrong {
+            BadHandshake::NotAnUpgrade => Rejection::NotAWebSocket,
+            BadHandshake::Version => Rejection::WebSocketVersion,
+            BadHandshake::Key => {
+                Error::invalid("sec-websocket-key", "must be sixteen bytes in base64").into()
+            }
+        })?;
+        let accept = websocket_handshake::accept(key).map_err(Error::internal)?;
         if sockets.shutdown.has_begun() {
             return Err(Error::Unavailable(Unavailable::Draining).into());
         }
         let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(Rejection::NotAWebSocket)?;
-        let line = parts.extensions.get::<ConnectInfo<TcpHandle>>().map(|ConnectInfo(line)| line.clone());
-        let backlog = match &line {
-            Some(line) => line.backlog().clone(),
+        let tcp = parts.extensions.get::<ConnectInfo<TcpHandle>>().map(|ConnectInfo(tcp)| tcp.clone());
+        let backlog = match &tcp {
+            Some(tcp) => tcp.backlog().clone(),
             None => sockets.backlogs.backlog(),
         };
-        if let Some(line) = &line {
+        if let Some(tcp) = &tcp {
             let early = |_: EarlyBytes| Rejection::Malformed {
                 field: None,
                 reason: "A websocket must not be asked for together with another request.".to_owned(),
             };
-            line.switch(backlog.clone(), FrameFilter::All).map_err(early)?;
+            tcp.switch(backlog.clone(), FrameFilter::All).map_err(early)?;
         }
-        Ok(Self { on_upgrade, accept, line, backlog })
+        Ok(Self { on_upgrade, accept, tcp, backlog })
     }
-}
-
-/// Whether a list header contains this item in any of its lines, in upper or lower case.
-fn lists(headers: &HeaderMap, name: &header::HeaderName, item: &str) -> bool {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(item))
 }
 
 impl Upgrade {
     /// The queue of texts to be written to the websocket.
     pub fn outgoing(&self, sockets: &WebSockets) -> Arc<Outgoing> {
         let most = sockets.limits.outgoing_packets;
-        Arc::new(Outgoing::new(most, self.line.clone(), self.backlog.clone()))
+        let interval = sockets.heartbeat.interval;
+        Arc::new(Outgoing::new(most, self.tcp.clone(), self.backlog.clone(), interval))
     }
 
     /// Returns the answer that upgrades the connection, and starts the task that serves the websocket.
-    /// `listener` is dropped when the websocket is gone or was never opened.
+    /// `handler` is dropped when the websocket is gone or was never opened.
     pub fn accept(
         self,
         sockets: &WebSockets,
         outgoing: Arc<Outgoing>,
-        listener: impl FrameHandler,
+        handler: impl FrameHandler,
     ) -> Response {
         let most = Some(sockets.limits.packet_bytes);
         let config = WebSocketConfig::default()
@@ -124,23 +108,18 @@ impl Upgrade {
             .max_write_buffer_size(WRITE_BUFFER + sockets.limits.outgoing_bytes)
             .max_message_size(most)
             .max_frame_size(most);
-        let (shutdown, on_upgrade) = (sockets.shutdown.clone(), self.on_upgrade);
+        let (shutdown, heartbeat, on_upgrade) =
+            (sockets.shutdown.clone(), sockets.heartbeat, self.on_upgrade);
         sockets.shutdown.spawn(async move {
             // The TCP connection may be gone before the request was answered.
             let Ok(Ok(upgraded)) = timeout(UPGRADING, on_upgrade).await else {
                 tracing::debug!("a websocket was gone before it was open");
-                return listener.left();
+                return handler.left();
             };
-            let line = TokioIo::new(upgraded);
-            let stream = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
-            pump::run(stream, &outgoing, &listener, HEARTBEAT, shutdown.closing()).await;
+            let tcp = TokioIo::new(upgraded);
+            let stream = WebSocketStream::from_raw_socket(tcp, Role::Server, Some(config)).await;
+            pump::run(stream, &outgoing, &handler, heartbeat, shutdown.closing()).await;
         });
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, self.accept);
-        response
+        websocket_handshake::switching(self.accept)
     }
 }

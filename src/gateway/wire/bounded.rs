@@ -1,7 +1,16 @@
 //! Arrays in answers, bounded in bytes, so that every answer fits into one packet.
 
+use std::{borrow::Cow, marker::PhantomData};
+
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr,
+        schema::{Array, Schema},
+    },
+};
 
 use crate::{
     chat::model::Page,
@@ -110,6 +119,41 @@ impl Bounded {
 impl Serialize for Bounded {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.entries.serialize(serializer)
+    }
+}
+
+/// An array whose entries have the schema `T`.
+pub struct Entries<T> {
+    array: Bounded,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> From<Bounded> for Entries<T> {
+    fn from(array: Bounded) -> Self {
+        Self { array, of: PhantomData }
+    }
+}
+
+impl<T> Serialize for Entries<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.array.serialize(serializer)
+    }
+}
+
+impl<T: ToSchema> PartialSchema for Entries<T> {
+    fn schema() -> RefOr<Schema> {
+        Schema::Array(Array::new(Ref::from_schema_name(T::name()))).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Entries<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}List", T::name()).into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

@@ -4,25 +4,32 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use utoipa::{
-    ToSchema,
-    openapi::schema::{Object, ObjectBuilder, Type},
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, Type},
+    },
 };
 
 use crate::error::Error;
 
-/// The public form of an error: the protocol's `Error`.
+/// Why a request was refused: the same fields in every answer, on every transport.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Error)]
 pub struct Refusal {
-    #[schema(schema_with = code_schema)]
+    #[schema(value_type = ErrorCode)]
     pub code: &'static str,
     /// A sentence for people. It may change.
     pub message: String,
+    /// What refines the code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub reason: Option<&'static str>,
     /// The part of the request that caused the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>)]
     pub field: Option<Cow<'static, str>>,
+    /// The same request may succeed after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     pub retry_after_ms: Option<u64>,
@@ -52,9 +59,18 @@ pub const CODES: [&str; 16] = [
     "internal",
 ];
 
-pub fn code_schema() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES)).build()
+/// The schema of a code.
+pub struct ErrorCode;
+
+impl PartialSchema for ErrorCode {
+    fn schema() -> RefOr<Schema> {
+        let about = "Programs decide by the code. docs/events.md explains each one.";
+        let object = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES));
+        object.description(Some(about)).into()
+    }
 }
+
+impl ToSchema for ErrorCode {}
 
 impl Refusal {
     /// For a request without an id. An internal error gets a new id, so that it can be found in the log.
@@ -72,6 +88,7 @@ impl Refusal {
         Self {
             code: error.code(),
             message: error.to_string(),
+            reason: error.reason(),
             field: match error {
                 Error::Invalid { field, .. } => Some(Cow::Borrowed(field)),
                 _ => None,
@@ -93,6 +110,7 @@ impl Refusal {
                 Some(field) => format!("{field}: {reason}"),
                 None => reason.to_owned(),
             },
+            reason: None,
             field: field.map(Cow::Owned),
             retry_after_ms: None,
             request_id: None,

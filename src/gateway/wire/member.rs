@@ -2,7 +2,10 @@
 
 use entity::{Seq, member};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Type},
+};
 
 use super::{Time, UserView};
 use crate::chat::model::{Member, Page};
@@ -15,7 +18,7 @@ pub struct MemberView<'a> {
     #[serde(flatten)]
     #[schema(value_type = UserView)]
     user: UserView<'a>,
-    /// `owner`, `admin` or `member`.
+    #[schema(schema_with = role)]
     role: &'static str,
     #[schema(value_type = i64, minimum = 0)]
     delivered: Seq,
@@ -24,14 +27,22 @@ pub struct MemberView<'a> {
     joined_at: Time,
 }
 
+fn role() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([OWNER, ADMIN, MEMBER]))
+}
+
+const OWNER: &str = "owner";
+const ADMIN: &str = "admin";
+const MEMBER: &str = "member";
+
 impl<'a> MemberView<'a> {
     pub fn of(member: &'a Member) -> Self {
         Self {
             user: UserView::public(&member.user),
             role: match member.row.role {
-                member::Role::Owner => "owner",
-                member::Role::Admin => "admin",
-                member::Role::Member => "member",
+                member::Role::Owner => OWNER,
+                member::Role::Admin => ADMIN,
+                member::Role::Member => MEMBER,
             },
             delivered: member.row.delivered_seq,
             read: member.row.read_seq,

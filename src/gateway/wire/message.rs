@@ -1,17 +1,20 @@
 //! Messages, and pages of them.
 
-use entity::{MessageId, RoomId, Seq, message};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, message};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Time, raw};
+use super::{
+    Time,
+    forms::{AnyForm, Form, Forms, constant, text},
+    raw,
+};
 use crate::chat::model::{HistoryPage, Message, Receiver};
 
 /// A message in a room.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Message)]
 pub struct MessageView<'a> {
     #[schema(value_type = String, format = Uuid)]
     message_id: MessageId,
@@ -27,17 +30,20 @@ pub struct MessageView<'a> {
     receiver: Addressee<'a>,
     /// Whether `receiver` is a room's id instead of a username.
     group: bool,
-    /// A string for `text` and `system`; any JSON for `encrypted`.
+    /// A string for `text` and `system`; any JSON for `encrypted`, which the server does not read.
     #[schema(value_type = Value)]
     content: &'a RawValue,
-    #[schema(value_type = MessageKind)]
     kind: &'static str,
     timestamp: Time,
+    /// Every member has received it.
     delivered_to_all: bool,
+    /// Every member has read it.
     read_by_all: bool,
+    /// The id that its sender has given it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     client_message_id: Option<&'a str>,
+    /// The messageId of the message that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<String>, format = Uuid)]
     reply_to: Option<MessageId>,
@@ -47,33 +53,71 @@ pub struct MessageView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     deleted_at: Option<Time>,
+    /// The room's change that touched it last.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schema(value_type = i64, minimum = 1)]
+    change: ChangeNumber,
+    /// How often it was edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 1)]
+    edits: Option<u32>,
+}
+
+pub(super) fn is_zero(change: &ChangeNumber) -> bool {
+    *change == ChangeNumber::ZERO
 }
 
 /// The receiver of a message, without a copy of the name.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(untagged)]
-enum Addressee<'a> {
+pub(super) enum Addressee<'a> {
     User(&'a str),
     Room(RoomId),
 }
 
-/// The schema of [`MessageView::kind`]. The values themselves come from [`kind`].
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-#[expect(dead_code, reason = "it is there for its schema")]
-enum MessageKind {
-    Text,
-    Encrypted,
-    System,
+/// The schema of a message.
+pub type MessageSchema = AnyForm<MessageView<'static>>;
+
+impl Forms for MessageView<'_> {
+    const NAME: &'static str = "Message";
+    const TOLD_BY: Option<&'static str> = Some("kind");
+
+    fn forms() -> Vec<Form> {
+        let form = || {
+            Form::new(
+                &[
+                    "messageId",
+                    "roomId",
+                    "seq",
+                    "sender",
+                    "receiver",
+                    "group",
+                    "content",
+                    "kind",
+                    "timestamp",
+                    "deliveredToAll",
+                    "readByAll",
+                ],
+                &["clientMessageId", "replyTo", "editedAt", "deletedAt", "change", "edits"],
+            )
+        };
+        vec![
+            form().named("TextMessage").with("kind", constant(TEXT)).with("content", text()),
+            form().named("EncryptedMessage").with("kind", constant(ENCRYPTED)),
+            form().named("SystemMessage").with("kind", constant(SYSTEM)).with("content", text()),
+        ]
+    }
 }
+
+/// The kinds of messages on the wire.
+pub const TEXT: &str = "text";
+pub const ENCRYPTED: &str = "encrypted";
+const SYSTEM: &str = "system";
 
 impl<'a> MessageView<'a> {
     pub fn of(message: &'a Message) -> Self {
         let row = &message.row;
-        let (receiver, group) = match &message.receiver {
-            Receiver::User(username) => (Addressee::User(username), false),
-            Receiver::Group(room) | Receiver::Lobby(room) => (Addressee::Room(*room), true),
-        };
+        let (receiver, group) = addressee(message);
         Self {
             message_id: row.id,
             room_id: row.room_id,
@@ -90,15 +134,28 @@ impl<'a> MessageView<'a> {
             reply_to: row.reply_to,
             edited_at: row.edited_at.map(Time),
             deleted_at: row.deleted_at.map(Time),
+            change: row.change,
+            edits: edits(message),
         }
     }
 }
 
+pub(super) fn addressee(message: &Message) -> (Addressee<'_>, bool) {
+    match &message.receiver {
+        Receiver::User(username) => (Addressee::User(username), false),
+        Receiver::Group(room) | Receiver::Lobby(room) => (Addressee::Room(*room), true),
+    }
+}
+
+pub(super) fn edits(message: &Message) -> Option<u32> {
+    message.marks.as_ref().map(|marks| marks.edits).filter(|edits| *edits > 0)
+}
+
 fn kind(kind: message::Kind) -> &'static str {
     match kind {
-        message::Kind::Text => "text",
-        message::Kind::Encrypted => "encrypted",
-        message::Kind::System => "system",
+        message::Kind::Text => TEXT,
+        message::Kind::Encrypted => ENCRYPTED,
+        message::Kind::System => SYSTEM,
     }
 }
 
@@ -107,14 +164,22 @@ fn kind(kind: message::Kind) -> &'static str {
 #[serde(rename_all = "camelCase")]
 #[schema(as = History)]
 pub struct HistoryView<'a> {
-    #[schema(value_type = Vec<MessageView>)]
+    #[schema(value_type = Vec<MessageSchema>)]
     messages: Vec<MessageView<'a>>,
     /// Whether there are more messages in the requested direction.
     has_more: bool,
+    /// The messages show every change up to this one; only for who asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<i64>, minimum = 0)]
+    change: Option<ChangeNumber>,
 }
 
 impl<'a> HistoryView<'a> {
     pub fn of(page: &'a HistoryPage) -> Self {
-        Self { messages: page.messages.iter().map(MessageView::of).collect(), has_more: page.has_more }
+        Self {
+            messages: page.messages.iter().map(MessageView::of).collect(),
+            has_more: page.has_more,
+            change: page.change,
+        }
     }
 }

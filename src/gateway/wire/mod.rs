@@ -2,12 +2,14 @@
 //! decide which form to send where. The core decides what a caller may see.
 
 pub mod bounded;
+pub mod forms;
 
 mod conversation;
 mod error;
 mod group;
 mod member;
 mod message;
+mod message_change;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -16,11 +18,12 @@ mod user;
 use serde_json::value::RawValue;
 
 pub use self::{
-    conversation::ConversationView,
-    error::{Refusal, code_schema},
+    conversation::{ConversationSchema, ConversationView},
+    error::{ErrorCode, Refusal},
     group::{GroupPageView, GroupView},
     member::{MemberPageView, MemberView},
-    message::{HistoryView, MessageView},
+    message::{ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT},
+    message_change::{ChangesView, EditsView, MessageChangedView},
     time::Time,
     user::{UserPageView, UserRef, UserView},
 };

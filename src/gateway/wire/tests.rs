@@ -26,6 +26,7 @@ fn ada() -> User {
         id: UserId(id(1)),
         username: "ada".into(),
         username_key: "ada".into(),
+        search_text: String::new(),
         password_hash: Some("$argon2id$secret".into()),
         first_name: None,
         last_name: None,
@@ -96,10 +97,12 @@ fn group(users: Option<Vec<User>>) -> Group {
         pair_low: None,
         pair_high: None,
         last_seq: Seq(3),
+        last_change: entity::ChangeNumber::ZERO,
         roster_version: 1,
         created_at: at(0),
         active_at: at(0),
         deleted_at: None,
+        changed_at: 0,
     };
     Group { row, owner: Person::new("ada".into(), None), member_count: 2, users }
 }
@@ -127,9 +130,12 @@ fn message(receiver: Receiver) -> Message {
         created_at: at(120),
         edited_at: None,
         deleted_at: None,
+        change: entity::ChangeNumber::ZERO,
+        marks: None,
     };
     Message {
         row,
+        marks: None,
         sender: Person::new("ada".into(), None),
         receiver,
         receiver_id: None,
@@ -213,8 +219,8 @@ fn a_member_is_a_user_with_a_role_and_receipts() {
         joined_at: at(0),
         delivered_seq: Seq(2),
         read_seq: Seq(1),
-        told_seq: Seq(0),
-        listening: false,
+        notified_seq: Seq(0),
+        read_at: 0,
     };
     let page = Page { items: vec![Member { user: ada(), row }], next: Some("ada".into()) };
     let user = json(UserView::public(&ada()));
@@ -232,7 +238,7 @@ fn pages_end_in_null() {
     let nobody = Page { items: vec![], next: None };
     assert_eq!(json(UserPageView::of(&nobody, &caller(UserId(id(1)), false))), r#"{"users":[],"next":null}"#);
     assert_eq!(json(GroupPageView::of(&Page { items: vec![], next: None })), r#"{"groups":[],"next":null}"#);
-    let nothing = HistoryPage { messages: vec![], has_more: false };
+    let nothing = HistoryPage { messages: vec![], has_more: false, change: None };
     assert_eq!(json(HistoryView::of(&nothing)), r#"{"messages":[],"hasMore":false}"#);
 }
 
@@ -247,8 +253,8 @@ fn a_user_is_named_by_a_string_or_an_object() {
         ("{}", "missing field `username`"),
         (r#"{"username":5}"#, "expected a string"),
     ] {
-        let told = serde_json::from_str::<UserRef>(bad).unwrap_err().to_string();
-        assert!(told.contains(why), "{told}");
+        let text = serde_json::from_str::<UserRef>(bad).unwrap_err().to_string();
+        assert!(text.contains(why), "{text}");
     }
 }
 

@@ -138,7 +138,8 @@ impl utoipa::PartialSchema for UserRef {
         use utoipa::openapi::schema::OneOf;
         let text = || ObjectBuilder::new().schema_type(Type::String);
         let object = ObjectBuilder::new().property("username", text()).required("username");
-        OneOf::builder().item(text()).item(object).into()
+        let about = "A username, or an object that contains it.";
+        OneOf::builder().item(text()).item(object).description(Some(about)).into()
     }
 }
 

@@ -23,10 +23,10 @@ export class Browser {
    * A browser as somebody gets it out of the box: its cookies and storage are its own, and shared by its
    * tabs. When the test is over it is closed, and the test fails if a tab complained unexpectedly. What a
    * test starts for itself is stopped in the same order, so take the profile before a server or a line:
-   * otherwise the tabs complain that it went away.
+   * otherwise the tabs complain that it went away. `options` are playwright's, such as `{ colorScheme: 'dark' }`.
    */
-  async profile(t) {
-    const profile = new Profile(await this.#chromium.newContext());
+  async profile(t, options = {}) {
+    const profile = new Profile(await this.#chromium.newContext(options));
     t.after(() => profile.close());
     return profile;
   }
@@ -127,6 +127,32 @@ export class Tab {
       const story = this.#console.slice(-25).map((line) => `\n  ${line}`).join('');
       throw new Error(`${what}: ${error.message}; the tab's console:${story || ' nothing'}`);
     }
+  }
+
+  /** What a person finds by its role and its exact name. */
+  find(role, name) {
+    return this.#page.getByRole(role, { name, exact: true });
+  }
+
+  /** What a person finds by its label. */
+  field(label) {
+    return this.#page.getByLabel(label, { exact: true });
+  }
+
+  /** Presses keys, one after the other: 'Tab', 'Enter', 'Control+k'. */
+  async presses(...keys) {
+    for (const key of keys) await this.#page.keyboard.press(key);
+  }
+
+  /** Types into what has the focus. */
+  types(text) {
+    return this.#page.keyboard.type(text);
+  }
+
+  /** Another window, or other colours: `{ width, height, colorScheme }`. */
+  async looks({ width, height, colorScheme }) {
+    await this.#page.setViewportSize({ width, height });
+    await this.#page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
   }
 
   #complains(text) {

@@ -2,6 +2,7 @@
 // moment the socket is made, and waits for things to happen.
 import assert from 'node:assert/strict';
 import { io } from 'socket.io-client';
+import { checkAnswer, checkEvent } from './contract.mjs';
 import { LIMIT, brief, sleep, until } from './waiting.mjs';
 
 export class Connection {
@@ -11,6 +12,8 @@ export class Connection {
   received = [];
   #waiters = new Set();
   #raw = 0;
+  /** The names of the events that the server was asked to answer, by the numbers of the questions. */
+  #asked = new Map();
 
   constructor(url, { acks = true, patience = LIMIT, ...options }, name) {
     this.name = name;
@@ -23,6 +26,7 @@ export class Connection {
       reconnectionDelayMax: 500,
       ...options,
     });
+    this.#checks(new URL(url).pathname);
     this.socket.on('connect', () => this.#write('connect', []));
     this.socket.on('disconnect', (reason) => this.#write('disconnect', [reason]));
     this.socket.on('connect_error', (error) => this.#write('connect_error', [error]));
@@ -63,6 +67,7 @@ export class Connection {
   /** As `asks`, with arguments in JSON that JSON.stringify would not write. */
   async asksRaw(json) {
     const id = 1_000_000 + this.#raw++;
+    this.#asked.set(id, JSON.parse(json)[0]);
     this.socket.io.engine.write(`2/chat,${id}${json}`);
     const start = `3/chat,${id}[`;
     const what = `an acknowledgement of ${brief(json, 80)}`;
@@ -179,6 +184,25 @@ export class Connection {
         reject(new Error(`${this.name} did not see ${missing} within ${limit} ms${this.#story()}`));
       }, limit);
       this.#waiters.add(waiter);
+    });
+  }
+
+  // ---- checking
+
+  /** Holds everything that comes against the contract, on its way to the socket. */
+  #checks(namespace) {
+    const EVENT = 2;
+    const ACK = 3;
+    const { socket } = this;
+    const send = socket.packet;
+    socket.packet = (packet) => {
+      if (packet.type === EVENT && packet.id !== undefined) this.#asked.set(packet.id, packet.data[0]);
+      return send.call(socket, packet);
+    };
+    socket.io.on('packet', ({ type, nsp, id, data }) => {
+      if (nsp !== namespace) return;
+      if (type === EVENT) checkEvent(namespace, data[0], data.slice(1));
+      if (type === ACK) checkAnswer(namespace, this.#asked.get(id), data);
     });
   }
 

@@ -1,4 +1,5 @@
 // One HTTP request and everything about its answer.
+import { checkHttp } from './contract.mjs';
 
 export async function request(base, method, path, body, headers = {}) {
   const response = await fetch(base + path, {
@@ -8,7 +9,9 @@ export async function request(base, method, path, body, headers = {}) {
     redirect: 'manual',
   });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+  const answer = { status: response.status, headers: response.headers, text, body: parsed(text) };
+  checkHttp(method, path, answer);
+  return answer;
 }
 
 function parsed(text) {

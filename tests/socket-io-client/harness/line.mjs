@@ -6,6 +6,8 @@ export class Line {
   #pairs = new Set();
   #mute = false;
   #broken = false;
+  /** Connections of which only the server's end is left. */
+  #halves = new Set();
 
   static async to(server, t) {
     const line = new Line();
@@ -31,6 +33,17 @@ export class Line {
       near.destroy();
       far.destroy();
     }
+    for (const far of this.#halves) far.destroy();
+    this.#halves.clear();
+  }
+
+  /** All connections are lost to the client, and the server cannot notice. */
+  losesClients() {
+    for (const pair of this.#pairs) {
+      this.#pairs.delete(pair);
+      this.#halves.add(pair[1]);
+      pair[0].destroy();
+    }
   }
 
   works() {
@@ -47,7 +60,7 @@ export class Line {
       one.setNoDelay(true);
       one.on('error', () => {});
       one.on('close', () => {
-        other.destroy();
+        if (!this.#halves.has(other)) other.destroy();
         this.#pairs.delete(pair);
       });
     }

@@ -11,9 +11,10 @@ import { freshDatabase } from './database.mjs';
 import { request } from './http.mjs';
 import { Person } from './person.mjs';
 import { until } from './waiting.mjs';
+import { Proxy } from './proxy.mjs';
 
-const START_LIMIT = 30_000;
-const STOP_LIMIT = 15_000;
+const START_LIMIT = 60_000;
+const STOP_LIMIT = 60_000;
 
 export class Server {
   /** The key its tokens are signed with; some tests forge. */
@@ -29,14 +30,16 @@ export class Server {
   #database = null;
   #directory = null;
   #settings;
+  #mode;
+  #proxy = null;
 
   /**
    * Starts a server. At the top of a file it serves the whole file; with `{ t }` just that test.
    * `settings` are further environment variables without the PARLOR__ in front, such as
    * `{ AUTH__TOKEN_TTL: '5s' }`.
    */
-  static async start({ t, port = 0, settings = {} } = {}) {
-    const server = new Server({ SERVER__LISTEN: `127.0.0.1:${port}`, ...settings });
+  static async start({ t, port = 0, mode = 'development', settings = {} } = {}) {
+    const server = new Server({ SERVER__LISTEN: `127.0.0.1:${port}`, ...settings }, mode);
     if (t) t.after(() => server.close());
     else {
       after(() => server.close());
@@ -44,12 +47,14 @@ export class Server {
     }
     server.#directory = await mkdtemp(join(tmpdir(), 'parlor-test-'));
     server.#database = await freshDatabase();
+    server.#proxy = await Proxy.wanted();
     await server.run();
     return server;
   }
 
-  constructor(settings) {
+  constructor(settings, mode) {
     this.#settings = settings;
+    this.#mode = mode;
   }
 
   /** Runs the binary on whatever data there is, and waits until it listens. */
@@ -68,7 +73,7 @@ export class Server {
       child.once('exit', (code, signal) => ended({ code, signal }));
     });
     this.urls = await this.#listening(child);
-    this.url = this.urls[0];
+    this.url = (await this.#proxy?.leadsTo(this.urls[0])) ?? this.urls[0];
   }
 
   /** SIGTERM, as an operator does it; the server has to end by itself and say that all is well. */
@@ -101,6 +106,7 @@ export class Server {
     try {
       await this.stop();
     } finally {
+      await this.#proxy?.stop();
       await this.#database?.drop();
       if (this.#directory) await rm(this.#directory, { recursive: true, force: true });
     }
@@ -170,11 +176,13 @@ export class Server {
       LIMITS__GROUPS_OWNED: '1000000',
       LIMITS__MEMBERS_ADDED_PER_HOUR: '1000000',
       LIMITS__LIST_INTERVAL: '1ms',
+      ...this.#proxy?.settings,
       ...this.#settings,
     };
     const { RUST_LOG = process.env.RUST_LOG, ...parlor } = settings;
     return {
       ...Object.fromEntries(inherited),
+      PARLOR_MODE: this.#proxy ? 'production' : this.#mode,
       ...Object.fromEntries(Object.entries(parlor).map(([key, value]) => [`PARLOR__${key}`, String(value)])),
       ...(RUST_LOG === undefined ? {} : { RUST_LOG }),
     };

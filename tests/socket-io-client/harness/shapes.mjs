@@ -34,7 +34,7 @@ const MESSAGE = {
     deliveredToAll: boolean,
     readByAll: boolean,
   },
-  optional: { clientMessageId: string, replyTo: id, editedAt: time, deletedAt: time },
+  optional: { clientMessageId: string, replyTo: id, editedAt: time, deletedAt: time, change: positive, edits: positive },
 };
 
 const USER = {

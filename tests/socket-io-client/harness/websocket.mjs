@@ -3,15 +3,20 @@
 // for `headers`, with which a browser would say where the page is from.
 import assert from 'node:assert/strict';
 import { WebSocket } from 'ws';
+import { checkFrame } from './contract.mjs';
 import { LIMIT, brief, until } from './waiting.mjs';
 
 export class Page {
   frames = [];
   closed = null;
   #seen = new Set();
+  /** The names of the events that have an id, by the id. */
+  #asked = new Map();
+  #isNative;
 
   constructor(server, path, { origin = 'http://localhost:3000', cookie } = {}) {
     const url = server.url.replace(/^http/, 'ws') + path;
+    this.#isNative = /^\/ws(\?|$)/.test(path);
     this.socket = new WebSocket(url, { headers: { origin, ...(cookie && { cookie }) } });
     this.opened = new Promise((opened, failed) => {
       this.socket.onopen = opened;
@@ -22,6 +27,7 @@ export class Page {
       assert.equal(typeof data, 'string', 'only text is sent');
       const frame = JSON.parse(data);
       this.frames.push(frame);
+      if (this.#isNative) checkFrame(frame, this.#asked);
       this.heard?.(frame);
     };
     this.socket.onclose = ({ code, wasClean }) => (this.closed = { code, wasClean });
@@ -35,6 +41,7 @@ export class Page {
   }
 
   send(frame) {
+    if (frame.event !== undefined) this.#asked.set(JSON.stringify(frame.id), frame.event);
     this.socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame));
   }
 

@@ -2,10 +2,13 @@
 //! prepared once. Each statement is independent: if a later one fails, and all are saved again, the earlier
 //! ones change nothing.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
-use crate::chat::receipts::{ROWS, Row, Seen};
-use crate::error::Result;
+use crate::{
+    chat::receipts::{ROWS, Row, Seen},
+    db::PostgresPool,
+    error::Result,
+};
 
 /// Locks the rows in ascending order first. The update alone would lock them in any order, and could deadlock
 /// with another node. Never an insert: a receipt must not add a member again who has left.
@@ -13,11 +16,11 @@ use crate::error::Result;
 /// `(SELECT …)` hides the arrays' lengths from the planner: otherwise it would plan again for each length.
 const RECEIPTS: &str = "
 WITH moved AS MATERIALIZED (
-    SELECT members.room_id, members.user_id, said.delivered, said.read, said.told
+    SELECT members.room_id, members.user_id, said.delivered, said.read, said.notified, said.read_at
     FROM unnest(
         (SELECT $1::uuid[]), (SELECT $2::uuid[]),
-        (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[])
-    ) AS said (room_id, user_id, delivered, read, told)
+        (SELECT $3::bigint[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]), (SELECT $6::bigint[])
+    ) AS said (room_id, user_id, delivered, read, notified, read_at)
     JOIN members ON members.room_id = said.room_id AND members.user_id = said.user_id
     ORDER BY members.room_id, members.user_id
     FOR NO KEY UPDATE OF members
@@ -25,7 +28,8 @@ WITH moved AS MATERIALIZED (
 UPDATE members SET
     delivered_seq = greatest(delivered_seq, moved.delivered),
     read_seq = greatest(read_seq, moved.read),
-    told_seq = greatest(told_seq, moved.told)
+    told_seq = greatest(told_seq, moved.notified),
+    read_at = greatest(members.read_at, moved.read_at)
 FROM moved
 WHERE members.room_id = moved.room_id AND members.user_id = moved.user_id";
 
@@ -39,7 +43,7 @@ WITH seen AS MATERIALIZED (
 )
 UPDATE users SET last_seen_at = seen.at FROM seen WHERE users.id = seen.id";
 
-pub(in crate::chat) async fn save(db: &DatabaseConnection, receipts: &[Row], seen: &[Seen]) -> Result<()> {
+pub(in crate::chat) async fn save(db: &PostgresPool, receipts: &[Row], seen: &[Seen]) -> Result<()> {
     for rows in receipts.chunks(ROWS) {
         let columns = [
             array(rows, |row| row.0),
@@ -47,6 +51,7 @@ pub(in crate::chat) async fn save(db: &DatabaseConnection, receipts: &[Row], see
             array(rows, |row| row.2),
             array(rows, |row| row.3),
             array(rows, |row| row.4),
+            array(rows, |row| row.5),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, RECEIPTS, columns);
         db.execute_raw(statement).await?;

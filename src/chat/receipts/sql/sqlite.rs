@@ -3,8 +3,8 @@
 
 use sea_orm::{DbBackend, Value};
 
-use crate::chat::receipts::{ROWS, Row, Seen};
 use crate::{
+    chat::receipts::{ROWS, Row, Seen},
     db::{
         SqliteWriter,
         values_list::{self, Pad},
@@ -17,7 +17,8 @@ const RECEIPTS: &str = "
 UPDATE members SET
     delivered_seq = max(delivered_seq, moved.column3),
     read_seq = max(read_seq, moved.column4),
-    told_seq = max(told_seq, moved.column5)
+    told_seq = max(told_seq, moved.column5),
+    read_at = max(read_at, moved.column6)
 FROM (rows) AS moved
 WHERE members.room_id = moved.column1 AND members.user_id = moved.column2";
 
@@ -28,8 +29,10 @@ WHERE users.id = moved.column1";
 
 pub(in crate::chat) async fn save(sqlite: &SqliteWriter, receipts: &[Row], seen: &[Seen]) -> Result<()> {
     for rows in receipts.chunks(ROWS) {
-        let rows = rows.iter().map(|(room, user, delivered, read, told)| -> [Value; 5] {
-            [(*room).into(), (*user).into(), (*delivered).into(), (*read).into(), (*told).into()]
+        let rows = rows.iter().map(|(room, user, delivered, read, notified, read_at)| -> [Value; 6] {
+            let marks = [delivered, read, notified, read_at].map(|mark| (*mark).into());
+            let [delivered, read, notified, read_at] = marks;
+            [(*room).into(), (*user).into(), delivered, read, notified, read_at]
         });
         sqlite.execute_atomic([values_list::statement(DbBackend::Sqlite, RECEIPTS, rows, Pad::Last)]).await?;
     }

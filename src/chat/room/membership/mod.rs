@@ -15,7 +15,7 @@ mod rows;
 use std::sync::Arc;
 
 use entity::{
-    RoomId, UserId,
+    RoomId, UserId, look_alike,
     member::{self, Role},
     room,
 };
@@ -26,19 +26,16 @@ pub(in crate::chat) use self::rows::{insert_members, next_version, role_of};
 use super::{
     Room, RoomMember,
     permissions::{Action, may},
-    watermark::Marks,
 };
 use crate::{
     chat::{
         Core,
-        connections::broadcast,
+        connections::publish::Audience,
         event::{Change, Envelope, Event},
         model::Group,
     },
-    identity::Person,
-};
-use crate::{
     error::{Entity, Error, Forbidden, Result},
+    identity::Person,
     rates::Share,
 };
 
@@ -211,7 +208,7 @@ impl Core {
         if new.is_empty() {
             return Ok(Written::Nothing);
         }
-        let share = by.map(|by| self.quotas.add_members(by, new.len())).transpose()?;
+        let share = by.map(|by| self.groups.quotas.add_members(by, new.len())).transpose()?;
         let count = member::of_rooms([row.id]).select_only().column_as(Expr::cust("COUNT(*)"), "count");
         let count: i64 = count.into_tuple().one(tx).await?.unwrap_or(0);
         if usize::try_from(count).unwrap_or(usize::MAX) + new.len() > self.settings.limits.group_members {
@@ -240,7 +237,7 @@ impl Core {
         member::Entity::delete_by_id((row.id, user)).exec(tx).await?;
         match heir {
             Heir::NotNeeded => {}
-            Heir::User(heir) => pass_on(tx, row.id, heir).await?,
+            Heir::User(heir) => pass_on(tx, row.id, heir, self.clock.now()).await?,
             Heir::Nobody => self.delete_row(tx, row.id).await?,
         }
         Ok(Written::Removed { user, username, heir })
@@ -263,20 +260,21 @@ impl Core {
             Written::Added { users, .. } => {
                 let mut joined = Vec::with_capacity(users.len());
                 for (user, person) in users {
-                    let entry = RoomMember::new(person.clone(), Role::Member, Marks::at(row.last_seq));
-                    room.add_member(user, entry, version);
+                    let member = RoomMember { person: person.clone(), role: Role::Member };
+                    room.add_member(user, member, row.last_seq, version);
                     self.attach_user(user, room, row.last_seq);
                     let event = Event::MemberJoined { group: row.id, username: person.username };
                     joined.push(Envelope::new(event));
                     added.push(user);
                 }
-                broadcast::notify_all(&room.subscribers(None), &joined).await;
+                self.hub.publish_all(&joined, Audience::Room(room, None)).await;
             }
             Written::Removed { user, username, heir } => {
                 if room.kind == room::Kind::Group {
-                    room.notify(Event::MemberLeft { group: row.id, username }, None);
+                    let left = Event::MemberLeft { group: row.id, username };
+                    self.hub.publish(left, Audience::Room(room, None));
                 }
-                let connections = room.remove_member(user, version);
+                let connections = room.take_out(user, version);
                 self.detach(&connections, room);
                 match heir {
                     Heir::NotNeeded => {}
@@ -289,8 +287,8 @@ impl Core {
             Written::Deleted => deleted = before,
         }
         if let Some(group) = &deleted {
-            let listeners = room.delete();
-            self.detach(&listeners, room);
+            let connections = room.delete();
+            self.detach(&connections, room);
             self.rooms_changed(group, Change::Deleted, None);
         }
         Changed { room: room.clone(), row, added, deleted }
@@ -304,6 +302,7 @@ impl Core {
             .filter(room::COLUMN.id.eq(group))
             .exec(tx)
             .await?;
+        look_alike::free_of_group(group).exec(tx).await?;
         member::Entity::delete_many().filter(member::COLUMN.room_id.eq(group)).exec(tx).await?;
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Brings a room in memory up to date with the database, after another process has changed it or after the
 //! answer of a commit was lost.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use entity::{RoomId, room};
 use sea_orm::EntityTrait;
@@ -9,11 +9,13 @@ use sea_orm::EntityTrait;
 use crate::{
     chat::{
         Core,
+        connections::publish::Audience,
         event::{Change, Event},
         model::Group,
+        retry,
         room::{
             Room,
-            registry::{LockedRoom, Membership},
+            registry::{LockedRoom, StoredMembership},
         },
     },
     db::Transaction,
@@ -32,11 +34,11 @@ impl Core {
 
     pub(super) async fn reread_locked(self: &Arc<Self>, held: &LockedRoom<'_>) -> Result<()> {
         let (live, room) = (&held.room, held.room.id);
-        match self.rooms.read(held).await? {
+        match self.rooms.registry.read(held).await? {
             Some(stored) => self.take_over(live, stored),
             None => {
-                let listeners = live.delete();
-                self.detach(&listeners, live);
+                let connections = live.delete();
+                self.detach(&connections, live);
                 if let Some(row) = room::Entity::find_by_id(room).one(self.db.reader()).await?
                     && row.kind == room::Kind::Group
                 {
@@ -49,19 +51,21 @@ impl Core {
     }
 
     /// Takes over the membership from the database, unless memory is as new. Publishes the difference.
-    pub(in crate::chat) fn take_over(self: &Arc<Self>, room: &Arc<Room>, stored: Membership) {
+    pub(in crate::chat) fn take_over(self: &Arc<Self>, room: &Arc<Room>, stored: StoredMembership) {
         let changes = room.reconcile(stored.version, stored.members);
         self.detach(&changes.detached, room);
-        for (user, entry) in &changes.come {
-            self.attach_user(*user, room, entry.marks.delivered);
+        for (user, _, delivered) in &changes.come {
+            self.attach_user(*user, room, *delivered);
         }
         if room.kind == room::Kind::Group {
             let group = room.id;
             for person in changes.gone {
-                room.notify(Event::MemberLeft { group, username: person.username }, None);
+                let left = Event::MemberLeft { group, username: person.username };
+                self.hub.publish(left, Audience::Room(room, None));
             }
-            for (_, entry) in changes.come {
-                room.notify(Event::MemberJoined { group, username: entry.person.username }, None);
+            for (_, person, _) in changes.come {
+                let joined = Event::MemberJoined { group, username: person.username };
+                self.hub.publish(joined, Audience::Room(room, None));
             }
         }
         self.receipts.touch(room);
@@ -80,13 +84,7 @@ impl Core {
     pub(in crate::chat) fn reread_soon(self: &Arc<Self>, room: RoomId) {
         let core = self.clone();
         self.shutdown.spawn(async move {
-            let mut pause = Duration::from_millis(200);
-            while core.reread(room).await.is_err() && !core.shutdown.has_begun() {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
-                    () = core.shutdown.begun() => {}
-                }
-            }
+            retry::until_answered(&core.shutdown, || core.reread(room)).await;
         });
     }
 }

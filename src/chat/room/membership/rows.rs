@@ -82,7 +82,12 @@ pub(super) async fn find_heir(tx: &DatabaseTransaction, group: RoomId, owner: Us
 }
 
 /// Makes a member the owner of a group.
-pub(super) async fn pass_on(tx: &DatabaseTransaction, group: RoomId, heir: UserId) -> Result<()> {
+pub(super) async fn pass_on(
+    tx: &DatabaseTransaction,
+    group: RoomId,
+    heir: UserId,
+    now: sea_orm::prelude::DateTimeUtc,
+) -> Result<()> {
     tracing::info!(room.id = %group, user.id = %heir, "a group passed to another owner");
     member::Entity::update_many()
         .col_expr(member::Column::Role, Expr::value(Role::Owner))
@@ -92,6 +97,7 @@ pub(super) async fn pass_on(tx: &DatabaseTransaction, group: RoomId, heir: UserI
         .await?;
     room::Entity::update_many()
         .col_expr(room::Column::OwnerId, Expr::value(heir.0))
+        .col_expr(room::Column::ChangedAt, Expr::value(now.timestamp_millis()))
         .filter(room::COLUMN.id.eq(group))
         .exec(tx)
         .await?;
@@ -141,8 +147,8 @@ pub(in crate::chat) async fn insert_members(
             joined_at: Set(now),
             delivered_seq: Set(room.last_seq),
             read_seq: Set(room.last_seq),
-            told_seq: Set(room.last_seq),
-            listening: Set(false),
+            notified_seq: Set(room.last_seq),
+            read_at: Set(0),
         });
         member::Entity::insert_many(rows).exec_without_returning(tx).await?;
     }

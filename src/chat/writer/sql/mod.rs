@@ -34,11 +34,10 @@ pub(super) fn columns(row: &message::Model) -> [Value; 9] {
 
 /// The state of rooms. PostgreSQL locks them in one order, so that two nodes never deadlock. SQLite has
 /// locked everything.
-pub(super) const LOCK_ROOMS_POSTGRES: &str =
-    "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows) ORDER BY id FOR UPDATE";
+pub(super) const LOCK_ROOMS_POSTGRES: &str = "SELECT id, last_seq, last_change, roster_version, deleted_at FROM rooms WHERE id IN (rows) ORDER BY id FOR UPDATE";
 /// See [`LOCK_ROOMS_POSTGRES`].
 pub(super) const LOCK_ROOMS_SQLITE: &str =
-    "SELECT id, last_seq, roster_version, deleted_at FROM rooms WHERE id IN (rows)";
+    "SELECT id, last_seq, last_change, roster_version, deleted_at FROM rooms WHERE id IN (rows)";
 /// Messages by room, sender and client message id. A join with the list, so that each one is a single lookup
 /// in the unique index.
 pub(super) const REPEATS: &str = "SELECT messages.* FROM (rows) AS asked INNER JOIN messages ON messages.room_id = asked.column1 \

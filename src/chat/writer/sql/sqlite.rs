@@ -4,9 +4,11 @@ use entity::{MessageId, Seq};
 use sea_orm::{DbBackend, Statement, Value};
 
 use super::{INSERT, columns};
-use crate::chat::writer::{Outcome, Outcomes, QueuedDraft, Stale, request::CommitRequest};
 use crate::{
-    chat::Core,
+    chat::{
+        Core,
+        writer::{Outcome, Outcomes, QueuedDraft, Stale, request::CommitRequest},
+    },
     db::{
         SqliteWriter,
         values_list::{self, Pad},

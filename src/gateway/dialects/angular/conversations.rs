@@ -50,8 +50,9 @@ pub async fn all(
     }
     let mut users = Bounded::default();
     let mut recent = HashSet::new();
-    let part =
-        |limit, next: Option<String>| http.chat.conversations(&caller, ListRooms::part(limit, next, None));
+    let part = |limit, next: Option<String>| {
+        http.chat.conversations(&caller, ListRooms::part(limit, next, None).with_users())
+    };
     let push = |groups: &mut Bounded, conversation: &Conversation| match &conversation.kind {
         ConversationKind::Group(group) => groups.push(HALF, GroupView::of(group)),
         ConversationKind::Direct { peer } if peer.row.deleted_at.is_none() => {

@@ -1,6 +1,6 @@
 //! The list of all users, for a front end that loads it at once, and whether a name is the caller's.
 
-use entity::user::username_key;
+use entity::user::is_same_name;
 
 use crate::{
     chat::{
@@ -27,7 +27,7 @@ pub async fn everyone(
     begun.gather(ENTRIES, part, push).await
 }
 
-/// Usernames are compared without regard to case.
+/// Whether this is the caller's name, however it is typed.
 pub fn is_own(caller: &Caller, username: &str) -> bool {
-    username_key(&caller.username) == username_key(username)
+    is_same_name(&caller.username, username)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::people;
 use crate::{
     auth::Credential,
-    error::{AuthError, Entity, Error, Forbidden, Result},
+    error::{AuthError, Error, Forbidden, Result},
     gateway::{
         credential,
         http::{
@@ -20,7 +20,6 @@ use crate::{
         },
     },
     identity::Caller,
-    values::Username,
 };
 
 #[derive(Serialize)]
@@ -50,19 +49,18 @@ struct WebSignedIn {
 pub async fn login(
     State(http): State<Http>,
     client: Client,
+    headers: HeaderMap,
     Json(login): Json<WebLogin>,
 ) -> Result<Response> {
-    // The core would also accept an id. A text that cannot be a username belongs to no user.
-    let username = Username::parse(&login.username).map_err(|_| Error::NotFound(Entity::User))?;
-    let user = http.chat.user(&Caller::visitor(client.address), username.as_str()).await?;
+    let user = http.chat.user_of_name(&Caller::visitor(client.address), &login.username).await?;
     if user.row.is_admin {
         // An admin may change every account, so an admin needs a password.
         return Err(Error::Forbidden(Forbidden::Role));
     }
-    let sign_in = http.auth.sign_in(&user.row).await?;
+    let sign_in = http.auth.sign_in(&user.row, &client.device(&headers)).await?;
     let response =
         answer::ok(WebSignedIn { response: format!("You are signed in as {}.", sign_in.user.username) })?;
-    answer::sign_in(response, &sign_in.token, &http.settings, client)
+    answer::sign_in(response, &sign_in.token, sign_in.lasts, &http.settings, client)
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! The app's messages: a frame becomes a message of a direct room, and a message of a direct room becomes a
 //! frame.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use entity::UserId;
 use parking_lot::Mutex;
@@ -14,13 +14,13 @@ use crate::{
     backlog::Backlog,
     chat::{
         Draft, Place,
-        connections::connection::{Connection, Lagging, Outlet},
+        connections::connection::{Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
         model::Receiver,
     },
     error::{Error, Result},
     gateway::{
-        events::{Ack, Dialect, Inbox, Incoming, Packet, Request, Socket},
+        events::{Ack, EventHandler, Inbox, Incoming, Packet, Request, Socket},
         websocket::{close::Goodbye, outgoing::Outgoing, pump::FrameHandler},
         wire::Refusal,
     },
@@ -50,7 +50,7 @@ pub struct Encrypted {
     last: Mutex<Option<(String, String)>>,
 }
 
-impl Dialect for Encrypted {
+impl EventHandler for Encrypted {
     async fn handle(&self, socket: &Socket, request: Request<'_>, ack: Ack) {
         let (receiver, draft) = match self.draft(socket, request).await {
             Ok(wanted) => wanted,
@@ -80,6 +80,7 @@ impl Encrypted {
             client_message_id: None,
             reply_to: None,
             written: Some(written.into()),
+            seen: None,
         };
         Ok((self.named(socket, frame.receiver()?).await?, draft))
     }
@@ -149,14 +150,18 @@ impl Outlet for EncryptedOutlet {
         self.0.backlog()
     }
 
-    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
-        let Event::Message(message) = &envelope.event else { return Ok(()) };
+    fn silence(&self) -> Option<Duration> {
+        self.0.silence()
+    }
+
+    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
+        let Event::Message(message) = &envelope.event else { return Ok(Emitted::AsUsual) };
         if !matches!(message.receiver, Receiver::User(_)) {
-            return Ok(());
+            return Ok(Emitted::AsUsual);
         }
         let written = envelope.origin.as_ref().and_then(|origin| origin.written.as_deref());
         let frame = envelope.rendered(|_| EncryptedFrame(frame::render(message, written)));
-        self.0.push(frame.0.clone())
+        self.0.push(frame.0.clone()).map(|()| Emitted::AsUsual)
     }
 
     fn end(&self) {
@@ -167,7 +172,7 @@ impl Outlet for EncryptedOutlet {
         self.0.end(Goodbye::LoginOver);
     }
 
-    fn cut(&self) {
-        self.0.cut();
+    fn disconnect(&self) {
+        self.0.abort();
     }
 }

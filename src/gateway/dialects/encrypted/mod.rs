@@ -8,25 +8,30 @@ mod events;
 mod frame;
 mod people;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{FromRef, FromRequestParts, State},
     response::Response,
     routing::get,
 };
-use entity::{UserId, user::username_key};
+use entity::{UserId, user::is_same_name};
 use http::{HeaderMap, Uri, request::Parts};
 
 use self::events::{Encrypted, EncryptedFrames, EncryptedOutlet};
-use crate::gateway::websocket::{WebSockets, upgrade::Upgrade};
 use crate::{
+    auth::Device,
     chat::connections::connection::ConnectOptions,
     error::{Error, Forbidden, Result},
-    gateway::http::{
-        Http,
-        extract::{Client, PathParameter},
-        refusal::Rejection,
-        wrong_method,
+    gateway::{
+        http::{
+            Http,
+            extract::{Client, PathParameter},
+            refusal::Rejection,
+            wrong_method,
+        },
+        websocket::{WebSockets, upgrade::Upgrade},
     },
     identity::Caller,
 };
@@ -36,6 +41,8 @@ use crate::{
 struct EncryptedApp {
     sockets: WebSockets,
     is_open: bool,
+    /// The app's pictures for users without one.
+    pictures: Arc<[String]>,
 }
 
 impl FromRef<EncryptedApp> for WebSockets {
@@ -50,14 +57,14 @@ impl FromRef<EncryptedApp> for Http {
     }
 }
 
-/// `is_open` accepts clients without a token.
-pub fn routes(sockets: WebSockets, is_open: bool) -> Router {
+/// `is_open` accepts clients without a token. `pictures` are those that the app has for users without one.
+pub fn routes(sockets: WebSockets, is_open: bool, pictures: Vec<String>) -> Router {
     Router::new()
         .route("/chat/{userId}", get(open))
         .route("/api/users/login/{name}", get(people::login))
         .route("/api/users/{id}/{role}", get(people::others))
         .method_not_allowed_fallback(wrong_method)
-        .with_state(EncryptedApp { sockets, is_open })
+        .with_state(EncryptedApp { sockets, is_open, pictures: pictures.into() })
 }
 
 /// The sender of an HTTP request: a visitor if the dialect is open, otherwise the owner of the token.
@@ -79,7 +86,7 @@ impl FromRequestParts<EncryptedApp> for Asker {
 fn is_named(user: UserId, username: &str, id_or_username: &str) -> bool {
     match id_or_username.parse::<UserId>() {
         Ok(id) => id == user,
-        Err(_) => username_key(username) == username_key(id_or_username),
+        Err(_) => is_same_name(username, id_or_username),
     }
 }
 
@@ -93,7 +100,7 @@ async fn open(
 ) -> Result<Response, Rejection> {
     let sockets = &app.sockets;
     let caller = if app.is_open {
-        app.anybody(&user, client).await?
+        app.anybody(&user, &client.device(&headers)).await?
     } else {
         let caller = sockets.caller(&uri, &headers, client).await?;
         if !is_named(caller.user, &caller.username, &user) {
@@ -109,13 +116,13 @@ async fn open(
 
 impl EncryptedApp {
     /// The user with the id or name that the client gives.
-    async fn anybody(&self, id_or_username: &str, client: Client) -> Result<Caller> {
+    async fn anybody(&self, id_or_username: &str, device: &Device) -> Result<Caller> {
         let Http { chat, auth, .. } = &self.sockets.http;
-        let user = chat.user(&Caller::visitor(client.address), id_or_username).await?;
+        let user = chat.user(&Caller::visitor(device.address), id_or_username).await?;
         if user.row.is_admin {
             // An admin may change every account, so an admin needs a credential.
             return Err(Error::Forbidden(Forbidden::Role));
         }
-        auth.open(&user.row, client.address).await
+        auth.open(&user.row, device).await
     }
 }

@@ -3,7 +3,6 @@
 
 use axum::{extract::State, response::Response};
 use entity::UserId;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -13,32 +12,21 @@ use crate::{
         ListUsers,
         model::{After, User},
     },
-    error::{Entity, Error, Forbidden, Result},
+    error::{Error, Forbidden, Result},
     gateway::{
         http::{answer, extract::PathParameter},
         wire::bounded::{ANSWER_BYTES, Bounded, ENTRIES},
     },
-    values::Username,
 };
 
 /// The number of users per read, each with a whole profile.
 const AT_ONCE: u64 = 50;
-/// The most bytes of a picture in a list. A larger one is replaced there by the generated picture.
+/// The most bytes of a picture in a list. A larger one is replaced there by one of the app's own.
 const LISTED_IMG: usize = 2_048;
 /// The most bytes of a role. A longer one is ignored.
 const ROLE: usize = 256;
 /// The role of a user whose profile has no role.
 const USUAL_ROLE: &str = "user";
-/// The characters that a `data:` URL may contain unescaped.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b' ')
-    .remove(b'=')
-    .remove(b'\'')
-    .remove(b'/')
-    .remove(b':')
-    .remove(b'-')
-    .remove(b'.');
-
 /// A user in the form of the app.
 #[derive(Serialize)]
 struct Contact<'a> {
@@ -49,21 +37,26 @@ struct Contact<'a> {
 }
 
 impl<'a> Contact<'a> {
-    fn of(user: &'a User) -> Self {
+    /// `pictures` are those of the app.
+    fn of(user: &'a User, pictures: &[String]) -> Self {
         let profile = Profile::of(user);
         let name = &*user.row.username;
         Self {
             _id: user.row.id,
             name,
-            img: profile.img.unwrap_or_else(|| avatar(name)),
+            img: profile.img.unwrap_or_else(|| picture(name, pictures)),
             role: profile.role.unwrap_or_else(|| USUAL_ROLE.to_owned()),
         }
     }
 
     /// For a list, which has room only for small pictures.
-    fn listed(user: &'a User) -> Self {
-        let contact = Self::of(user);
-        if contact.img.len() <= LISTED_IMG { contact } else { Self { img: avatar(contact.name), ..contact } }
+    fn listed(user: &'a User, pictures: &[String]) -> Self {
+        let contact = Self::of(user, pictures);
+        if contact.img.len() <= LISTED_IMG {
+            contact
+        } else {
+            Self { img: picture(contact.name, pictures), ..contact }
+        }
     }
 }
 
@@ -92,17 +85,11 @@ impl Profile {
     }
 }
 
-/// A picture with the first letter or digit of a name, on a background colour that depends on the name.
-fn avatar(name: &str) -> String {
-    let sign = name.chars().find(|sign| sign.is_alphanumeric()).unwrap_or('?');
-    let hue = name.bytes().fold(0_u32, |hue, byte| (hue * 31 + u32::from(byte)) % 360);
-    let svg = format!(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 40'>\
-         <rect width='40' height='40' fill='hsl({hue},45%,45%)'/>\
-         <text x='20' y='27' font-family='sans-serif' font-size='20' text-anchor='middle' fill='white'>{}</text></svg>",
-        sign.to_uppercase()
-    );
-    format!("data:image/svg+xml,{}", utf8_percent_encode(&svg, ESCAPED))
+/// One of the app's pictures, always the same for a name.
+fn picture(name: &str, pictures: &[String]) -> String {
+    let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let index = sum.checked_rem(pictures.len());
+    index.and_then(|index| pictures.get(index)).cloned().unwrap_or_default()
 }
 
 /// The user with this name.
@@ -111,13 +98,11 @@ pub async fn login(
     State(app): State<EncryptedApp>,
     PathParameter(name): PathParameter<String>,
 ) -> Result<Response> {
-    // The core would also accept an id. A text that cannot be a username belongs to no user.
-    let name = Username::parse(&name).map_err(|_| Error::NotFound(Entity::User))?;
-    let user = app.sockets.http.chat.user(&asker, name.as_str()).await?;
+    let user = app.sockets.http.chat.user_of_name(&asker, &name).await?;
     if app.is_open && user.row.is_admin {
         return Err(Error::Forbidden(Forbidden::Role));
     }
-    answer::ok(Contact::of(&user))
+    answer::ok(Contact::of(&user, &app.pictures))
 }
 
 #[derive(Serialize)]
@@ -142,7 +127,7 @@ pub async fn others(
         if is_named(user.row.id, &user.row.username, &id) {
             return Ok(true);
         }
-        let contact = Contact::listed(user);
+        let contact = Contact::listed(user, &app.pictures);
         if contact.role == role { Ok(true) } else { data.push(ANSWER_BYTES, contact) }
     };
     let data = Bounded::default().gather(ENTRIES, part, push).await?;
@@ -154,12 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_avatar_is_small_and_safe_in_an_attribute() {
-        for (name, sign) in [("ada", "A"), ("<&>", "%3F"), ("  éva", "%C3%89"), ("\"><script>", "S")] {
-            let avatar = avatar(name);
-            assert!(avatar.starts_with("data:image/svg+xml,%3Csvg "), "{avatar}");
-            assert!(avatar.contains(&format!("%3E{sign}%3C/text")), "{avatar}");
-            assert!(avatar.len() < 600 && !avatar.contains(['"', '<', '>', '#']), "{avatar}");
-        }
+    fn a_name_has_one_picture_and_names_have_different_ones() {
+        let pictures = ["a.png", "b.png", "c.png"].map(str::to_owned);
+        let of = |name: &str| picture(name, &pictures);
+        assert_eq!(of("ada"), of("ada"));
+        let mut seen: Vec<_> = ["ada", "bob", "cyd", "dan", "eve"].map(of).to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, pictures);
+        assert_eq!(picture("ada", &[]), "");
     }
 }

@@ -4,6 +4,10 @@
 use std::sync::Arc;
 
 use entity::message::Kind;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::{
     chat::{
@@ -13,9 +17,9 @@ use crate::{
     },
     error::{Error, Result},
     gateway::{
-        events::{Ack, Request, Socket},
-        socketio::root::{self, Boxed, Encoded, RootDialect, RootSocket},
-        wire::MessageView,
+        events::{Ack, AnswerForm, ClientEvent, Request, Response, Socket, server_events},
+        socketio::root::{self, Boxed, Encoded, ReturningClient, RootDialect, RootForm, RootSocket},
+        wire::{MessageView, forms},
     },
     identity::Caller,
     values::Body,
@@ -23,11 +27,46 @@ use crate::{
 
 const CHAT_MESSAGE: &str = "chat message";
 
+server_events! {
+    /// everybody online but its sender: `<user> : <text>`
+    SAID = "chat message": LobbyText;
+    /// everybody: the username of a user who went online
+    NEW_USER = "new user": LobbyText;
+    /// everybody: the username of a user who went offline
+    USER_LEFT = "user left": LobbyText;
+}
+
+/// The events that the page sends, for the documents.
+pub fn client_events() -> Vec<ClientEvent> {
+    vec![ClientEvent::of::<LobbyText, MessageView<'static>>(CHAT_MESSAGE, "writes to everyone")]
+}
+
+/// A text, as payload.
+pub struct LobbyText;
+
+impl PartialSchema for LobbyText {
+    fn schema() -> RefOr<Schema> {
+        forms::text().into()
+    }
+}
+
+impl ToSchema for LobbyText {}
+
+impl Response for LobbyText {
+    type View<'a> = &'a str;
+    type Schema = Self;
+}
+
 /// The lobby page in the namespace `/`.
 pub struct LobbyEvents;
 
 impl RootDialect for LobbyEvents {
-    fn connect<'a>(&'a self, _: &'a Chat, _: &'a Caller) -> Boxed<'a, Result<Box<dyn RootSocket>>> {
+    fn connect<'a>(
+        &'a self,
+        _: &'a Chat,
+        _: &'a Caller,
+        _: Option<ReturningClient>,
+    ) -> Boxed<'a, Result<Box<dyn RootSocket>>> {
         Box::pin(async { Ok::<Box<dyn RootSocket>, Error>(Box::new(Self)) })
     }
 }
@@ -51,11 +90,11 @@ impl RootSocket for LobbyEvents {
 async fn say(socket: &Socket, request: Request<'_>, ack: Ack) {
     let draft = match draft(&request, socket.chat.content_bytes()) {
         Ok(draft) => draft,
-        Err(err) => return root::fail(ack, &err),
+        Err(err) => return RootForm::fail(ack, &err),
     };
     let reply = Box::new(move |stored: Result<Arc<Message>>| match stored {
-        Ok(message) => ack.answer(&MessageView::of(&message)),
-        Err(err) => root::fail(ack, &err),
+        Ok(message) => RootForm::succeed(ack, &MessageView::of(&message)),
+        Err(err) => RootForm::fail(ack, &err),
     });
     socket.chat.send(&socket.caller(), Some(&socket.connection), Place::Lobby, draft, reply).await;
 }
@@ -63,7 +102,7 @@ async fn say(socket: &Socket, request: Request<'_>, ack: Ack) {
 fn draft(request: &Request<'_>, limit: usize) -> Result<Draft> {
     let said = request.payload().ok_or_else(|| Error::invalid("chat message", "must be a string"))?;
     let body = Body::parse(Kind::Text, said.get(), limit)?;
-    Ok(Draft { body, client_message_id: None, reply_to: None, written: None })
+    Ok(Draft { body, client_message_id: None, reply_to: None, written: None, seen: None })
 }
 
 /// An event in the page's form, if it has one.
@@ -72,10 +111,10 @@ struct LobbyEvent(Option<Encoded>);
 fn encode(event: &Event) -> LobbyEvent {
     LobbyEvent(match event {
         Event::Message(message) if matches!(message.receiver, Receiver::Lobby(_)) => {
-            root::event(CHAT_MESSAGE, &line(message))
+            root::event(SAID, &&*line(message))
         }
         Event::Presence(presence) => {
-            root::event(if presence.online { "new user" } else { "user left" }, &*presence.username)
+            root::event(if presence.online { NEW_USER } else { USER_LEFT }, &&*presence.username)
         }
         _ => None,
     })

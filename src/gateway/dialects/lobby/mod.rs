@@ -2,7 +2,7 @@
 //! opens the page, and the page connects to the namespace `/`, which `events` serves.
 
 pub mod events;
-mod folder;
+mod files;
 mod page;
 mod sign_in;
 
@@ -17,10 +17,12 @@ use axum::{
 use http::{HeaderValue, header};
 
 pub use self::page::LobbyPage;
-use crate::clock::Clock;
-use crate::gateway::{
-    http::{Http, wrong_method},
-    wire::Refusal,
+use crate::{
+    clock::Clock,
+    gateway::{
+        http::{Http, wrong_method},
+        wire::Refusal,
+    },
 };
 
 /// What the handlers use. Cheap to clone.
@@ -44,7 +46,7 @@ pub fn routes(lobby: Lobby) -> Router {
             Router::new().route("/lobby.js", get(page::script)).route("/lobby.css", get(page::styles))
         }
         // Every other route takes precedence. A path without a file is answered with 404.
-        LobbyPage::Folder(_) => Router::new().route("/{*path}", any(folder::file)),
+        LobbyPage::Folder(_) => Router::new().route("/{*path}", any(files::file)),
     };
     Router::new()
         .route("/", get(page::open))

@@ -5,16 +5,16 @@ use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Query, Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::Uri;
 use secrecy::SecretString;
 
-use super::{Lobby, folder};
+use super::Lobby;
 use crate::{
     auth::Credential,
     error::Result,
-    gateway::http::{answer, extract::Client, headers},
+    gateway::http::{answer, extract::Client, folder, headers},
     identity::Caller,
 };
 
@@ -37,9 +37,9 @@ impl LobbyPage {
 
     async fn show(&self) -> Result<Response> {
         Ok(match self {
-            Self::BuiltIn => text(INDEX, "text/html; charset=utf-8", headers::PAGE_POLICY),
+            Self::BuiltIn => answer::file(INDEX, "text/html; charset=utf-8", headers::PAGE_POLICY),
             Self::Folder(folder) => {
-                text(folder::index(folder).await?, "text/html; charset=utf-8", folder::POLICY)
+                answer::file(folder::index(folder).await?, "text/html; charset=utf-8", folder::POLICY)
             }
         })
     }
@@ -55,7 +55,8 @@ pub async fn open(State(lobby): State<Lobby>, client: Client, request: Request) 
         return lobby.page.show().await;
     };
     let http = &lobby.http;
-    let caller = http.auth.credential(Credential::Token(token.clone()), client.address).await?;
+    let caller =
+        http.auth.credential(Credential::Token(token.clone()), &client.device(&parts.headers)).await?;
     tracing::Span::current().record("user.id", tracing::field::display(caller.user));
     // At least 1: within the leeway the token is still valid, and 0 would clear the cookie.
     let seconds = (caller.expires_at - lobby.clock.now()).num_seconds().max(1);
@@ -70,19 +71,11 @@ fn jwt(uri: &Uri) -> Option<SecretString> {
 }
 
 pub async fn script() -> Response {
-    text(SCRIPT, "text/javascript; charset=utf-8", headers::PAGE_POLICY)
+    answer::file(SCRIPT, "text/javascript; charset=utf-8", headers::PAGE_POLICY)
 }
 
 pub async fn styles() -> Response {
-    text(STYLES, "text/css; charset=utf-8", headers::PAGE_POLICY)
-}
-
-fn text(body: impl IntoResponse, kind: &'static str, policy: &'static str) -> Response {
-    let told: [(HeaderName, HeaderValue); 2] = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
-    ];
-    (told, body).into_response()
+    answer::file(STYLES, "text/css; charset=utf-8", headers::PAGE_POLICY)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `/auth/login`: the sign-in of front ends that use this address. `auth` checks the password.
 
 use axum::{extract::State, response::Response};
+use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::{
     error::Result,
     gateway::http::{
         Http, answer,
-        extract::{Client, Json},
+        extract::{Client, Json, Shown},
     },
 };
 
@@ -29,9 +30,12 @@ struct PageSignedIn<'a> {
 pub async fn login(
     State(http): State<Http>,
     client: Client,
+    Shown(shown): Shown,
+    headers: HeaderMap,
     Json(login): Json<PageLogin>,
 ) -> Result<Response> {
-    let sign_in = http.auth.login(client.address, &login.user_id, login.password).await?;
+    let device = client.device(&headers);
+    let sign_in = http.auth.login(&device, shown, &login.user_id, login.password).await?;
     let response = answer::ok(PageSignedIn { jwt_token: sign_in.token.expose_secret() })?;
-    answer::sign_in(response, &sign_in.token, &http.settings, client)
+    answer::sign_in(response, &sign_in.token, sign_in.lasts, &http.settings, client)
 }

@@ -7,8 +7,9 @@ use entity::{MessageId, RoomId, UserId, message::Kind};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
-use super::joined::{Lost, Visit};
+use super::visit::Visit;
 use crate::{
     chat::{
         Chat, Draft, ListGroups, NewGroup, Place,
@@ -17,137 +18,150 @@ use crate::{
     },
     error::{Entity, Error, Result},
     gateway::{
-        events::{Ack, Request, Socket},
-        socketio::root::{self, Boxed, DisconnectReason, Encoded, RootDialect, RootSocket},
+        events::{self, Ack, Request, Socket, client_events, owned_responses, server_events},
+        socketio::root::{
+            self, Boxed, DisconnectReason, Encoded, ReturningClient, RootDialect, RootForm, RootSocket,
+        },
         wire::{
             Time,
-            bounded::{ANSWER_BYTES, Bounded, entries},
+            bounded::{ANSWER_BYTES, Bounded, Entries, entries},
         },
     },
     identity::Caller,
     values::{Body, GroupName},
 };
 
-/// The rooms app in the namespace `/`.
-pub struct RoomsApp {
-    lost: Lost,
+client_events! {
+    RootForm, Visit;
+
+    /// the token's own user; gives it a name and an address, if it has none
+    "createIfNotExists:user": UserDetails => AppUserView, introduce;
+    /// all rooms; the payload may be missing
+    "get:rooms": RoomListPart => Entries<RoomView>, list;
+    /// makes a room
+    "create:room": RoomNameAndPassword => RoomView, create;
+    /// enters a room; a wrong name and a wrong password get the same answer
+    "joinIfExists:room": RoomNameAndPassword => RoomView, join;
+    /// the newest messages of a room, oldest first; members only
+    "getForARoom:messages": Inside => Entries<SaidView>, messages;
+    /// writes to a room
+    "create:message": NewMessage => SaidView, send;
 }
 
-impl RoomsApp {
-    pub fn new(chat: &Chat) -> Self {
-        Self { lost: Lost::new(chat.counts().last_joined.clone()) }
-    }
+server_events! {
+    /// all other sockets: somebody made a room
+    ROOM_MADE = "updateRoomsDropdowns": RoomView;
+    /// every socket that joined the room, the sender's included
+    SAID = "updateRoomClients": SaidView;
 }
+
+type AppCall<'a, P> = events::Call<'a, P, Visit>;
+type AppAnswer<R> = events::Answer<R, RootForm>;
+
+owned_responses!(AppUserView, RoomView, SaidView);
+
+/// The rooms app in the namespace `/`.
+pub struct RoomsApp;
 
 impl RootDialect for RoomsApp {
-    fn connect<'a>(&'a self, chat: &'a Chat, caller: &'a Caller) -> Boxed<'a, Result<Box<dyn RootSocket>>> {
+    fn connect<'a>(
+        &'a self,
+        chat: &'a Chat,
+        caller: &'a Caller,
+        client: Option<ReturningClient>,
+    ) -> Boxed<'a, Result<Box<dyn RootSocket>>> {
         Box::pin(async move {
-            let visit = Visit::begin(self.lost.clone(), caller.user);
-            if visit.is_news {
-                restore(chat, &self.lost, caller, &visit).await?;
-            }
-            Ok::<Box<dyn RootSocket>, Error>(Box::new(visit))
+            let joined = match client {
+                Some(client) if client.has_returned => chat.joined_before(caller, client.key).await?,
+                _ => Vec::new(),
+            };
+            let key = client.map(|client| client.key);
+            Ok::<Box<dyn RootSocket>, Error>(Box::new(Visit::new(chat.clone(), key, joined)))
         })
     }
 }
 
-/// Restores the rooms that the last socket of this user had joined, if the server was started a moment ago
-/// and knows that socket only from the database. Older entries are deleted.
-async fn restore(chat: &Chat, lost: &Lost, caller: &Caller, visit: &Visit) -> Result<()> {
-    let rooms = chat.noted_as_joined(caller).await?;
-    if lost.may_reconnect() {
-        for room in rooms {
-            visit.join(room);
-        }
-    } else if !rooms.is_empty() {
-        chat.forget_joined(caller).await?;
-    }
-    Ok(())
-}
-
 impl RootSocket for Visit {
     fn knows(&self, event: &str) -> bool {
-        matches!(
-            event,
-            "createIfNotExists:user"
-                | "get:rooms"
-                | "create:room"
-                | "joinIfExists:room"
-                | "getForARoom:messages"
-                | "create:message"
-        )
+        knows(event)
     }
 
     fn handle<'a>(&'a self, socket: &'a Socket, request: Request<'a>, ack: Ack) -> Boxed<'a, ()> {
-        Box::pin(handle(socket, self, request, ack))
+        Box::pin(route(socket, self, request, ack))
     }
 
     /// The app receives only the messages of joined rooms. The creator of a room learns of it from the
     /// answer.
     fn render<'a>(&self, envelope: &'a Envelope, is_own: bool) -> Option<&'a Encoded> {
-        let hears = match &envelope.event {
+        let receives = match &envelope.event {
             Event::Message(message) => self.has_joined(message.row.room_id),
             Event::RoomsChanged { change: Change::Created, .. } => !is_own,
             _ => false,
         };
-        if hears { envelope.rendered(encode).0.as_ref() } else { None }
+        if receives { envelope.rendered(encode).0.as_ref() } else { None }
     }
 
     fn depart(&self, reason: DisconnectReason) {
-        self.over(reason);
+        self.end(reason);
     }
 }
 
-async fn handle(socket: &Socket, visit: &Visit, request: Request<'_>, ack: Ack) {
-    match request.event {
-        "createIfNotExists:user" => root::answer(ack, introduce(socket, request).await),
-        "get:rooms" => root::answer(ack, list(socket, request).await),
-        "create:room" => root::answer(ack, create(socket, request).await),
-        "joinIfExists:room" => root::answer(ack, join(socket, visit, request).await),
-        "getForARoom:messages" => root::answer(ack, messages(socket, request).await),
-        "create:message" => send(socket, request, ack).await,
-        _ => root::fail(ack, &Error::NotFound(Entity::Event)),
-    }
-}
-
-#[derive(Deserialize)]
-struct UserDetails {
+/// How the app shows its user.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AppUserDetails)]
+pub struct UserDetails {
     name: Option<String>,
     email: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A user of the rooms app.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct AppUserView {
+#[schema(as = AppUser)]
+pub struct AppUserView {
+    #[schema(value_type = String, format = Uuid)]
     id: UserId,
     name: String,
+    #[schema(required)]
     email: Option<String>,
     joined_on: Time,
 }
 
 /// Returns the token's user. The payload cannot choose the user.
-async fn introduce(socket: &Socket, request: Request<'_>) -> Result<AppUserView> {
-    let UserDetails { name, email } = request.decode()?;
+async fn introduce(call: AppCall<'_, UserDetails>, answer: AppAnswer<AppUserView>) {
+    answer.give(introduced(call.socket, call.payload).await);
+}
+
+async fn introduced(socket: &Socket, UserDetails { name, email }: UserDetails) -> Result<AppUserView> {
     let given =
         |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let User { row, .. } = socket.chat.introduce(&socket.caller(), given(name), given(email)).await?;
+    let email = given(email);
+    let User { row, .. } = socket.chat.introduce(&socket.caller(), given(name), email.clone()).await?;
     let name = row.first_name.unwrap_or(row.username);
-    Ok(AppUserView { id: row.id, name, email: row.email, joined_on: Time(row.created_at) })
+    // What was not stored is shown to the app that knows it.
+    Ok(AppUserView { id: row.id, name, email: row.email.or(email), joined_on: Time(row.created_at) })
 }
 
 /// A room with the fields that everyone may see.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RoomView {
+#[schema(as = AppRoom)]
+pub struct RoomView {
+    #[schema(value_type = String, format = Uuid)]
     id: RoomId,
     name: String,
+    #[schema(value_type = String, format = Uuid)]
     owner_id: UserId,
     owner: OwnerView,
 }
 
-#[derive(Serialize)]
-struct OwnerView {
+/// The owner of a room.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppRoomOwner)]
+pub struct OwnerView {
+    #[schema(value_type = String, format = Uuid)]
     id: UserId,
+    #[schema(value_type = String)]
     name: Arc<str>,
 }
 
@@ -165,47 +179,54 @@ impl RoomView {
 }
 
 /// The app sends no payload, which requests all rooms.
-#[derive(Deserialize)]
-struct RoomListPart {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AppRoomsRequest)]
+pub struct RoomListPart {
+    #[schema(nullable = false)]
     limit: Option<usize>,
+    /// The id of the last room of the page before.
+    #[schema(value_type = Option<String>, format = Uuid, nullable = false)]
     after: Option<RoomId>,
 }
 
-async fn list(socket: &Socket, request: Request<'_>) -> Result<Bounded> {
+async fn list(call: AppCall<'_, RoomListPart>, answer: AppAnswer<Entries<RoomView>>) {
+    let (socket, RoomListPart { limit, after }) = (call.socket, call.payload);
     let caller = socket.caller();
-    let RoomListPart { limit, after } = request.decode()?;
     let part = |limit, next: Option<String>| {
         let after = After::part(next, after);
         socket.chat.groups(&caller, ListGroups { search: None, limit: Some(limit), after })
     };
     let push = |array: &mut Bounded, group: &_| array.push(ANSWER_BYTES, RoomView::of(group));
-    Bounded::default().gather(entries(limit), part, push).await
+    answer.give(Bounded::default().gather(entries(limit), part, push).await.map(Entries::from));
 }
 
-#[derive(Deserialize)]
+/// A room and its password.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct RoomNameAndPassword {
+#[schema(as = AppRoomAccess)]
+pub struct RoomNameAndPassword {
     room_name: String,
+    #[schema(value_type = String)]
     room_pwd: SecretString,
 }
 
-async fn create(socket: &Socket, request: Request<'_>) -> Result<RoomView> {
-    let RoomNameAndPassword { room_name, room_pwd } = request.decode()?;
-    let new = NewGroup { name: GroupName::parse(&room_name)?, users: Vec::new(), password: Some(room_pwd) };
-    let group = socket.chat.create_group(&socket.caller(), Some(&socket.connection), new).await?;
-    Ok(RoomView::of(&group))
+async fn create(call: AppCall<'_, RoomNameAndPassword>, answer: AppAnswer<RoomView>) {
+    let (socket, RoomNameAndPassword { room_name, room_pwd }) = (call.socket, call.payload);
+    let group = async {
+        let name = GroupName::parse(&room_name)?;
+        let new = NewGroup { name, users: Vec::new(), password: Some(room_pwd) };
+        socket.chat.create_group(&socket.caller(), Some(&socket.connection), new).await
+    };
+    answer.give(group.await.map(|group| RoomView::of(&group)));
 }
 
-async fn join(socket: &Socket, visit: &Visit, request: Request<'_>) -> Result<RoomView> {
-    let RoomNameAndPassword { room_name, room_pwd } = request.decode()?;
-    let group = socket.chat.enter(&socket.caller(), &room_name, room_pwd).await?;
-    if visit.join(group.row.id)
-        && let Err(err) = socket.chat.note_joined(&socket.caller(), group.row.id).await
-    {
-        // The room is joined anyway. Only a restart would forget it.
-        tracing::warn!(error = ?err, room.id = %group.row.id, "could not note a joined room");
+async fn join(call: AppCall<'_, RoomNameAndPassword>, answer: AppAnswer<RoomView>) {
+    let (socket, RoomNameAndPassword { room_name, room_pwd }) = (call.socket, call.payload);
+    let group = socket.chat.enter(&socket.caller(), &room_name, room_pwd).await;
+    if let Ok(group) = &group {
+        call.state.join(&socket.caller(), group.row.id).await;
     }
-    Ok(RoomView::of(&group))
+    answer.give(group.map(|group| RoomView::of(&group)));
 }
 
 /// A room's id as clients send it. Text that is not an id is answered like a room that does not exist.
@@ -213,25 +234,38 @@ fn place(room_id: &str) -> Result<Place> {
     room_id.parse().map(Place::Room).map_err(|_| Error::NotFound(Entity::Room))
 }
 
-#[derive(Deserialize)]
+/// A room.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Inside {
+#[schema(as = AppRoomReference)]
+pub struct Inside {
+    #[schema(format = Uuid)]
     room_id: String,
 }
 
-#[derive(Serialize)]
+/// A message in a room.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct SaidView {
+#[schema(as = AppMessage)]
+pub struct SaidView {
+    #[schema(value_type = String, format = Uuid)]
     id: MessageId,
+    /// A string; any JSON for an encrypted message from another front end.
+    #[schema(value_type = Value)]
     content: Box<RawValue>,
+    #[schema(value_type = String, format = Uuid)]
     user_id: UserId,
     user: NameView,
     generated_on: Time,
+    #[schema(value_type = String, format = Uuid)]
     room_id: RoomId,
 }
 
-#[derive(Serialize)]
-struct NameView {
+/// The sender of a message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AppSender)]
+pub struct NameView {
+    #[schema(value_type = String)]
     name: Arc<str>,
 }
 
@@ -249,34 +283,41 @@ impl SaidView {
     }
 }
 
-async fn messages(socket: &Socket, request: Request<'_>) -> Result<Bounded> {
-    let Inside { room_id } = request.decode()?;
-    let messages = socket.chat.newest(&socket.caller(), place(&room_id)?).await?;
-    Bounded::newest(ANSWER_BYTES, messages.iter().rev().map(SaidView::of))
+async fn messages(call: AppCall<'_, Inside>, answer: AppAnswer<Entries<SaidView>>) {
+    let messages = async {
+        let place = place(&call.payload.room_id)?;
+        let messages = call.socket.chat.newest(&call.socket.caller(), place).await?;
+        Bounded::newest(ANSWER_BYTES, messages.iter().rev().map(SaidView::of))
+    };
+    answer.give(messages.await.map(Entries::from));
 }
 
-#[derive(Deserialize)]
+/// A new message.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct NewMessage {
+#[schema(as = AppNewMessage)]
+pub struct NewMessage {
+    #[schema(value_type = String)]
     content: Box<RawValue>,
+    #[schema(format = Uuid)]
     room_id: String,
 }
 
-async fn send(socket: &Socket, request: Request<'_>, ack: Ack) {
-    let (place, draft) = match draft(&request, socket.chat.content_bytes()) {
+async fn send(call: AppCall<'_, NewMessage>, answer: AppAnswer<SaidView>) {
+    let socket = call.socket;
+    let (place, draft) = match draft(&call.payload, socket.chat.content_bytes()) {
         Ok(wanted) => wanted,
-        Err(err) => return root::fail(ack, &err),
+        Err(err) => return answer.fail(&err),
     };
     let reply = Box::new(move |stored: Result<Arc<Message>>| {
-        root::answer(ack, stored.map(|message| SaidView::of(&message)));
+        answer.give(stored.map(|message| SaidView::of(&message)));
     });
     socket.chat.send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
 }
 
-fn draft(request: &Request<'_>, limit: usize) -> Result<(Place, Draft)> {
-    let NewMessage { content, room_id } = request.decode()?;
+fn draft(NewMessage { content, room_id }: &NewMessage, limit: usize) -> Result<(Place, Draft)> {
     let body = Body::parse(Kind::Text, content.get(), limit)?;
-    Ok((place(&room_id)?, Draft { body, client_message_id: None, reply_to: None, written: None }))
+    Ok((place(room_id)?, Draft { body, client_message_id: None, reply_to: None, written: None, seen: None }))
 }
 
 /// An event in the app's form, if it has one.
@@ -285,10 +326,10 @@ struct RoomsAppEvent(Option<Encoded>);
 fn encode(event: &Event) -> RoomsAppEvent {
     RoomsAppEvent(match event {
         Event::Message(message) if matches!(message.receiver, Receiver::Group(_)) => {
-            root::event("updateRoomClients", &SaidView::of(message))
+            root::event(SAID, &SaidView::of(message))
         }
         Event::RoomsChanged { group, change: Change::Created } => {
-            root::event("updateRoomsDropdowns", &RoomView::of(group))
+            root::event(ROOM_MADE, &RoomView::of(group))
         }
         _ => None,
     })

@@ -1,4 +1,4 @@
 //! The React rooms app (docs/dialects.md).
 
 pub mod events;
-pub mod joined;
+mod visit;

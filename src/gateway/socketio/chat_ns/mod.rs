@@ -1,7 +1,7 @@
 //! The namespace `/chat`, for native clients.
 
+mod ack_task;
 mod outlet;
-mod pending_acks;
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use socketioxide::{ParserError, extract::TryData, handler::ConnectHandler};
 
 use self::outlet::ChatOutlet;
 use super::{
-    Gateway, Socket, SocketIo,
+    Gateway, RawSocket, SocketIo,
     connect::{self, AuthPayload, Departs, Handle, OpenOnConnect},
     handshake::Handshake,
     refusal::ConnectError,
@@ -36,14 +36,14 @@ pub fn mount(io: &SocketIo, gateway: Gateway) {
 }
 
 /// Runs before the CONNECT packet is answered. A refusal becomes a `connect_error`.
-async fn enter(gateway: Gateway, socket: Arc<Socket>, payload: Payload) -> Result<(), ConnectError> {
+async fn enter(gateway: Gateway, socket: Arc<RawSocket>, payload: Payload) -> Result<(), ConnectError> {
     let admit = async |handshake| admit(&gateway, &socket, handshake, payload).await;
     Ok(connect::enter(&gateway, &socket, admit).await?)
 }
 
 async fn admit(
     gateway: &Gateway,
-    socket: &Arc<Socket>,
+    socket: &Arc<RawSocket>,
     handshake: Arc<Handshake>,
     payload: Payload,
 ) -> Result<()> {

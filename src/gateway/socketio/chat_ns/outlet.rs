@@ -1,23 +1,25 @@
 //! The outlet of a `/chat` socket: sends events as Socket.IO packets and receives their acknowledgements.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::{
     PATH,
-    pending_acks::{PendingAck, PendingAcks},
+    ack_task::{AckTask, AskedAck},
 };
 use crate::{
     backlog::Backlog,
     chat::{
-        connections::connection::{Connection, Lagging, Outlet},
+        connections::connection::{Acks, Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
     },
-    counts::Count,
     gateway::{
-        native::{ReceiptMode, Rendered, render},
+        native::{PendingAck, PendingAcks, ReceiptMode, Rendered, render},
         socketio::{
             Gateway,
             adapter::{Encoded, arguments_bytes, packet_bytes},
@@ -28,33 +30,24 @@ use crate::{
 
 /// See the module.
 pub struct ChatOutlet {
-    way: SocketHandle,
+    handle: SocketHandle,
     receipts: ReceiptMode,
-    pending_acks: Arc<PendingAcks>,
-    unacknowledged_count: Count,
+    acks: Arc<AckTask>,
     /// How many acknowledgements were requested.
     asked: AtomicI64,
 }
 
 impl ChatOutlet {
-    pub fn new(gateway: &Gateway, way: SocketHandle, receipts: ReceiptMode) -> Self {
-        Self {
-            way,
-            receipts,
-            pending_acks: Arc::new(PendingAcks::new(
-                gateway.settings.limits.unacknowledged,
-                gateway.chat.clone(),
-                gateway.shutdown.clone(),
-            )),
-            unacknowledged_count: gateway.chat.counts().acknowledgements.clone(),
-            asked: AtomicI64::new(0),
-        }
+    pub fn new(gateway: &Gateway, handle: SocketHandle, receipts: ReceiptMode) -> Self {
+        let count = gateway.chat.counts().acknowledgements.clone();
+        let pending = PendingAcks::new(gateway.settings.limits.unacknowledged, count);
+        let acks = Arc::new(AckTask::new(pending, gateway.chat.clone(), gateway.shutdown.clone()));
+        Self { handle, receipts, acks, asked: AtomicI64::new(0) }
     }
 
-    /// Whether to request an acknowledgement. A client that acknowledges nothing reaches the limit of open
-    /// requests. It still receives everything, but its receipt does not move.
-    fn asks(&self) -> bool {
-        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.may_ask()
+    /// Whether an event should ask for an acknowledgement.
+    fn asks(&self, rendered: &Rendered) -> bool {
+        rendered.is_response && self.receipts == ReceiptMode::Acknowledged
     }
 
     fn emit_response(
@@ -62,19 +55,19 @@ impl ChatOutlet {
         connection: &Arc<Connection>,
         envelope: &Envelope,
         rendered: &Rendered,
-    ) -> Result<(), Lagging> {
+        pending: PendingAck,
+    ) -> Result<Emitted, Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
         let place = (message.row.room_id, message.row.seq);
-        let socket = self.way.socket()?;
+        let socket = self.handle.socket()?;
         // The same number that the library gives it: the library counts the requests of a socket from 1.
         let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = packet_bytes(PATH, Some(id), arguments_bytes(rendered.name, &rendered.payload));
-        let answer = self.way.counted(bytes, || {
+        let answer = self.handle.counted(bytes, || {
             socket.emit_with_ack(rendered.name, &*rendered.payload).map_err(|_| Lagging)
         })?;
-        self.pending_acks
-            .add(connection, PendingAck { answer, place, counted: self.unacknowledged_count.one() });
-        Ok(())
+        self.acks.add(connection, AskedAck { answer, place, pending });
+        Ok(Emitted::AsUsual)
     }
 }
 
@@ -84,31 +77,45 @@ impl Outlet for ChatOutlet {
     }
 
     fn backlog(&self) -> &Arc<Backlog> {
-        self.way.backlog()
+        self.handle.backlog()
     }
 
-    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+    fn silence(&self) -> Option<Duration> {
+        self.handle.silence()
+    }
+
+    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         let rendered: &Rendered = envelope.rendered(render);
-        if rendered.is_response && self.asks() {
-            return self.emit_response(connection, envelope, rendered);
+        let asks = self.asks(rendered);
+        if let Some(pending) = asks.then(|| self.acks.pending.ask()).flatten() {
+            return self.emit_response(connection, envelope, rendered, pending);
         }
         let encode = |_: &Event| Encoded::event(PATH, rendered.name, &rendered.payload);
         let packet: &Encoded = envelope.rendered(encode);
-        match self.way.emit(packet) {
+        match self.handle.emit(packet) {
             Err(_) if !rendered.is_lossy => Err(Lagging),
-            _ => Ok(()),
+            _ if asks => Ok(Emitted::Unrequested),
+            _ => Ok(Emitted::AsUsual),
         }
     }
 
     fn is_pressed(&self) -> bool {
-        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.are_pressing()
+        self.receipts == ReceiptMode::Acknowledged && self.acks.pending.are_pressing()
+    }
+
+    fn take_acks(&self, connection: &Arc<Connection>) -> Acks {
+        match self.receipts {
+            ReceiptMode::Batched => Acks::ByEvents,
+            ReceiptMode::Acknowledged if self.acks.take(connection) => Acks::Pending,
+            ReceiptMode::Acknowledged => Acks::Settled,
+        }
     }
 
     fn end(&self) {
-        self.way.end();
+        self.handle.end();
     }
 
-    fn cut(&self) {
-        self.way.cut();
+    fn disconnect(&self) {
+        self.handle.disconnect();
     }
 }

@@ -3,6 +3,7 @@
 //! them. `app` passes the front ends in.
 
 mod outlet;
+mod private_id;
 
 use std::{
     fmt,
@@ -12,13 +13,15 @@ use std::{
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use socketioxide::{ParserError, extract::TryData, handler::ConnectHandler};
+use utoipa::ToSchema;
 
+pub use self::private_id::ReturningClient;
 pub use super::adapter::Encoded;
 pub use socketioxide::socket::DisconnectReason;
 
-use self::outlet::RootOutlet;
+use self::{outlet::RootOutlet, private_id::PrivateId};
 use super::{
-    Gateway, Socket as RawSocket, SocketIo,
+    Gateway, RawSocket, SocketIo,
     connect::{self, AuthPayload, Departs, Handle, OpenOnConnect},
     handshake::Handshake,
     socket_handle::SocketHandle,
@@ -27,7 +30,7 @@ use crate::{
     chat::{Chat, connections::connection::ConnectOptions, event::Envelope},
     error::{Entity, Error, Result},
     gateway::{
-        events::{Ack, Dialect, Request, Socket},
+        events::{Ack, AnswerForm, EventHandler, Named, Request, Response, Socket},
         wire::Refusal,
     },
     identity::Caller,
@@ -41,7 +44,13 @@ pub type Boxed<'a, T> = futures_util::future::BoxFuture<'a, T>;
 /// A front end that connects to the namespace `/`.
 pub trait RootDialect: Send + Sync {
     /// Creates the state of a user's socket. The socket may later turn out to belong to another front end.
-    fn connect<'a>(&'a self, chat: &'a Chat, caller: &'a Caller) -> Boxed<'a, Result<Box<dyn RootSocket>>>;
+    /// `client` is `None` for a client that cannot be recognised when it returns.
+    fn connect<'a>(
+        &'a self,
+        chat: &'a Chat,
+        caller: &'a Caller,
+        client: Option<ReturningClient>,
+    ) -> Boxed<'a, Result<Box<dyn RootSocket>>>;
 }
 
 /// The state of a front end for one socket.
@@ -49,7 +58,7 @@ pub trait RootSocket: Send + Sync {
     /// Whether the front end sends this event.
     fn knows(&self, event: &str) -> bool;
 
-    /// Handles an event for which `knows` returns true, and answers it. See [`answer`] and [`fail`].
+    /// Handles an event for which `knows` returns true, and answers it in the form of [`RootForm`].
     fn handle<'a>(&'a self, socket: &'a Socket, request: Request<'a>, ack: Ack) -> Boxed<'a, ()>;
 
     /// What the socket receives for an event of the core. `is_own`: the event was caused by this socket.
@@ -78,11 +87,11 @@ impl FrontEnds {
 /// Handles the events that one socket sends.
 struct Root(Arc<FrontEnds>);
 
-impl Dialect for Root {
+impl EventHandler for Root {
     async fn handle(&self, socket: &Socket, request: Request<'_>, ack: Ack) {
         let FrontEnds { all, known } = &*self.0;
         let Some(number) = all.iter().position(|front_end| front_end.knows(request.event)) else {
-            return fail(ack, &Error::NotFound(Entity::Event));
+            return RootForm::fail(ack, &Error::NotFound(Entity::Event));
         };
         known.get_or_init(|| number);
         if let Some(front_end) = all.get(number) {
@@ -91,7 +100,7 @@ impl Dialect for Root {
     }
 
     fn refuse(&self, ack: Ack, error: &Error) {
-        fail(ack, error);
+        RootForm::fail(ack, error);
     }
 }
 
@@ -103,27 +112,28 @@ impl Departs for Root {
     }
 }
 
-/// The answer to an event that failed. The answer to a successful event is the bare value.
-#[derive(Serialize)]
-struct RootFailure {
+/// The answer to an event that was refused. Nothing has changed. The answer to a successful event is the bare value.
+#[derive(Serialize, ToSchema)]
+pub struct RootFailure {
     error: Refusal,
 }
 
-/// Answers that an event failed.
-pub fn fail(ack: Ack, error: &Error) {
-    ack.refuse(error, |error| RootFailure { error: Refusal::of(error) });
-}
+/// The form of the answers in this namespace.
+pub struct RootForm;
 
-/// Answers an event.
-pub fn answer<T: Serialize>(ack: Ack, result: Result<T>) {
-    match result {
-        Ok(value) => ack.answer(&value),
-        Err(err) => fail(ack, &err),
+impl AnswerForm for RootForm {
+    fn succeed(ack: Ack, response: &impl Serialize) {
+        ack.answer(response);
+    }
+
+    fn fail(ack: Ack, error: &Error) {
+        ack.refuse(error, |error| RootFailure { error: Refusal::of(error) });
     }
 }
 
 /// An event of this namespace.
-pub fn event(name: &'static str, payload: &(impl Serialize + ?Sized)) -> Option<Encoded> {
+pub fn event<P: Response>(event: Named<P>, payload: &P::View<'_>) -> Option<Encoded> {
+    let name = event.name;
     to_raw_value(payload)
         .inspect_err(|err| tracing::error!(error = %err, event = name, "could not render an event"))
         .ok()
@@ -177,14 +187,22 @@ async fn admit(
 ) -> Result<()> {
     let auth = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
     let caller = connect::caller(gateway, &auth, &handshake).await?;
+    // A page that is identified by a cookie has nothing to return to.
+    let private_id = auth.has_token().then(|| PrivateId::of_client(auth.pid())).transpose()?;
+    let client = private_id.as_ref().map(PrivateId::client);
     let mut all = Vec::with_capacity(front_ends.len());
     for front_end in front_ends {
-        all.push(front_end.connect(&gateway.chat, &caller).await?);
+        all.push(front_end.connect(&gateway.chat, &caller, client).await?);
+    }
+    if let Some(private_id) = private_id {
+        let sid = socket.id.to_string();
+        let answer = private_id.in_answer(&sid)?;
+        gateway.sessions.replace(&sid, handshake.websocket.as_ref(), answer);
     }
     let all = Arc::new(FrontEnds { all, known: OnceLock::new() });
     let handle = SocketHandle::new(gateway, socket, &handshake, PATH)?;
     let outlet = Box::new(RootOutlet::new(handle, all.clone()));
-    // The front ends load the history themselves. They also leave old sockets open.
-    let options = ConnectOptions { gives_way: true, ..ConnectOptions::live_only() };
+    // The front ends load the history themselves.
+    let options = ConnectOptions::live_only();
     connect::connect(gateway, socket, &handshake, caller, outlet, options, Root(all)).await
 }

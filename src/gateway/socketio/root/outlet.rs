@@ -1,13 +1,13 @@
 //! The outlet of a `/` socket: sends the core's events in the form of each front end that the socket may
 //! belong to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::FrontEnds;
 use crate::{
     backlog::Backlog,
     chat::{
-        connections::connection::{Connection, Lagging, Outlet},
+        connections::connection::{Connection, Emitted, Lagging, Outlet},
         event::Envelope,
     },
     gateway::socketio::socket_handle::SocketHandle,
@@ -34,14 +34,18 @@ impl Outlet for RootOutlet {
         self.handle.backlog()
     }
 
-    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+    fn silence(&self) -> Option<Duration> {
+        self.handle.silence()
+    }
+
+    fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         let is_own = envelope.is_from(connection.id);
         for front_end in self.front_ends.possible() {
             if let Some(event) = front_end.render(envelope, is_own) {
                 self.handle.emit(event)?;
             }
         }
-        Ok(())
+        Ok(Emitted::AsUsual)
     }
 
     fn end(&self) {
@@ -51,10 +55,10 @@ impl Outlet for RootOutlet {
     /// Does not leave the namespace: these apps show that a login is over when they reconnect and are
     /// refused.
     fn log_out(&self) {
-        self.handle.cut();
+        self.handle.disconnect();
     }
 
-    fn cut(&self) {
-        self.handle.cut();
+    fn disconnect(&self) {
+        self.handle.disconnect();
     }
 }

@@ -24,19 +24,19 @@ const ID_MOST: usize = 256;
 #[derive(Debug)]
 pub enum IncomingFrame {
     /// A request. If it has an id, the answer carries the id exactly as the client wrote it.
-    Event { event: Event, id: Option<Box<RawValue>> },
+    Event { event: ReceivedEvent, id: Option<Box<RawValue>> },
     /// Whether the `response` with this id has arrived. `None` if the id is not one that this server assigns.
     Reply { id: Option<u64>, data: Json },
 }
 
 #[derive(Debug)]
-pub struct Event {
+pub struct ReceivedEvent {
     name: Box<str>,
     data: Option<Box<RawValue>>,
 }
 
 /// An event, or the reason why there is none.
-pub type Read = Result<Event>;
+pub type Read = Result<ReceivedEvent>;
 
 impl Packet for Read {
     fn request(&self) -> Result<Request<'_>> {
@@ -80,7 +80,7 @@ pub fn read(text: &str) -> Result<IncomingFrame> {
             if let Some(id) = frame.id {
                 check_id("id", id)?;
             }
-            let event = Event { name: name.into(), data: frame.data.map(ToOwned::to_owned) };
+            let event = ReceivedEvent { name: name.into(), data: frame.data.map(ToOwned::to_owned) };
             Ok(IncomingFrame::Event { event, id: frame.id.map(ToOwned::to_owned) })
         }
         (None, Some(id)) => {
@@ -129,15 +129,15 @@ pub fn error(refused: &RawValue) -> Utf8Bytes {
         error: &'a RawValue,
     }
     #[derive(Serialize)]
-    struct Told<'a> {
+    struct ErrorEvent<'a> {
         event: &'static str,
         data: &'a RawValue,
     }
     let refused =
         serde_json::from_str(refused.get()).map_or(refused, |refused: RefusedFrame<'_>| refused.error);
-    let told = to_raw_value(&Told { event: "error", data: refused });
+    let written = to_raw_value(&ErrorEvent { event: "error", data: refused });
     // Raw JSON in a frame of two fields: this cannot fail.
-    told.map_or_else(|_| Utf8Bytes::default(), |told| told.get().into())
+    written.map_or_else(|_| Utf8Bytes::default(), |json| json.get().into())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! `GET /ws`: the native events (docs/events.md) as JSON frames on a plain WebSocket. `gateway::native`
 //! defines what an event means.
 
+mod ack_ids;
 mod frame;
 mod outlet;
-mod pending_acks;
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json, value::RawValue};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use self::{frame::IncomingFrame, outlet::PlainOutlet, pending_acks::PlainPendingAcks};
+use self::{ack_ids::AckIds, frame::IncomingFrame, outlet::PlainOutlet};
 use super::{WebSockets, outgoing::Outgoing, pump::FrameHandler, upgrade::Upgrade};
 use crate::{
     error::{Error, Result},
@@ -24,7 +24,7 @@ use crate::{
             refusal::Rejection,
             wrong_method,
         },
-        native::{Acknowledgement, ConnectParameters, Native},
+        native::{Acknowledgement, ConnectParameters, Native, PendingAcks},
     },
 };
 
@@ -38,17 +38,31 @@ pub fn routes(sockets: WebSockets) -> Router {
 struct ConnectQuery {
     /// A JSON object.
     since: Option<String>,
+    /// A JSON object.
+    changes: Option<String>,
     catch_up: Option<bool>,
     receipts: Option<String>,
 }
 
 impl ConnectQuery {
     fn parameters(self) -> Result<ConnectParameters> {
-        let wrong = |_| Error::invalid("since", "must be a JSON object with a seq for each roomId");
-        let since: Option<Json> =
-            self.since.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?;
-        let parameters = json!({ "since": since, "catchUp": self.catch_up, "receipts": self.receipts });
-        serde_json::from_value(parameters).map_err(wrong)
+        let wrong_since = |_| Error::invalid("since", "must be a JSON object with a seq for each roomId");
+        let wrong_changes = |_| {
+            Error::invalid(
+                "changes",
+                "must be a JSON object with a change, or { change, from }, for each roomId",
+            )
+        };
+        let parse = |text: Option<String>| text.as_deref().map(serde_json::from_str::<Json>).transpose();
+        let (since, changes) =
+            (parse(self.since).map_err(wrong_since)?, parse(self.changes).map_err(wrong_changes)?);
+        let parameters = |since, changes| -> serde_json::Result<ConnectParameters> {
+            let parameters = json!({ "since": since, "changes": changes, "catchUp": self.catch_up, "receipts": self.receipts });
+            serde_json::from_value(parameters)
+        };
+        // One after the other, so that the error names the wrong one.
+        parameters(since.clone(), None).map_err(wrong_since)?;
+        parameters(since, changes).map_err(wrong_changes)
     }
 }
 
@@ -68,18 +82,19 @@ async fn open(
     let limits = &sockets.limits;
     let outgoing = upgrade.outgoing(&sockets);
     let count = sockets.http.chat.counts().acknowledgements.clone();
-    let pending_acks = Arc::new(PlainPendingAcks::new(limits.unacknowledged, limits.ack_timeout, count));
-    let outlet = PlainOutlet { outgoing: outgoing.clone(), pending_acks: pending_acks.clone(), receipts };
+    let pending = PendingAcks::new(limits.unacknowledged, count);
+    let ack_ids = Arc::new(AckIds::new(pending, limits.ack_timeout));
+    let outlet = PlainOutlet { outgoing: outgoing.clone(), ack_ids: ack_ids.clone(), receipts };
     let inbox = sockets.connect(caller, outlet, options, Native).await?;
-    let ear = NativeFrames { inbox, outgoing: outgoing.clone(), pending_acks };
-    Ok(upgrade.accept(&sockets, outgoing, ear))
+    let frames = NativeFrames { inbox, outgoing: outgoing.clone(), ack_ids };
+    Ok(upgrade.accept(&sockets, outgoing, frames))
 }
 
 /// The frame handler of a native client.
 struct NativeFrames {
     inbox: Arc<Inbox<frame::Read, Native>>,
     outgoing: Arc<Outgoing>,
-    pending_acks: Arc<PlainPendingAcks>,
+    ack_ids: Arc<AckIds>,
 }
 
 impl NativeFrames {
@@ -107,7 +122,7 @@ impl FrameHandler for NativeFrames {
                 self.take(Ok(event), write);
             }
             Ok(IncomingFrame::Reply { id, data }) => {
-                let message = id.and_then(|id| self.pending_acks.answered(id));
+                let message = id.and_then(|id| self.ack_ids.answered(id));
                 if let Some(message) = message.filter(|_| Acknowledgement::of(data).says_arrived()) {
                     let socket = &self.inbox.socket;
                     socket.chat.acknowledge(&socket.connection, &[message]);

@@ -1,15 +1,16 @@
 //! The outlet of a native client on a plain WebSocket: sends events as frames.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{frame, pending_acks::PlainPendingAcks};
+use super::{ack_ids::AckIds, frame};
 use crate::{
     backlog::Backlog,
     chat::{
-        connections::connection::{Connection, Lagging, Outlet},
+        connections::connection::{Acks, Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
+        model::Message,
     },
     gateway::{
         native::{ReceiptMode, Rendered, render},
@@ -23,16 +24,16 @@ struct PlainFrame(Utf8Bytes);
 /// See the module.
 pub struct PlainOutlet {
     pub outgoing: Arc<Outgoing>,
-    pub pending_acks: Arc<PlainPendingAcks>,
+    pub ack_ids: Arc<AckIds>,
     pub receipts: ReceiptMode,
 }
 
 impl PlainOutlet {
-    /// The id under which the client is to acknowledge an event, if it is to do so.
-    fn asks(&self, event: &Event, rendered: &Rendered) -> Option<u64> {
+    /// The message whose acknowledgement an event should ask for.
+    fn asks<'a>(&self, event: &'a Event, rendered: &Rendered) -> Option<&'a Message> {
         match event {
             Event::Message(message) if rendered.is_response && self.receipts == ReceiptMode::Acknowledged => {
-                self.pending_acks.ask(message.row.room_id, message.row.seq)
+                Some(message)
             }
             _ => None,
         }
@@ -49,19 +50,35 @@ impl Outlet for PlainOutlet {
     }
 
     fn is_pressed(&self) -> bool {
-        self.receipts == ReceiptMode::Acknowledged && self.pending_acks.is_pressed()
+        self.receipts == ReceiptMode::Acknowledged && self.ack_ids.pending.are_pressing()
     }
 
-    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<(), Lagging> {
+    fn silence(&self) -> Option<Duration> {
+        self.outgoing.silence()
+    }
+
+    fn emit(&self, _: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         let rendered: &Rendered = envelope.rendered(render);
-        let text = match self.asks(&envelope.event, rendered) {
+        let asks = self.asks(&envelope.event, rendered);
+        let id = asks.and_then(|message| self.ack_ids.ask(message.row.room_id, message.row.seq));
+        let text = match id {
             Some(id) => frame::event_with_id(rendered, id),
             // All clients that are not asked for an acknowledgement get the same bytes.
             None => envelope.rendered(|_| PlainFrame(frame::event(rendered))).0.clone(),
         };
         match self.outgoing.push(text) {
             Err(_) if !rendered.is_lossy => Err(Lagging),
-            _ => Ok(()),
+            _ if asks.is_some() && id.is_none() => Ok(Emitted::Unrequested),
+            _ => Ok(Emitted::AsUsual),
+        }
+    }
+
+    fn take_acks(&self, _: &Arc<Connection>) -> Acks {
+        match self.receipts {
+            ReceiptMode::Batched => Acks::ByEvents,
+            // They are passed on as they are read.
+            ReceiptMode::Acknowledged if self.ack_ids.pending.are_pending() => Acks::Pending,
+            ReceiptMode::Acknowledged => Acks::Settled,
         }
     }
 
@@ -73,7 +90,7 @@ impl Outlet for PlainOutlet {
         self.outgoing.end(Goodbye::LoginOver);
     }
 
-    fn cut(&self) {
-        self.outgoing.cut();
+    fn disconnect(&self) {
+        self.outgoing.abort();
     }
 }

@@ -3,10 +3,11 @@
   'use strict';
 
   // The token has done its work: the server put it into a cookie that no script can read. In the address it
-  // would go into the history, and along with every copy of the link.
+  // would go into the history, and along with every copy of the link. The empty name stays, because without it
+  // the address is another page's.
   const address = new URL(location.href);
-  if (address.searchParams.has('jwt')) {
-    address.searchParams.delete('jwt');
+  if (address.searchParams.get('jwt')) {
+    address.searchParams.set('jwt', '');
     history.replaceState(history.state, '', address);
   }
 
@@ -33,11 +34,77 @@
     status.classList.toggle('trouble', isTrouble);
   }
 
-  if (typeof io !== 'function') {
-    tell('The chat could not be loaded. Try again in a while.', true);
-    return;
+  /** The shortest and the longest pause before another try, in milliseconds. */
+  const PAUSE = [500, 5000];
+  /** The close code of a login that has ended. */
+  const LOGIN_ENDED = 4401;
+
+  /** The same events over a plain WebSocket, for servers without the Socket.IO client. */
+  function plain() {
+    const handlers = {};
+    const waiting = new Map();
+    let line;
+    let last = 0;
+    let pause = PAUSE[0];
+    const socket = {
+      connected: false,
+      active: true,
+      on: (event, handler) => (handlers[event] = handler),
+      emit(_, content, answered) {
+        const id = (last += 1);
+        waiting.set(id, answered);
+        line.send(JSON.stringify({ event: 'lobbyMessage', data: { content, clientMessageId: `${page} ${id}` }, id }));
+      },
+    };
+    /** Tells this page's own messages from those of the user's other pages. */
+    const page = Array.from(crypto.getRandomValues(new Uint32Array(4))).join('-');
+
+    function receive({ event, reply, data }) {
+      if (reply !== undefined) {
+        waiting.get(reply)?.(data.success ? data.response : { error: data.error });
+        waiting.delete(reply);
+      } else if (event === 'lobby' && !data.response.clientMessageId?.startsWith(page)) {
+        handlers['chat message'](`${data.response.sender} : ${data.response.content}`);
+      } else if (event === 'onlineStatus') {
+        handlers[data.online ? 'new user' : 'user left'](data.username);
+      }
+    }
+
+    async function lost(code) {
+      const event = socket.connected ? 'disconnect' : 'connect_error';
+      socket.connected = false;
+      waiting.clear();
+      // A browser does not say why it was refused.
+      const session = code === LOGIN_ENDED ? { status: 401 } : await fetch('/api/auth/session').catch(() => ({}));
+      if (session.status === 401) {
+        socket.active = false;
+        handlers.connect_error();
+        return;
+      }
+      handlers[event]();
+      setTimeout(open, pause * (0.5 + Math.random()));
+      pause = Math.min(2 * pause, PAUSE[1]);
+    }
+
+    function open() {
+      const url = new URL('/ws?catchUp=false&receipts=batched', location.href);
+      url.protocol = url.protocol.replace('http', 'ws');
+      line = new WebSocket(url);
+      line.onopen = () => {
+        socket.connected = true;
+        pause = PAUSE[0];
+        handlers.connect();
+      };
+      line.onmessage = (message) => receive(JSON.parse(message.data));
+      line.onclose = ({ code }) => lost(code);
+    }
+
+    // The page sets its handlers first.
+    setTimeout(open);
+    return socket;
   }
-  const socket = io();
+
+  const socket = typeof io === 'function' ? io() : plain();
 
   socket.on('connect', () => {
     send.disabled = false;

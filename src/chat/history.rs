@@ -1,0 +1,175 @@
+//! History: reads the stored messages of a room, a page at a time.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use entity::{Seq, UserId, message, room};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{
+    Chat, Core,
+    messages::Place,
+    model::{HistoryPage, Message},
+    page_size::Parts,
+    room::{Room, registry::people, to_message},
+    sql::history::{self, Range},
+};
+use crate::{
+    error::{Error, Result},
+    identity::{Caller, Person},
+};
+
+/// Pages that are read at the same time: their rows are in memory until they are rendered. Others wait for
+/// their turn; the database's connections would make them wait in any case.
+const PAGES_AT_ONCE: usize = 16;
+
+/// See [`PAGES_AT_ONCE`].
+pub(super) struct PageTurns(Semaphore);
+
+impl PageTurns {
+    pub fn new() -> Self {
+        Self(Semaphore::new(PAGES_AT_ONCE))
+    }
+}
+
+/// The part of a room's history: the messages after `after`, or before `before`, or between both, or the
+/// newest.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HistoryQuery {
+    pub before: Option<Seq>,
+    pub after: Option<Seq>,
+    /// At most 200; a greater number means 200. The default is 50.
+    pub limit: Option<u64>,
+    /// Whether the page says up to which change it shows everything.
+    pub changes: bool,
+}
+
+/// The most messages that are read for front ends that do not page.
+const NEWEST_MOST: usize = 2_000;
+/// Once this many bytes of content are read, no further page of older messages is read for them. Gateways end
+/// an answer before it has as many bytes.
+const NEWEST_ENOUGH: usize = 1_000_000;
+const HISTORY_MOST: u64 = 200;
+const HISTORY_DEFAULT: u64 = 50;
+
+impl Chat {
+    /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first,
+    /// and has at least one message if there are any.
+    ///
+    /// # Errors
+    /// `not_a_member` or `not_found` for a caller who is not a member of the room.
+    pub async fn history(&self, caller: &Caller, place: Place, query: HistoryQuery) -> Result<HistoryPage> {
+        let core = &self.core;
+        let Some(room) = core.find_place(caller, None, &place).await? else {
+            return Ok(HistoryPage { messages: Vec::new(), has_more: false, change: None });
+        };
+        let limit = query.limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MOST);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let _turn = core.page_turn().await?;
+        // Before the messages are read: they may show later changes, and none is missing.
+        let change = query.changes.then(|| room.changed());
+        let is_lobby = room.kind == room::Kind::Lobby;
+        // Memory may not know yet that another process has removed the caller.
+        let reader = (!is_lobby).then_some(caller.user);
+        // One more than the page has, to see whether more follow.
+        let (mut parts, first) = Parts::of(limit + 1);
+        let mut range = Range {
+            after: query.after.unwrap_or(Seq::ZERO),
+            before: query.before.unwrap_or(Seq(i64::MAX)),
+            oldest_first: query.after.is_some(),
+            limit: first as u64,
+        };
+        let mut rows = history::page(core.db.reader(), room.id, range, reader).await?;
+        if rows.is_empty() && !is_lobby {
+            core.check_membership(caller, room.id).await?;
+        }
+        let second = parts.second(rows.iter().map(content));
+        if let Some((last, second)) = rows.last().zip(second) {
+            if range.oldest_first {
+                range.after = last.seq;
+            } else {
+                range.before = last.seq;
+            }
+            range.limit = second as u64;
+            rows.extend(history::page(core.db.reader(), room.id, range, reader).await?);
+        }
+        let is_longer = rows.len() > limit;
+        rows.truncate(limit);
+        let has_more = parts.end(&mut rows, content) || is_longer;
+        rows.sort_by_key(|row| row.seq);
+        let messages = core.to_messages(&room, rows).await?;
+        let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();
+        Ok(HistoryPage { messages, has_more, change })
+    }
+
+    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 messages, or fewer if
+    /// their contents have more than 1 MB together. Their contents exceed 1 MB by at most one page (512 KB),
+    /// so the gateway ends its answer at its own limit. [`Chat::history`] returns older messages.
+    pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
+        let mut newest_first = Vec::new();
+        let mut bytes = 0;
+        let mut before = None;
+        loop {
+            let query = HistoryQuery { before, limit: Some(HISTORY_MOST), ..HistoryQuery::default() };
+            let page = self.history(caller, place.clone(), query).await?;
+            before = page.messages.first().map(|message| message.row.seq);
+            bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
+            newest_first.extend(page.messages.into_iter().rev());
+            if !page.has_more || newest_first.len() >= NEWEST_MOST || bytes >= NEWEST_ENOUGH {
+                newest_first.reverse();
+                return Ok(newest_first);
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Waits for a turn to read a page.
+    pub(super) async fn page_turn(&self) -> Result<SemaphorePermit<'_>> {
+        // Never closed.
+        self.page_turns.0.acquire().await.map_err(Error::internal)
+    }
+
+    /// The messages of a room after a seq, oldest first.
+    pub(super) async fn page_after(&self, room: &Room, after: Seq, limit: u64) -> Result<Vec<Arc<Message>>> {
+        let select = message::after(room.id, after, limit);
+        let rows = history::read(self.db.reader(), room.id, select).await?;
+        self.to_messages(room, rows).await
+    }
+
+    /// The models of message rows of one room.
+    pub(super) async fn to_messages(
+        &self,
+        room: &Room,
+        rows: Vec<message::Model>,
+    ) -> Result<Vec<Arc<Message>>> {
+        let floors = room.floors();
+        let people = self.senders(room, &rows).await?;
+        let model = |row: message::Model| {
+            let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
+            Arc::new(to_message(room, row, sender, Some(floors)))
+        };
+        Ok(rows.into_iter().map(model).collect())
+    }
+
+    /// The senders of these messages: from the room in memory, and from the database for users who have left.
+    async fn senders(&self, room: &Room, rows: &[message::Model]) -> Result<HashMap<UserId, Person>> {
+        let senders: HashSet<UserId> = rows.iter().map(|row| row.sender_id).collect();
+        let mut found = HashMap::with_capacity(senders.len());
+        let mut unknown = HashSet::new();
+        for sender in senders {
+            match room.person(sender) {
+                Some(person) => drop(found.insert(sender, person)),
+                None => drop(unknown.insert(sender)),
+            }
+        }
+        found.extend(people(self.db.reader(), unknown).await?);
+        Ok(found)
+    }
+}
+
+fn content(row: &message::Model) -> &str {
+    &row.content
+}

@@ -1,0 +1,35 @@
+//! `[messages]`: what may be done to a message after it was sent. Doing it is left to `chat::changes`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::mistake::Findings;
+
+/// Who may read the contents that a message had before it was edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EditHistory {
+    /// Nobody: they are not kept.
+    Off,
+    /// Its sender, and a group's owner and admins.
+    Moderators,
+    /// Every member of the room.
+    Members,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessagesConfig {
+    /// How long after sending a message its sender may edit it; zero: always.
+    #[serde(with = "humantime_serde")]
+    pub edit_window: Duration,
+    /// Who may read earlier contents.
+    pub edit_history: EditHistory,
+}
+
+impl MessagesConfig {
+    pub(super) fn check(&self, found: &mut Findings<'_>) {
+        found.duration_or_zero("edit_window", self.edit_window);
+    }
+}

@@ -1,0 +1,92 @@
+//! `editMessage`, `edits` and `changes`.
+
+use std::sync::Arc;
+
+use entity::{ChangeNumber, MessageId, Seq};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::{NativeAnswer, NativeCall, room_id};
+use crate::{
+    chat::ChangesQuery,
+    error::{Entity, Error, Result},
+    gateway::wire::{ChangesView, EditsView, MessageView},
+};
+
+/// What to replace in a message.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EditRequest {
+    #[schema(format = Uuid)]
+    message_id: String,
+    /// As in the message: a string; for `encrypted` any JSON.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+}
+
+/// One message.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageOf {
+    #[schema(format = Uuid)]
+    message_id: String,
+}
+
+/// Which changes of a room to return.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangesRequest {
+    #[schema(format = Uuid)]
+    room_id: String,
+    /// Only changes after this one.
+    after: u32,
+    /// Only of messages from this seq on.
+    #[schema(nullable = false)]
+    from: Option<u32>,
+    /// The most messages: 50 by default, at most 200.
+    #[schema(nullable = false)]
+    limit: Option<u32>,
+}
+
+/// A message's id as clients send it. Text that is not an id is answered like a message that does not exist.
+fn message_id(text: &str) -> Result<MessageId> {
+    text.parse().map_err(|_| Error::NotFound(Entity::Message))
+}
+
+pub async fn edit(call: NativeCall<'_, EditRequest>, answer: NativeAnswer<MessageView<'static>>) {
+    let EditRequest { message_id: message, content } = call.payload;
+    let message = match message_id(&message) {
+        Ok(message) => message,
+        Err(err) => return answer.fail(&err),
+    };
+    let reply = Box::new(move |stored: Result<Arc<_>>| match stored {
+        Ok(message) => answer.succeed(MessageView::of(&message)),
+        Err(err) => answer.fail(&err),
+    });
+    let socket = call.socket;
+    socket.chat.edit_message(&socket.caller(), Some(&socket.connection), message, content.get(), reply).await;
+}
+
+pub async fn edits(call: NativeCall<'_, MessageOf>, answer: NativeAnswer<EditsView<'static>>) {
+    let read =
+        async { call.socket.chat.edits(&call.socket.caller(), message_id(&call.payload.message_id)?).await };
+    match read.await {
+        Ok(versions) => answer.succeed(EditsView::of(&versions)),
+        Err(err) => answer.fail(&err),
+    }
+}
+
+pub async fn changes(call: NativeCall<'_, ChangesRequest>, answer: NativeAnswer<ChangesView<'static>>) {
+    let ChangesRequest { room_id: room, after, from, limit } = call.payload;
+    let query = ChangesQuery {
+        after: ChangeNumber(after.into()),
+        from: Seq(from.unwrap_or(0).into()),
+        limit: limit.map(Into::into),
+    };
+    let read = async { call.socket.chat.changes(&call.socket.caller(), room_id(&room)?, query).await };
+    match read.await {
+        Ok(page) => answer.succeed(ChangesView::of(&page)),
+        Err(err) => answer.fail(&err),
+    }
+}

@@ -1,0 +1,70 @@
+//! The events that native clients send: the one declaration of their names, payloads and responses. The doc comments
+//! stand in docs/events.md and in the other documents of the contract.
+
+use entity::{RoomId, UserId};
+
+use super::{
+    NativeForm,
+    answer::Nothing,
+    changes::{self, ChangesRequest, EditRequest, MessageOf},
+    lists::{self, ConversationList, GroupList, ListPart, RoomsPart, UserList},
+    messages::{self, GroupMessageDraft, HistoryRequest, LobbyDraft, PrivateDraft},
+    presence::{self, TypingRequest},
+    receipts::{self, Delivered, DeliveredUpTo, MarkRead, ReadUpTo},
+    rooms::{self, AddMembers, GroupId, Join, NewGroupRequest, RemoveMember, Update},
+    session::{self, Refresh, Refreshed},
+};
+use crate::gateway::{
+    events::client_events,
+    wire::{ChangesView, EditsView, GroupView, HistoryView, MessageView, forms::AnyForm},
+};
+
+client_events! {
+    NativeForm, ();
+
+    /// writes to a user
+    "privateMessage": AnyForm<PrivateDraft> => MessageView<'static>, messages::private;
+    /// writes to a group; `receiver` is the groupId
+    "groupMessage": AnyForm<GroupMessageDraft> => MessageView<'static>, messages::group;
+    /// writes to everyone
+    "lobbyMessage": AnyForm<LobbyDraft> => MessageView<'static>, messages::lobby;
+    /// reads older messages, a page at a time
+    "history": AnyForm<HistoryRequest> => HistoryView<'static>, messages::history;
+    /// replaces the content of one's own message; the same content again changes nothing. The answer comes after the
+    /// socket's own `messageChanged`
+    "editMessage": EditRequest => MessageView<'static>, changes::edit;
+    /// the contents that a message had before its edits
+    "edits": MessageOf => EditsView<'static>, changes::edits;
+    /// reads changed messages of a room, a page at a time, each as it stands now
+    "changes": ChangesRequest => ChangesView<'static>, changes::changes;
+    /// makes a group; with `groupId` alone, announces a group again (owner, admins)
+    "createGroup": AnyForm<NewGroupRequest> => GroupView<'static>, rooms::create;
+    /// joins a group, by its id or its name
+    "joinGroup": AnyForm<Join> => GroupView<'static>, rooms::join;
+    /// leaves a group
+    "leaveGroup": GroupId => GroupView<'static>, rooms::leave;
+    /// changes what is given; `password: null` removes the password (owner, admins)
+    "updateGroup": Update => GroupView<'static>, rooms::update;
+    /// deletes a group (owner)
+    "deleteGroup": GroupId => GroupView<'static>, rooms::delete;
+    /// adds users to a group (owner, admins)
+    "addMembers": AddMembers => GroupView<'static>, rooms::add_members;
+    /// removes a member (owner; admins, except another admin)
+    "removeMember": RemoveMember => GroupView<'static>, rooms::remove_member;
+    /// all groups, in the order of their names
+    "listGroups": ListPart<RoomId> => GroupList, lists::groups;
+    /// all users, in the order of their names
+    "listUsers": ListPart<UserId> => UserList, lists::users;
+    /// my conversations, most recent first
+    "listRooms": RoomsPart => ConversationList, lists::rooms;
+    /// I have read everything up to `seq`; the answer is the current receipt
+    "markRead": MarkRead => ReadUpTo, receipts::mark_read;
+    /// everything up to `seq` has arrived; the answer has the current receipts
+    "delivered": AnyForm<Delivered> => DeliveredUpTo, receipts::delivered;
+    /// I am typing, or no longer; the other members of the group, or the user who is addressed, receive it; nobody
+    /// in the lobby does
+    "typing": TypingRequest => Nothing, presence::typing;
+    /// replaces the token of this socket by a newer one of the same user; one that ends earlier changes nothing; the
+    /// answer tells when the token that counts ends
+    "refreshToken": Refresh => Refreshed, session::refresh_token;
+}

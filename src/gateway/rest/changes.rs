@@ -1,0 +1,109 @@
+//! `/api/messages/{id}` and `/api/rooms/{id}/changes`: what is done to messages after they were sent.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use entity::{ChangeNumber, MessageId, RoomId, Seq};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+use super::{
+    Rest, answer,
+    extract::{Json, PathParameter, QueryParameters},
+    openapi::{Always, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing},
+};
+use crate::{
+    chat::ChangesQuery,
+    error::{Error, Result, Unavailable},
+    gateway::wire::{ChangesView, EditsView, MessageSchema, MessageView},
+    identity::Caller,
+};
+
+/// What to replace in a message.
+#[derive(Deserialize, ToSchema)]
+pub struct MessageEdit {
+    /// As in the message: a string; for `encrypted` any JSON.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+}
+
+/// Edit one's own message. The same content again changes nothing.
+#[utoipa::path(
+    patch, path = "/api/messages/{id}", tag = "rooms", operation_id = "editMessage",
+    params(("id" = Uuid, Path, description = "A messageId")),
+    request_body = MessageEdit,
+    responses(
+        (status = 200, description = "The message as it stands now", body = MessageSchema),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn edit(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(message): PathParameter<MessageId>,
+    Json(MessageEdit { content }): Json<MessageEdit>,
+) -> Result<Response> {
+    let (reply, edited) = oneshot::channel();
+    let reply = Box::new(move |message: Result<Arc<_>>| drop(reply.send(message)));
+    rest.chat.edit_message(&caller, None, message, content.get(), reply).await;
+    let message = edited.await.map_err(|_| Error::Unavailable(Unavailable::Draining))??;
+    answer::ok(MessageView::of(&message))
+}
+
+/// Read what a message said before it was edited.
+#[utoipa::path(
+    get, path = "/api/messages/{id}/edits", tag = "rooms", operation_id = "listEdits",
+    params(("id" = Uuid, Path, description = "A messageId")),
+    responses(
+        (status = 200, description = "The earlier contents, oldest first", body = EditsView),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn edits(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(message): PathParameter<MessageId>,
+) -> Result<Response> {
+    answer::ok(EditsView::of(&rest.chat.edits(&caller, message).await?))
+}
+
+/// Which changes to return.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangesSpan {
+    /// Only changes after this one. By default 0.
+    #[serde(default)]
+    after: u64,
+    /// Only of messages from this seq on.
+    from: Option<u64>,
+    /// The maximum number of messages: 50 by default, at most 200.
+    limit: Option<u64>,
+}
+
+/// List the changed messages of one of the caller's rooms, each once and as it stands now, ascending by their newest
+/// change.
+#[utoipa::path(
+    get, path = "/api/rooms/{id}/changes", tag = "rooms", operation_id = "listChanges",
+    params(("id" = Uuid, Path, description = "A roomId"), ChangesSpan),
+    responses(
+        (status = 200, description = "The changed messages", body = ChangesView),
+        NeedsQuery, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn list(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(room): PathParameter<RoomId>,
+    QueryParameters(span): QueryParameters<ChangesSpan>,
+) -> Result<Response> {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let query = ChangesQuery {
+        after: ChangeNumber(number(span.after)),
+        from: Seq(number(span.from.unwrap_or(0))),
+        limit: span.limit,
+    };
+    let page = rest.chat.changes(&caller, room, query).await?;
+    answer::ok(ChangesView::of(&page))
+}

@@ -1,0 +1,425 @@
+//! That the checker of changes finds what it is there to find: a history with nothing wrong, and each way to break it.
+
+use std::collections::BTreeMap;
+
+use entity::{MessageId, RoomId};
+
+use crate::{
+    changes_check::check,
+    checker::{Found, Rule, rules_of},
+    history::{
+        Digest, Edit, Entry, History, Line, Memory, Operation, Place, Position, Record, Set, Version, What,
+    },
+    stored::{Room, Stored},
+};
+
+const ADA: usize = 0;
+const BOB: usize = 1;
+
+/// Ada's messages in a room that Bob's store follows. Each has one device.
+#[derive(Clone)]
+struct Tale {
+    history: History,
+    stored: Stored,
+    room: RoomId,
+    stamp: u64,
+}
+
+impl Tale {
+    /// Three messages, and Bob has them.
+    fn new() -> Self {
+        let room = RoomId::new();
+        let devices = vec![Record::new(ADA, Memory::Since, false), Record::new(BOB, Memory::Since, true)];
+        let place = Some(Place::Direct(ADA, BOB));
+        let empty = Room { place, last_seq: 0, last_change: 0, lines: Vec::new(), receipts: BTreeMap::new() };
+        let history =
+            History { groups: Vec::new(), people: 2, devices, saved: Vec::new(), said: BTreeMap::new() };
+        let mut tale = Self { history, stored: Stored::from([(room, empty)]), room, stamp: 0 };
+        tale.comes(ADA);
+        tale.comes(BOB);
+        tale.synced(0, false);
+        for seq in 1..=3 {
+            let client_message_id = seq.to_string();
+            let content = Digest::of(&client_message_id);
+            let operation = Operation {
+                place: Place::Direct(ADA, BOB),
+                client_message_id: client_message_id.clone(),
+                content,
+            };
+            tale.history.devices[ADA].operations.push(operation);
+            let line = Line {
+                seq,
+                id: MessageId::new(),
+                sender: Some(ADA),
+                client_message_id: Some(client_message_id),
+                version: Version::unchanged(content),
+            };
+            tale.room_mut().last_seq = seq;
+            tale.room_mut().lines.push(line);
+            tale.reads(seq);
+        }
+        tale
+    }
+
+    /// The first message is edited while Bob hears it, the second while he is away, and then the first again.
+    fn of_three_edits() -> Self {
+        let mut tale = Self::new();
+        tale.edits(1, "hello");
+        tale.hears(1);
+        tale.edits(2, "there");
+        tale.edits(1, "hello!");
+        tale.comes(BOB);
+        tale.is_caught_up(2);
+        tale.is_caught_up(1);
+        tale.synced(3, false);
+        tale
+    }
+
+    fn writes(&mut self, device: usize, what: What) {
+        self.stamp += 1;
+        let comes = |entry: &&Entry| matches!(entry.what, What::Comes { .. });
+        let connection = self.history.devices[device].entries.iter().filter(comes).count() as u32;
+        self.history.devices[device].entries.push(Entry { stamp: self.stamp, connection, what });
+    }
+
+    fn room_mut(&mut self) -> &mut Room {
+        self.stored.get_mut(&self.room).unwrap()
+    }
+
+    fn line(&self, seq: i64) -> Line {
+        self.stored[&self.room].line_at(seq).unwrap().clone()
+    }
+
+    /// With the cursor that a device has by the rules.
+    fn comes(&mut self, device: usize) {
+        let mut changes = BTreeMap::new();
+        for entry in &self.history.devices[device].entries {
+            match &entry.what {
+                What::Changed { change, .. } => drop(changes.insert(self.room, *change)),
+                What::Synced { rooms } => drop(changes.insert(self.room, rooms[&self.room].change)),
+                _ => {}
+            }
+        }
+        let changes = (device == BOB).then_some(changes);
+        self.writes(device, What::Comes { wire: "plain", since: None, changes });
+    }
+
+    fn reads(&mut self, seq: i64) {
+        let what = What::Read { room: self.room, line: self.line(seq), is_unrequested: false };
+        self.writes(BOB, what);
+    }
+
+    fn synced(&mut self, change: i64, is_reset: bool) {
+        let rooms = BTreeMap::from([(self.room, Position { change, is_reset })]);
+        self.writes(BOB, What::Synced { rooms });
+    }
+
+    /// Asks for an edit over the socket.
+    fn asks(&mut self, seq: i64, content: &str) -> usize {
+        let (room, id) = (self.room, self.line(seq).id);
+        let edit = Edit { room, seq, id, content: Digest::of(content), is_over_http: false };
+        let edits = &mut self.history.devices[ADA].edits;
+        edits.push(edit);
+        let edit = edits.len() - 1;
+        self.writes(ADA, What::EditAsked { edit });
+        edit
+    }
+
+    /// The row is changed.
+    fn changes(&mut self, seq: i64, content: &str) {
+        let room = self.room_mut();
+        room.last_change += 1;
+        let change = room.last_change;
+        let version = &mut room.lines[seq as usize - 1].version;
+        *version =
+            Version { change, content: Digest::of(content), edits: version.edits + 1, edited_at: change };
+    }
+
+    /// Ada hears of what has become of her message.
+    fn ada_hears(&mut self, seq: i64) {
+        let what = self.changed(seq, false);
+        self.writes(ADA, what);
+    }
+
+    fn is_answered(&mut self, edit: usize) {
+        let Version { change, content, .. } = self.line(self.history.devices[ADA].edits[edit].seq).version;
+        self.writes(ADA, What::EditAnswered { edit, change, content });
+    }
+
+    fn edits(&mut self, seq: i64, content: &str) {
+        let edit = self.asks(seq, content);
+        self.changes(seq, content);
+        self.ada_hears(seq);
+        self.is_answered(edit);
+    }
+
+    fn changed(&self, seq: i64, is_replayed: bool) -> What {
+        let Version { change, content, edits, edited_at } = self.line(seq).version;
+        let set = Set { content: Some(content), edits: Some(edits), edited_at: Some(edited_at) };
+        What::Changed { room: self.room, seq, change, set, is_replayed }
+    }
+
+    /// Bob hears what has become of a message, live.
+    fn hears(&mut self, seq: i64) {
+        let what = self.changed(seq, false);
+        self.writes(BOB, what);
+    }
+
+    fn is_caught_up(&mut self, seq: i64) {
+        let what = self.changed(seq, true);
+        self.writes(BOB, what);
+    }
+
+    /// Takes the last entry of a device away.
+    fn forgets(&mut self, device: usize, is_it: impl Fn(&What) -> bool) {
+        let entries = &mut self.history.devices[device].entries;
+        let at = entries.iter().rposition(|entry| is_it(&entry.what)).unwrap();
+        entries.remove(at);
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let mut found = Found::default();
+        check(&self.history, &self.stored, true, &mut found);
+        rules_of(found.all())
+    }
+
+    #[track_caller]
+    fn breaks(&self, rule: Rule) {
+        let rules = self.rules();
+        assert!(rules.contains(&rule), "{rule:?} is not among {rules:?}");
+    }
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    assert_eq!(Tale::new().rules(), []);
+    assert_eq!(Tale::of_three_edits().rules(), []);
+}
+
+#[test]
+fn an_acknowledged_edit_that_is_not_stored_is_found() {
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().lines[1].version = Version::unchanged(Digest::of("2"));
+    tale.breaks(Rule::EditLost);
+    // Also where it was overwritten by an earlier one.
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().lines[0].version.content = Digest::of("hello");
+    tale.breaks(Rule::EditLost);
+    // And where a later change shows a content whose edit was answered long ago.
+    let mut tale = Tale::of_three_edits();
+    tale.changes(1, "hello");
+    tale.breaks(Rule::EditLost);
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().lines[0].id = MessageId::new();
+    tale.breaks(Rule::EditLost);
+}
+
+#[test]
+fn an_edit_that_was_not_answered_may_be_there_or_not() {
+    let mut tale = Tale::of_three_edits();
+    let edit = tale.asks(1, "who knows");
+    tale.history.devices[ADA].edits[edit].is_over_http = true;
+    assert_eq!(tale.rules(), []);
+    tale.changes(1, "who knows");
+    tale.hears(1);
+    assert_eq!(tale.rules(), []);
+    // Over a socket it is asked for until it is answered.
+    tale.history.devices[ADA].edits[edit].is_over_http = false;
+    assert_eq!(tale.rules(), [Rule::Missing]);
+    // One that was refused because of a rate is not there; one that was unavailable may be.
+    let mut unavailable = tale.clone();
+    let refused = |code: &str| What::EditRefused { edit, code: code.to_owned() };
+    tale.writes(ADA, refused("rate_limited"));
+    tale.breaks(Rule::EditLost);
+    unavailable.writes(ADA, refused("unavailable"));
+    assert_eq!(unavailable.rules(), [Rule::Missing]);
+    unavailable.writes(ADA, refused("forbidden"));
+    unavailable.breaks(Rule::Refusal);
+}
+
+#[test]
+fn a_content_that_nobody_asked_for_is_found() {
+    let mut tale = Tale::of_three_edits();
+    tale.changes(3, "out of nowhere");
+    tale.hears(3);
+    assert_eq!(tale.rules(), [Rule::Phantom]);
+    let mut tale = Tale::new();
+    let mut line = tale.line(1);
+    line.version.content = Digest::of("something else");
+    let room = tale.room;
+    tale.writes(BOB, What::Read { room, line, is_unrequested: false });
+    tale.breaks(Rule::Phantom);
+}
+
+#[test]
+fn an_edit_that_is_counted_again_is_found() {
+    let mut tale = Tale::of_three_edits();
+    tale.writes(ADA, What::EditAsked { edit: 1 });
+    let mut again = tale.clone();
+    tale.is_answered(1);
+    assert_eq!(tale.rules(), []);
+    again.changes(2, "there");
+    again.ada_hears(2);
+    again.hears(2);
+    again.is_answered(1);
+    assert_eq!(again.rules(), [Rule::EditedTwice]);
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().lines[1].version.edits = 2;
+    tale.breaks(Rule::EditedTwice);
+}
+
+#[test]
+fn changes_that_are_not_one_after_the_other_are_found() {
+    // A hole, live.
+    let mut tale = Tale::of_three_edits();
+    tale.edits(1, "four");
+    let mut whole = tale.clone();
+    tale.edits(2, "five");
+    tale.hears(2);
+    tale.breaks(Rule::ChangeHole);
+    whole.hears(1);
+    whole.edits(2, "five");
+    whole.hears(2);
+    assert_eq!(whole.rules(), []);
+    // A step back, in a replay.
+    let mut tale = Tale::of_three_edits();
+    let entries = &mut tale.history.devices[BOB].entries;
+    let last = entries.len() - 2;
+    entries.swap(last, last - 1);
+    tale.breaks(Rule::ChangeHole);
+    // A room that counts further than its rows.
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().last_change = 4;
+    assert_eq!(tale.rules(), [Rule::ChangeHole]);
+}
+
+#[test]
+fn a_hole_is_none_where_a_message_came_with_its_change() {
+    let mut tale = Tale::of_three_edits();
+    tale.history.devices[BOB].keeps_store = false;
+    tale.history.devices[BOB]
+        .entries
+        .retain(|entry| !matches!(&entry.what, What::Read { line, .. } if line.seq == 3));
+    tale.edits(3, "three");
+    let mut hole = tale.clone();
+    tale.reads(3);
+    for tale in [&mut tale, &mut hole] {
+        tale.edits(1, "one");
+        tale.hears(1);
+    }
+    assert_eq!(tale.rules(), []);
+    assert_eq!(hole.rules(), [Rule::ChangeHole]);
+}
+
+#[test]
+fn a_change_before_its_message_is_found() {
+    let mut tale = Tale::of_three_edits();
+    tale.edits(3, "three");
+    // Bob has only two.
+    let seq_of = |what: &What| matches!(what, What::Read { line, .. } if line.seq == 3);
+    tale.forgets(BOB, seq_of);
+    let mut late = tale.clone();
+    tale.hears(3);
+    tale.breaks(Rule::ChangeEarly);
+    late.history.devices[BOB].keeps_store = false;
+    late.hears(3);
+    late.reads(3);
+    assert_eq!(late.rules(), [Rule::ChangeEarly]);
+}
+
+#[test]
+fn two_versions_of_one_change_are_found() {
+    let mut tale = Tale::of_three_edits();
+    let edit = tale.asks(1, "another");
+    tale.history.devices[ADA].edits[edit].is_over_http = true;
+    let What::Changed { room, seq, change, set, .. } = tale.changed(1, true) else { unreachable!() };
+    let set = Set { content: Some(Digest::of("another")), ..set };
+    tale.history.devices[BOB].entries.truncate(4);
+    tale.history.devices[BOB].keeps_store = false;
+    tale.writes(BOB, What::Changed { room, seq, change, set, is_replayed: true });
+    assert_eq!(tale.rules(), [Rule::TwoVersions]);
+    // One number for two messages.
+    let mut tale = Tale::of_three_edits();
+    tale.room_mut().lines[0].version.change = 2;
+    tale.breaks(Rule::TwoVersions);
+    // An acknowledgement that says something else.
+    let mut tale = Tale::of_three_edits();
+    tale.writes(ADA, What::EditAsked { edit: 2 });
+    let content = Digest::of("hello");
+    tale.writes(ADA, What::EditAnswered { edit: 2, change: 3, content });
+    tale.breaks(Rule::TwoVersions);
+}
+
+#[test]
+fn a_store_that_lacks_a_change_is_found() {
+    let is_of = |seq| move |what: &What| matches!(what, What::Changed { seq: of, .. } if *of == seq);
+    let mut tale = Tale::of_three_edits();
+    tale.forgets(BOB, is_of(2));
+    assert_eq!(tale.rules(), [Rule::Stale]);
+    // Also one that is told later, after the device was said to have it.
+    let mut tale = Tale::of_three_edits();
+    tale.edits(3, "three");
+    tale.synced(4, false);
+    tale.hears(3);
+    tale.breaks(Rule::Stale);
+    // And one that never came, though nobody said so.
+    let mut tale = Tale::of_three_edits();
+    tale.edits(3, "three");
+    assert_eq!(tale.rules(), [Rule::Stale]);
+}
+
+#[test]
+fn a_device_that_moves_its_cursor_by_something_else_is_found() {
+    let mut tale = Tale::of_three_edits();
+    let changes = Some(BTreeMap::from([(tale.room, 4)]));
+    tale.writes(BOB, What::Comes { wire: "plain", since: None, changes });
+    assert_eq!(tale.rules(), [Rule::Stale]);
+}
+
+#[test]
+fn an_answer_before_ones_own_change_is_found() {
+    let mut tale = Tale::of_three_edits();
+    let edit = tale.asks(3, "three");
+    tale.changes(3, "three");
+    tale.hears(3);
+    tale.is_answered(edit);
+    assert_eq!(tale.rules(), []);
+    tale.ada_hears(3);
+    assert_eq!(tale.rules(), [Rule::AnswerOutOfTurn]);
+}
+
+#[test]
+fn a_room_that_is_read_again_is_whole_afterwards() {
+    let mut tale = Tale::of_three_edits();
+    tale.edits(3, "three");
+    tale.comes(BOB);
+    tale.synced(4, true);
+    let page = |tale: &Tale, from: i64, is_last| What::PageRead {
+        room: tale.room,
+        lines: (from..=3).map(|seq| tale.line(seq)).collect(),
+        is_last,
+    };
+    let mut partly = tale.clone();
+    let what = page(&partly, 2, false);
+    partly.writes(BOB, what);
+    assert_eq!(partly.rules(), [Rule::Missing]);
+    // A change that comes before the page that shows an older version.
+    let old = page(&tale, 1, true);
+    tale.edits(2, "two again");
+    tale.hears(2);
+    tale.writes(BOB, old.clone());
+    assert_eq!(tale.rules(), []);
+    tale.forgets(BOB, |what| matches!(what, What::Changed { .. }));
+    tale.breaks(Rule::Stale);
+}
+
+#[test]
+fn a_history_that_differs_from_the_rows_is_found() {
+    let mut tale = Tale::of_three_edits();
+    let mut lines = tale.stored[&tale.room].lines.clone();
+    tale.history.said.insert(tale.room, lines.clone());
+    assert_eq!(tale.rules(), []);
+    lines[0].version.content = Digest::of("hello");
+    tale.history.said.insert(tale.room, lines);
+    assert_eq!(tale.rules(), [Rule::Disagrees]);
+}

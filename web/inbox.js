@@ -1,0 +1,139 @@
+// Takes messages in: into the store, onto the disk, and only then tells the server that they have arrived.
+
+import * as connection from './connection.js';
+import * as database from './database.js';
+import { changed, placeOf, state } from './store.js';
+
+/** @import { Message, Place } from './types.js' */
+
+/** How often at most the server is told what has arrived. */
+const PAUSE = 200;
+
+/** What is not on the disk yet. @type {Map<Place, Message[]>} */
+let pending = new Map();
+/** @type {string[]} */
+let sent = [];
+/** @type {Promise<void> | null} */
+let writing = null;
+/** What the server does not know yet. @type {Record<string, number>} */
+let arrived = {};
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let telling;
+
+/** Who hears of other people's new messages. @type {(place: Place, message: Message) => void} */
+export let onNews = () => {};
+
+/** @param {typeof onNews} listener */
+export function whenNew(listener) {
+  onNews = listener;
+}
+
+/** The conversation of a message. @param {Message} message @param {boolean} [isLobby] */
+export function keyOf(message, isLobby) {
+  if (isLobby) return 'lobby';
+  if (message.group) return `g:${message.receiver}`;
+  return `u:${message.sender === state.me.username ? message.receiver : message.sender}`;
+}
+
+/** @param {Message} message @param {boolean} [isLobby] */
+export function receive(message, isLobby) {
+  const place = placeOf(keyOf(message, isLobby));
+  state.places.set(place.key, place);
+  place.roomId ??= message.roomId;
+  const isOwn = message.sender === state.me.username;
+  if (message.clientMessageId && isOwn) settle(message.clientMessageId);
+  marks(place, message);
+  if (message.seq <= place.last) {
+    tell(place);
+    return;
+  }
+  const timeline = state.timelines.get(place.key);
+  if (message.seq !== place.last + 1 || place.last === 0) {
+    // Older messages are on the server: here, the conversation begins anew.
+    place.first = message.seq;
+    if (timeline) Object.assign(timeline, { messages: [], hasOlder: message.seq > 1 });
+  }
+  place.last = message.seq;
+  // A page of the newest may have been ahead of the connection.
+  if (timeline && message.seq > (timeline.messages.at(-1)?.seq ?? 0)) timeline.messages.push(message);
+  if (!place.lastMessage || place.lastMessage.seq <= message.seq) place.lastMessage = message;
+  if (!isOwn && message.seq > place.read) {
+    place.unread += 1;
+    onNews(place, message);
+  }
+  if (!isOwn) state.typing.get(place.key)?.delete(message.sender);
+  keep(place, [message]);
+  changed('places', `timeline ${place.key}`, `typing ${place.key}`);
+}
+
+/** What a message says of the receipts of the user's own messages. @param {Place} place @param {Message} message */
+export function marks(place, message) {
+  if (message.sender !== state.me.username) return;
+  if (message.deliveredToAll) place.deliveredTo = Math.max(place.deliveredTo, message.seq);
+  if (message.readByAll) place.readTo = Math.max(place.readTo, message.seq);
+}
+
+/** A message that was written here is stored. @param {string} id */
+function settle(id) {
+  const at = state.unsent.findIndex((entry) => entry.id === id);
+  if (at < 0) return;
+  const [{ key }] = state.unsent.splice(at, 1);
+  sent.push(id);
+  changed('places', `timeline ${key}`);
+  write();
+}
+
+/** Puts messages of a conversation, or only its state, onto the disk soon. @param {Place} place @param {Message[]} [messages] */
+export function keep(place, messages = []) {
+  const waiting = pending.get(place) ?? [];
+  waiting.push(...messages);
+  pending.set(place, waiting);
+  write();
+}
+
+/** Forgets a conversation. @param {string} key */
+export async function forget(key) {
+  const place = state.places.get(key);
+  if (place) pending.delete(place);
+  state.places.delete(key);
+  state.timelines.delete(key);
+  changed('places', `timeline ${key}`);
+  await writing;
+  await database.drop(key);
+}
+
+function write() {
+  writing ??= new Promise((resolve) => setTimeout(resolve)).then(written).finally(() => {
+    writing = null;
+    if (pending.size > 0 || sent.length > 0) write();
+  });
+}
+
+async function written() {
+  const batch = [...pending].map(([place, messages]) => ({ place: { ...place }, messages }));
+  const done = sent;
+  pending = new Map();
+  sent = [];
+  await database.keep(batch, done);
+  for (const { place, messages } of batch) if (messages.length > 0) tell(place);
+}
+
+/** @param {Place} place */
+function tell(place) {
+  if (place.kind === 'lobby' || !place.roomId) return;
+  arrived[place.roomId] = place.last;
+  telling ??= setTimeout(tellNow, Object.keys(arrived).length === 1 ? 20 : PAUSE);
+}
+
+function tellNow() {
+  const rooms = arrived;
+  arrived = {};
+  telling = undefined;
+  // If the connection ends before, `since` says it on the next one.
+  connection.request('delivered', { rooms }).catch(() => {});
+}
+
+/** Waits until everything is on the disk. */
+export async function settled() {
+  while (writing) await writing;
+}

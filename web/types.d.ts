@@ -1,0 +1,106 @@
+// The types that the modules of this client share.
+
+// What the server sends, from its own types.
+import type { Conversation, Group, Login, Member, Message, Refusal, User } from '../contract/parlor';
+export type { Group, Member, Message, User };
+
+/** An entry of `listRooms`. */
+export type Room = Conversation;
+
+/** An entry of the list of one's logins. */
+export type Session = Login;
+
+/** A refusal, from HTTP or from a socket. */
+export type Problem = Refusal;
+
+export type Answer = { success: true; response: any } | { success: false; error: Problem };
+
+/** What `/parlor.json` says. */
+export interface Facts {
+  version: string;
+  signUp: boolean;
+  socketIo: boolean;
+  webSocket: boolean;
+  contentBytes: number;
+  hasCookie: boolean;
+}
+
+/** What a connector needs, and whom it tells. */
+export interface Hooks {
+  /** A token that is valid now. */
+  token(): Promise<string>;
+  /** Of each room, up to where this device has everything; most recent rooms first. */
+  since(most: number): Record<string, number>;
+  up(): void;
+  down(): void;
+  /** The server accepts this login no more. */
+  ended(): void;
+  event(name: string, data: any): void;
+}
+
+/** A lasting connection that comes back by itself. The two kinds differ in nothing else. */
+export interface Connector {
+  readonly name: 'Socket.IO' | 'WebSocket';
+  open(): void;
+  close(): void;
+  /** Asks whether the connection still lives, and opens another one if not. */
+  check(): void;
+  /** Sends an event, and resolves to its answer. Rejects if the connection ends first. */
+  request(event: string, data: object): Promise<Answer>;
+  /** Sends an event that may be lost. */
+  send(event: string, data: object): void;
+}
+
+/** A conversation, as this device knows it. */
+export interface Place {
+  /** `u:<username>`, `g:<groupId>` or `lobby`. */
+  key: string;
+  kind: 'direct' | 'group' | 'lobby';
+  roomId?: string;
+  peer?: string;
+  group?: Group;
+  /** This device has every message from `first` to `last`; 0 for none. */
+  first: number;
+  last: number;
+  /** How far the user has read, and what is unread. */
+  read: number;
+  unread: number;
+  /** Up to where the user's own messages were delivered to all, and read by all. */
+  deliveredTo: number;
+  readTo: number;
+  lastMessage?: Message;
+}
+
+/** A message that was written here and is not known to be stored. */
+export interface Unsent {
+  /** Also its `clientMessageId`. */
+  id: string;
+  key: string;
+  content: string;
+  at: number;
+  order: number;
+  /** Why the server refuses it for good. */
+  problem?: Problem;
+  /** Stored by the server; its message has not come yet. */
+  stored?: boolean;
+}
+
+export interface Timeline {
+  /** Without a hole, oldest first. */
+  messages: Message[];
+  /** Whether the server may have older ones. */
+  hasOlder: boolean;
+  loading: boolean;
+  /** Nothing is known yet. */
+  isFresh: boolean;
+  failed: boolean;
+}
+
+export type Status = 'connecting' | 'online' | 'offline' | 'displaced';
+export type Topic = 'status' | 'me' | 'places' | 'people' | 'groups' | 'members' | `timeline ${string}` | `typing ${string}`;
+
+declare global {
+  interface CSSStyleDeclaration {
+    fieldSizing: string;
+  }
+}
