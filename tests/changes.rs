@@ -279,6 +279,72 @@ async fn a_device_that_missed_too_much_or_comes_from_elsewhere_reads_the_room_ag
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_room_to_be_read_again_is_told_before_later_changes_of_it_though_other_rooms_are_slow() {
+    let server = Server::with(|config| {
+        at_full_speed(config);
+        config.limits.changes_replayed = 2;
+        config.limits.unacknowledged = 8;
+    })
+    .await;
+    let (ada, bob) = (server.online("ada").await, server.person("bob").await);
+    let (group, message) = group_with_a_message(&ada, &["bob"]).await;
+    for content in ["a", "b", "c"] {
+        let other = ada.posts_in(&group, content).await;
+        ada.asks("editMessage", edit(&other, &content.repeat(2))).await;
+    }
+    // These take a while: each page of them waits for acknowledgements that do not come.
+    let slow = ada.makes_group("slow", &["bob"]).await;
+    for number in 0..40 {
+        ada.posts_in(&slow, &number.to_string()).await;
+    }
+    let auth = json!({ "since": { &group: 4, &slow: 0 }, "changes": { &group: 0 } });
+    let phone = bob.connecting().with(auth).without_acknowledging().open().await;
+    let reset = phone.sees_any("synced").await;
+    assert_eq!(reset["rooms"], json!({ &group: { "seq": 4, "change": 3, "reset": true } }));
+    ada.asks("editMessage", edit(&message, "hello")).await;
+    assert_eq!(phone.sees_any("messageChanged").await["change"], 4);
+    // A connection that ends now has told the device everything.
+    phone.vanishes();
+    let auth = json!({ "since": { &group: 4, &slow: 0 }, "changes": { &group: 4 } });
+    let phone = bob.connect_with(auth).await;
+    let synced = phone.sees("synced", |synced| synced["rooms"][&slow]["seq"] == 40).await;
+    assert_eq!(synced["rooms"][&group], json!({ "seq": 4, "change": 4 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_into_a_group_reads_it_again() {
+    let server = Server::with(at_full_speed).await;
+    let (ada, bob) = (server.online("ada").await, server.person("bob").await);
+    let (group, message) = group_with_a_message(&ada, &["bob"]).await;
+    let mut store = Store::default();
+    let (tab, _) = reconnects(&bob, &store, &group).await;
+    store.take(&tab, &group);
+    let reset = |synced: &Json| synced["rooms"][&group]["reset"] == true;
+    let member = format!("/api/rooms/{group}/members/bob");
+    for (round, was_there) in [(1, true), (2, false)] {
+        let away = if was_there { None } else { Some(&store) };
+        ada.delete(&member).await.is(200);
+        // The second time, a device connects while its user is not a member.
+        let phone = match away {
+            Some(store) => bob.connect_with(store.auth(&group)).await,
+            None => bob.connect_with(json!({ "changes": {} })).await,
+        };
+        phone.sees_any("synced").await;
+        let edited = ada.asks("editMessage", edit(&message, &format!("round {round}"))).await;
+        ada.post(&format!("/api/rooms/{group}/members"), json!({ "users": ["bob"] })).await.is(200);
+        let synced = tab.sees("synced", reset).await;
+        assert_eq!(synced["rooms"][&group]["change"], edited["change"]);
+        if away.is_some() {
+            phone.sees("synced", reset).await;
+        } else {
+            phone.sees("synced", |synced| synced["rooms"][&group]["seq"] == 1).await;
+            assert!(!phone.all("synced").iter().any(reset), "it holds nothing");
+        }
+        tab.forgets();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_are_read_on_request_too_a_page_at_a_time() {
     let server = Server::with(at_full_speed).await;
     let (ada, eve) = (server.online("ada").await, server.online("eve").await);

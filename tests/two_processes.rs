@@ -1,7 +1,7 @@
 //! Another process changes the same database: the command line beside a running server, or a second server. What it
 //! stored counts at once.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::harness::{Person, Server};
 
@@ -98,6 +98,27 @@ async fn a_connection_begins_where_the_database_is() {
     assert_eq!(has_all.seqs(&seqs), [3]);
     assert_eq!(adas.sees_seqs(&seqs, 3).await, [1, 2, 3]);
     drop((adas, there, has_all, from_one));
+    drop((other, server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_another_process_shows_in_what_memory_has_once_the_next_edit_is_numbered() {
+    let (server, other, ada, bob, group) = pair().await;
+    let adas = ada.connect().await;
+    let (first, second) = (adas.posts_in(&group, "one").await, adas.posts_in(&group, "two").await);
+    // Memory has both messages: those that are recent, and those that were replayed a moment ago.
+    bob.connect().await.sees_seqs(&json!(group), 2).await;
+    let edit =
+        |message: &Json, content: &str| json!({ "messageId": message["messageId"], "content": content });
+    let there = at(&other, &ada).await.connect().await;
+    there.asks("editMessage", edit(&first, "one, edited there")).await;
+    adas.asks("editMessage", edit(&second, "two, edited here")).await;
+    // Whoever was connected is told of both, and whoever comes reads both.
+    adas.sees("messageChanged", |changed| changed["change"] == 1).await;
+    let phone = bob.connect_with(json!({ "since": { &group: 0 } })).await;
+    phone.sees_message("one, edited there").await;
+    phone.sees_message("two, edited here").await;
+    drop((adas, there, phone));
     drop((other, server));
 }
 

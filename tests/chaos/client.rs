@@ -534,7 +534,8 @@ impl Client {
                 self.writes(What::Synced { rooms: rooms.clone() });
                 let Some(cursors) = &mut self.cursors else { return };
                 cursors.are_synced(&rooms);
-                talk.is_synced = true;
+                // A room that has to be read again is told by itself, before the device has everything.
+                talk.is_synced |= rooms.values().all(|position| !position.is_reset);
                 // A page that is under way belongs to an earlier reading, if it has to begin anew.
                 for room in cursors.rooms_again() {
                     talk.asked.retain(|_, (wanted, _)| *wanted != Wanted::Page(room));

@@ -1,5 +1,6 @@
 //! `synced`: tells a device that replays changes what it has now. The event comes when the device has caught up, once
-//! for all rooms, and later for each room in which the device had to catch up again.
+//! for all rooms, and later for each room in which the device had to catch up again. That a room has to be read again
+//! is told by its catch-up, before anything later in that room.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +16,10 @@ use tokio::sync::Notify;
 
 use crate::chat::{
     Core,
-    connections::{connection::Connection, publish::Audience},
+    connections::{
+        connection::{ConnectOptions, Connection},
+        publish::Audience,
+    },
     event::Event,
     model::SyncedRoom,
     room::{Room, Settled},
@@ -26,8 +30,8 @@ use crate::chat::{
 pub(in crate::chat) struct DeviceSync {
     /// The oldest message that the device holds, of rooms where it says so.
     oldest_held: Mutex<HashMap<RoomId, Seq>>,
-    /// Rooms that the device has to read again, which it was not told yet.
-    resets: Mutex<HashSet<RoomId>>,
+    /// Rooms of which the device has messages, and in which it does not hear: its user is not a member.
+    not_heard: Mutex<HashSet<RoomId>>,
     /// Whether it was told what it has of all rooms.
     has_begun: AtomicBool,
     /// Notified when the subscription to a room is live, or has ended.
@@ -35,6 +39,13 @@ pub(in crate::chat) struct DeviceSync {
 }
 
 impl DeviceSync {
+    /// Of a client that passes these options.
+    pub fn new(options: &ConnectOptions) -> Self {
+        let since = options.since.iter().flatten().map(|(room, _)| *room);
+        let changes = options.changes.iter().flatten().map(|(room, _)| *room);
+        Self { not_heard: Mutex::new(since.chain(changes).collect()), ..Self::default() }
+    }
+
     pub fn hold_from(&self, room: RoomId, oldest: Seq) {
         self.oldest_held.lock().insert(room, oldest);
     }
@@ -43,22 +54,24 @@ impl DeviceSync {
         self.oldest_held.lock().get(&room).copied().unwrap_or_default()
     }
 
-    pub fn reset(&self, room: RoomId) {
-        self.resets.lock().insert(room);
+    /// Notes that the device hears a room. Returns whether it has messages of the time before, and may have missed
+    /// changes of them.
+    pub fn hears(&self, room: RoomId) -> bool {
+        self.not_heard.lock().remove(&room)
     }
 
-    /// A subscription of the connection has ended.
-    pub fn ended(&self) {
+    /// The subscription of the connection to a room has ended.
+    pub fn ended(&self, room: RoomId) {
+        self.not_heard.lock().insert(room);
         self.settled.notify_waiters();
     }
 
     /// What to tell of a room; `None` if the connection is not live in it.
     fn of(&self, connection: &Connection, room: &Room) -> Option<SyncedRoom> {
         let Some(Settled::Live(heads)) = room.settled(connection.id) else { return None };
-        let reset = self.resets.lock().remove(&room.id);
         // From here on it holds what it gets.
         self.oldest_held.lock().remove(&room.id);
-        Some(SyncedRoom { room: room.id, seq: heads.seq, change: heads.change, reset })
+        Some(SyncedRoom { room: room.id, seq: heads.seq, change: heads.change, reset: false })
     }
 }
 
@@ -71,13 +84,6 @@ impl Connection {
     /// The oldest message of a room that its device holds, as far as it has said so.
     pub(in crate::chat) fn oldest_held(&self, room: RoomId) -> Seq {
         self.device_sync().map_or(Seq::ZERO, |sync| sync.oldest_held(room))
-    }
-
-    /// Notes that its client must read a room again.
-    pub(in crate::chat) fn reset(&self, room: RoomId) {
-        if let Some(sync) = self.device_sync() {
-            sync.reset(room);
-        }
     }
 }
 

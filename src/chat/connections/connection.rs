@@ -154,7 +154,7 @@ impl Connection {
             _counted: counts.connection(outlet.gateway()),
             outlet,
             catches_up: options.catch_up,
-            device_sync: options.changes.is_some().then(Box::default),
+            device_sync: options.changes.is_some().then(|| Box::new(DeviceSync::new(options))),
             news: Mutex::default(),
             rooms: Mutex::default(),
             typing: Mutex::default(),

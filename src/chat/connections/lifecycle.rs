@@ -16,7 +16,7 @@ use super::{
 use crate::{
     chat::{
         Chat, Core,
-        room::{ById, Heads, Room, watermark::Marks},
+        room::{ById, Heads, Held, Room, watermark::Marks},
         sql,
     },
     db::{Db, coalesce::Coalescer},
@@ -200,15 +200,17 @@ impl Core {
                 _ => live.published(),
             };
             self.attach(connection, &live, start);
-            let told = told(options, connection, &live);
+            let held = held(options, connection, &live);
             // Another task that has just loaded this room may have subscribed the connection already, without
             // knowing where its client asked to begin.
-            live.begin_after(connection.id, start, since.is_some(), told);
+            live.begin_after(connection.id, start, since.is_some(), held);
         }
         self.follow_lobby(options).await?;
         let lobby = self.rooms.lobby();
         let start = since(options, lobby).unwrap_or_else(|| lobby.published());
         self.attach(connection, lobby, start);
+        // The lobby replays no changes.
+        lobby.begin_after(connection.id, start, false, Held::All);
         Ok(())
     }
 
@@ -250,7 +252,7 @@ impl Core {
     /// Messages and changes up to these are in the database: subscriptions that were not sent them catch up.
     pub(in crate::chat) fn note_stored_up_to(self: &Arc<Self>, room: &Arc<Room>, heads: Heads) {
         if heads.change > room.changed() {
-            self.rooms.forget_replay(room);
+            self.rooms.forget_messages(room);
         }
         for late in room.stored_up_to(heads) {
             self.bring_up(&late, room);
@@ -266,6 +268,9 @@ impl Core {
     ) {
         if !room.subscribe(connection, start) {
             return;
+        }
+        if connection.device_sync().is_some_and(|sync| sync.hears(room.id)) {
+            room.must_read_again(connection.id);
         }
         connection.rooms.lock().push(room.clone());
         if connection.is_over() {
@@ -298,7 +303,7 @@ impl Core {
         for connection in connections {
             connection.rooms.lock().retain(|other| other.id != room.id);
             if let Some(sync) = connection.device_sync() {
-                sync.ended();
+                sync.ended(room.id);
             }
             let place = TypingPlace::Group(room.id);
             let typing = connection.typing.lock().take(&place);
@@ -313,25 +318,24 @@ fn since(options: &ConnectOptions, live: &Room) -> Option<Seq> {
     Some((*seq).clamp(Seq::ZERO, live.published()))
 }
 
-/// The change up to which the client says it has everything of a room; `None` for a client that begins with the changes
-/// from now on. If the numbers cannot be this server's, the client is asked to read the room again.
-fn told(options: &ConnectOptions, connection: &Connection, live: &Room) -> Option<ChangeNumber> {
-    let cursors = options.changes.as_ref()?;
+/// What the client says that it has of the changes of a room. It has to read the room again if the numbers cannot be
+/// this server's.
+fn held(options: &ConnectOptions, connection: &Connection, live: &Room) -> Held {
+    let Some(cursors) = &options.changes else { return Held::All };
     let since = options.since.iter().flatten().find(|(room, _)| *room == live.id).map(|(_, seq)| *seq);
     let named = cursors.iter().find(|(room, _)| *room == live.id).map(|(_, cursor)| *cursor);
     let cursor = match (named, since) {
         (Some(cursor), _) => cursor,
         // It holds messages, and has never heard of a change.
         (None, Some(_)) => DeviceCursor { change: ChangeNumber::ZERO, from: Seq::ZERO },
-        (None, None) => return None,
+        (None, None) => return Held::All,
     };
     let heads = live.heads();
     if cursor.change > heads.change || since.is_some_and(|since| since > heads.seq) {
-        connection.reset(live.id);
-        return None;
+        return Held::Unknown;
     }
     if let Some(sync) = connection.device_sync() {
         sync.hold_from(live.id, cursor.from);
     }
-    Some(cursor.change)
+    Held::UpTo(cursor.change)
 }

@@ -7,7 +7,8 @@
 //!
 //! When a connection has all messages, the task sends what was changed in those that it had before, each message once
 //! and as it stands now, and then begins again if more was published meanwhile. A page of changes ends at what is
-//! *published*: a message that changes again while pages are read is then told of by the later change.
+//! *published*: a message that changes again while pages are read is then told of by the later change. A device that
+//! has missed too many is told to read the room again instead.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -23,6 +24,7 @@ use crate::{
         changes::ChangedRange,
         connections::connection::Connection,
         event::{Envelope, Event},
+        model::SyncedRoom,
         page_size::{PAGE_BYTES, Parts},
     },
     error::Result,
@@ -101,6 +103,7 @@ impl<'a> CatchUpTask<'a> {
             standing = match was {
                 Standing::Ended | Standing::Live => return,
                 Standing::Behind(after) => self.send_messages(after).await,
+                Standing::Outdated { sent, upto } => self.send_reset(sent, upto),
                 Standing::Untold { sent, told, upto } => {
                     let waiting = if is_first { PAGE_BYTES } else { CHANGES_WAITING };
                     is_first = false;
@@ -170,8 +173,7 @@ impl<'a> CatchUpTask<'a> {
         if upto.0 - told.0 > self.core.settings.limits.changes_replayed as i64
             && self.is_too_much(sent, told, upto).await
         {
-            self.connection.reset(self.room.id);
-            return self.write_changes(&[], upto);
+            return self.send_reset(sent, upto);
         }
         let (mut parts, first) = Parts::of(self.most);
         let range = |told| self.range(sent, told, upto);
@@ -192,7 +194,17 @@ impl<'a> CatchUpTask<'a> {
     }
 
     fn write_changes(&self, page: &[Arc<Envelope>], upto: ChangeNumber) -> Standing {
-        let standing = self.room.send_changes(&self.catch_up, page, upto);
+        self.sent(self.room.send_changes(&self.catch_up, page, upto))
+    }
+
+    /// Tells the device to read the room again.
+    fn send_reset(&self, sent: Seq, upto: ChangeNumber) -> Standing {
+        let told = SyncedRoom { room: self.room.id, seq: sent, change: upto, reset: true };
+        let reset = Envelope::new(Event::Synced(vec![told]));
+        self.sent(self.room.send_reset(&self.catch_up, &reset, upto))
+    }
+
+    fn sent(&self, standing: Standing) -> Standing {
         if standing == Standing::Live {
             self.core.came_live(self.connection, self.room);
         }

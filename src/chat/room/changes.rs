@@ -41,6 +41,12 @@ impl Room {
         messages.iter().for_each(|message| state.recent.replace(message));
     }
 
+    /// See [`super::Rooms::forget_messages`].
+    pub(super) fn forget_recent(&self) {
+        let RoomState { subscriptions, recent, .. } = &mut *self.state.lock();
+        *recent = Recent::after(subscriptions.heads().seq);
+    }
+
     /// Writes the changes that a commit has made to all live subscriptions, ascending.
     pub(in crate::chat) fn publish_changes(
         &self,
@@ -72,6 +78,12 @@ impl Room {
         upto: ChangeNumber,
     ) -> Standing {
         let sent = self.state.lock().subscriptions.send_changes(catch_up, page, upto);
+        self.follow_up(catch_up, sent)
+    }
+
+    /// See [`super::subscriptions::Subscriptions::send_reset`].
+    pub(super) fn send_reset(&self, catch_up: &CatchUp, reset: &Envelope, upto: ChangeNumber) -> Standing {
+        let sent = self.state.lock().subscriptions.send_reset(catch_up, reset, upto);
         self.follow_up(catch_up, sent)
     }
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use entity::{ChangeNumber, Seq, UserId, room};
+use entity::{Seq, UserId, room};
 
 use super::{
     Fresh, Published, Recent, Reply, Room, RoomState,
-    subscriptions::{Awaited, Beginning, CatchUp, DelayedReply, EndedSubscription, Standing},
+    subscriptions::{Awaited, Beginning, CatchUp, DelayedReply, EndedSubscription, Held, Standing},
 };
 use crate::chat::{
     connections::{ConnectionId, connection::Connection, hub::Hub},
@@ -31,9 +31,14 @@ impl Room {
         connection: ConnectionId,
         sent: Seq,
         is_acknowledged: bool,
-        told: Option<ChangeNumber>,
+        held: Held,
     ) {
-        self.state.lock().subscriptions.begin_after(connection, sent, is_acknowledged, told);
+        self.state.lock().subscriptions.begin_after(connection, sent, is_acknowledged, held);
+    }
+
+    /// See [`super::subscriptions::Subscriptions::must_read_again`].
+    pub(in crate::chat) fn must_read_again(&self, connection: ConnectionId) {
+        self.state.lock().subscriptions.must_read_again(connection);
     }
 
     pub(in crate::chat) fn unsubscribe(&self, connection: ConnectionId) {

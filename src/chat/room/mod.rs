@@ -34,7 +34,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 pub(in crate::chat) use self::{
     changes::ChangeAnswer,
-    subscriptions::{DelayedReply, Settled},
+    subscriptions::{DelayedReply, Held, Settled},
 };
 pub use self::{
     delivery::{DeliveryNotice, Reader},
@@ -99,8 +99,10 @@ impl Rooms {
         self.registry.resident(room)
     }
 
-    /// Forgets messages of a room whose changes another process made, or whose commit's answer was lost.
-    pub fn forget_replay(&self, room: &Room) {
+    /// Forgets the messages of a room that memory has. Call it when some were changed that memory does not know of:
+    /// another process has changed them, or the answer of a commit was lost.
+    pub fn forget_messages(&self, room: &Room) {
+        room.forget_recent();
         self.replay_cache.forget(room);
     }
 

@@ -117,6 +117,9 @@ fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
     for (id, (room, answers)) in rooms {
         let changes = of_rooms.remove(&id).unwrap_or_default();
         metrics::counter!("parlor_changes_stored_total").increment(changes.len() as u64);
+        if changes.first().is_some_and(|first| first.number != room.changed().next()) {
+            core.rooms.forget_messages(&room);
+        }
         let messages: Vec<_> = changes.iter().map(|change| change.message.clone()).collect();
         core.rooms.replace(&room, &messages);
         let published = room.publish_changes(changes, answers);

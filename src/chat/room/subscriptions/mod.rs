@@ -53,8 +53,11 @@
 //!
 //! Changes of messages have positions of their own: `changed`, of the room, is the newest change that was published;
 //! `told`, of a connection, is the newest one that was written to it, without holes. A live subscription has all
-//! messages before it gets a change, so a change never arrives before the message.
+//! messages before it gets a change, so a change never arrives before the message. A device that has to read the room
+//! again is told so before its subscription is live: a live change would move the device's cursor past changes that
+//! it does not have.
 
+mod pages;
 mod subscription;
 
 use std::sync::Arc;
@@ -62,17 +65,17 @@ use std::sync::Arc;
 use entity::{ChangeNumber, Seq, UserId};
 use foldhash::HashMapExt;
 
-pub use self::subscription::{Awaited, DelayedReply, EndedSubscription, Settled, Standing};
 use self::subscription::{Offer, State, Subscription};
+pub use self::{
+    pages::{Beginning, CatchUp, PageSent},
+    subscription::{Awaited, DelayedReply, EndedSubscription, Held, Settled, Standing},
+};
 use super::{
     ById, Heads,
     watermark::{Acked, Acknowledged},
 };
 use crate::chat::{
-    connections::{
-        ConnectionId,
-        connection::{Connection, Lagging},
-    },
+    connections::{ConnectionId, connection::Connection},
     event::Envelope,
 };
 
@@ -83,36 +86,6 @@ pub struct Subscriptions {
     of_connections: ById<ConnectionId, Subscription>,
     /// The number of catch-ups that have begun.
     catch_ups: u64,
-}
-
-/// The right, and the duty, to send a connection the messages that it has missed.
-#[derive(Debug, PartialEq, Eq)]
-pub struct CatchUp {
-    connection: ConnectionId,
-    number: u64,
-    /// Where it begins: the connection had everything up to this seq, and was told of everything up to this change.
-    pub after: Heads,
-    /// The newest change that was published when it began. The messages that it sends show this change already.
-    pub shown: ChangeNumber,
-    /// What is missing first.
-    pub missing: Standing,
-}
-
-/// How a subscription that was behind goes on.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Beginning {
-    /// It had missed nothing.
-    Live,
-    Missed(CatchUp),
-}
-
-/// The result of sending a page of missed messages.
-pub struct PageSent {
-    pub standing: Standing,
-    /// Replies to messages that were on the page. [`Subscriptions::answered`] follows them.
-    pub replies: Vec<DelayedReply>,
-    /// The subscription, if the connection's queue is full.
-    pub ended: Option<EndedSubscription>,
 }
 
 /// The result of offering messages to all live subscriptions.
@@ -155,6 +128,7 @@ impl Subscriptions {
             state: State::Behind,
             sent,
             told: self.heads.change,
+            must_read_again: false,
             acked: Acked::after(sent),
             delayed: Vec::new(),
             answering: None,
@@ -163,22 +137,24 @@ impl Subscriptions {
         true
     }
 
-    /// Makes a subscription begin after `sent`, and after the change `told`, if that is given. The connection is not
-    /// open yet, so nothing was written to it. `is_acknowledged`: its client has everything up to there.
-    pub fn begin_after(
-        &mut self,
-        connection: ConnectionId,
-        sent: Seq,
-        is_acknowledged: bool,
-        told: Option<ChangeNumber>,
-    ) {
+    /// Makes a subscription begin after `sent`, and with the changes that its device does not have. The connection is
+    /// not open yet, so nothing was written to it. `is_acknowledged`: its client has everything up to there.
+    pub fn begin_after(&mut self, connection: ConnectionId, sent: Seq, is_acknowledged: bool, held: Held) {
         let sent = sent.min(self.heads.seq);
         if let Some(subscription) = self.of_connections.get_mut(&connection) {
             subscription.sent = sent;
-            if let Some(told) = told {
+            subscription.must_read_again = held == Held::Unknown;
+            if let Held::UpTo(told) = held {
                 subscription.told = told.min(self.heads.change);
             }
             subscription.acked = if is_acknowledged { Acked::up_to(sent) } else { Acked::after(sent) };
+        }
+    }
+
+    /// The device of a new subscription has to read the room again.
+    pub fn must_read_again(&mut self, connection: ConnectionId) {
+        if let Some(subscription) = self.of_connections.get_mut(&connection) {
+            subscription.must_read_again = true;
         }
     }
 
@@ -255,83 +231,6 @@ impl Subscriptions {
         Some(late.collect())
     }
 
-    /// Makes a subscription that is behind live if it has missed nothing. Otherwise its catch-up begins, and
-    /// the caller has to carry it out. `None`: it was not behind.
-    pub fn begin_catch_up(&mut self, connection: ConnectionId) -> Option<Beginning> {
-        let subscription = self.of_connections.get_mut(&connection)?;
-        if subscription.state != State::Behind {
-            return None;
-        }
-        let missing = subscription.standing(self.heads);
-        if missing == Standing::Live {
-            return Some(Beginning::Live);
-        }
-        self.catch_ups += 1;
-        subscription.state = State::CatchingUp(self.catch_ups);
-        let after = Heads { seq: subscription.sent, change: subscription.told };
-        let number = self.catch_ups;
-        Some(Beginning::Missed(CatchUp { connection, number, after, shown: self.heads.change, missing }))
-    }
-
-    /// Sends a page of missed messages. Makes the subscription live if these were the last.
-    pub fn send_page(&mut self, catch_up: &CatchUp, page: &[Arc<Envelope>]) -> PageSent {
-        self.send(catch_up, |subscription| {
-            for envelope in page {
-                let seq = subscription.sent.next();
-                if envelope.message().is_some_and(|message| message.row.seq == seq) {
-                    let emitted = subscription.connection.emit(envelope)?;
-                    subscription.note_sent(seq, envelope, emitted);
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Sends a page of missed changes, which ends at the change `upto`. Makes the subscription live if these were the
-    /// last.
-    pub fn send_changes(
-        &mut self,
-        catch_up: &CatchUp,
-        page: &[Arc<Envelope>],
-        upto: ChangeNumber,
-    ) -> PageSent {
-        self.send(catch_up, |subscription| {
-            for envelope in page {
-                if envelope.change().is_some_and(|change| change.number > subscription.told) {
-                    subscription.connection.emit(envelope)?;
-                }
-            }
-            subscription.told = subscription.told.max(upto);
-            Ok(())
-        })
-    }
-
-    /// Writes something to a subscription that is catching up, and finds out what is missing then.
-    fn send(
-        &mut self,
-        catch_up: &CatchUp,
-        write: impl FnOnce(&mut Subscription) -> Result<(), Lagging>,
-    ) -> PageSent {
-        let state = State::CatchingUp(catch_up.number);
-        let subscription = self.of_connections.get_mut(&catch_up.connection);
-        let Some(subscription) = subscription.filter(|subscription| subscription.state == state) else {
-            return PageSent { standing: Standing::Ended, replies: Vec::new(), ended: None };
-        };
-        let is_full = !subscription.connection.may_receive() || write(subscription).is_err();
-        let (replies, waiting): (Vec<DelayedReply>, _) = std::mem::take(&mut subscription.delayed)
-            .into_iter()
-            .partition(|reply| subscription.has(reply.after));
-        subscription.delayed = waiting;
-        subscription.answering = replies.iter().find_map(|reply| match reply.after {
-            Awaited::Message(seq) => Some(seq),
-            Awaited::Change(_) => None,
-        });
-        if is_full {
-            return PageSent { standing: Standing::Ended, replies, ended: self.end(catch_up.connection) };
-        }
-        PageSent { standing: subscription.standing(self.heads), replies, ended: None }
-    }
-
     /// What a connection has, once its subscription is live or has ended; `None` while it is not live.
     pub fn settled(&self, connection: ConnectionId) -> Option<Settled> {
         match self.of_connections.get(&connection) {
@@ -340,13 +239,6 @@ impl Subscriptions {
                 Some(Settled::Live(Heads { seq: *sent, change: *told }))
             }
             Some(_) => None,
-        }
-    }
-
-    /// The replies of the page before were given.
-    pub fn answered(&mut self, catch_up: &CatchUp) {
-        if let Some(subscription) = self.of_connections.get_mut(&catch_up.connection) {
-            subscription.answering = None;
         }
     }
 
@@ -491,7 +383,7 @@ mod tests {
     fn a_subscription_is_live_when_it_has_all_messages_and_all_changes() {
         let (mut subscriptions, phone) = (Subscriptions::new(heads(3, 5)), opened());
         subscriptions.add(&phone, Seq(2));
-        subscriptions.begin_after(phone.id, Seq(2), true, Some(ChangeNumber(1)));
+        subscriptions.begin_after(phone.id, Seq(2), true, Held::UpTo(ChangeNumber(1)));
         let catch_up = begin(&mut subscriptions, &phone);
         assert_eq!((catch_up.after, catch_up.shown), (heads(2, 1), ChangeNumber(5)));
         let untold = |sent, told, upto| Standing::Untold {
@@ -526,6 +418,34 @@ mod tests {
         let (mut subscriptions, phone) = live();
         assert_eq!(subscriptions.stored_up_to(heads(0, 2)).unwrap().len(), 1);
         assert_eq!(begin(&mut subscriptions, &phone).after, heads(3, 0));
+    }
+
+    #[test]
+    fn a_device_that_has_to_read_the_room_again_is_told_before_it_is_live() {
+        let reset = Envelope::new(Event::Synced(Vec::new()));
+        for held in [Held::Unknown, Held::UpTo(ChangeNumber(1))] {
+            let (mut subscriptions, phone) = (Subscriptions::new(heads(3, 5)), opened());
+            subscriptions.add(&phone, Seq(2));
+            subscriptions.begin_after(phone.id, Seq(2), true, held);
+            let catch_up = begin(&mut subscriptions, &phone);
+            let standing = subscriptions.send_page(&catch_up, &page([3])).standing;
+            let outdated = Standing::Outdated { sent: Seq(3), upto: ChangeNumber(5) };
+            assert_eq!(standing == outdated, held == Held::Unknown, "{standing:?}");
+            assert_eq!(subscriptions.settled(phone.id), None);
+            // Told of later, as a change of a message that it has read again.
+            assert_eq!(subscriptions.publish_changes(&changes([6])).reached, 0);
+            let sent = subscriptions.send_reset(&catch_up, &reset, ChangeNumber(5));
+            let untold = Standing::Untold { sent: Seq(3), told: ChangeNumber(5), upto: ChangeNumber(6) };
+            assert_eq!(sent.standing, untold);
+            let sent = subscriptions.send_changes(&catch_up, &changes_page([6]), ChangeNumber(6));
+            assert_eq!(sent.standing, Standing::Live);
+        }
+        // Also where it has missed nothing else.
+        let (mut subscriptions, phone) = (Subscriptions::new(heads(3, 5)), opened());
+        subscriptions.add(&phone, Seq(3));
+        subscriptions.must_read_again(phone.id);
+        let catch_up = begin(&mut subscriptions, &phone);
+        assert_eq!(subscriptions.send_reset(&catch_up, &reset, ChangeNumber(5)).standing, Standing::Live);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Subscription {
     pub state: State,
     pub sent: Seq,
     pub told: ChangeNumber,
+    /// Its device has to read the room again, and was not told that yet.
+    pub must_read_again: bool,
     pub acked: Acked,
     /// Replies to the connection's own messages and changes. Each waits until that message or change was written to
     /// the connection.
@@ -43,6 +45,8 @@ pub enum Standing {
     Behind(Seq),
     /// It has the messages up to `sent`, and still needs their changes after `told`, up to `upto`.
     Untold { sent: Seq, told: ChangeNumber, upto: ChangeNumber },
+    /// It has the messages up to `sent`. Its device has to read the room again, and has all changes up to `upto` then.
+    Outdated { sent: Seq, upto: ChangeNumber },
     /// The subscription has ended.
     Ended,
 }
@@ -87,6 +91,16 @@ impl DelayedReply {
     }
 }
 
+/// What the device of a connection has of the changes of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is told of the changes from now on.
+    All,
+    UpTo(ChangeNumber),
+    /// Nobody knows: it has to read the room again.
+    Unknown,
+}
+
 /// The result of offering messages to a live subscription.
 pub enum Offer {
     Taken,
@@ -107,6 +121,8 @@ impl Subscription {
         let (sent, told) = (self.sent, self.told);
         if sent < heads.seq {
             Standing::Behind(sent)
+        } else if self.must_read_again {
+            Standing::Outdated { sent, upto: heads.change }
         } else if told < heads.change {
             Standing::Untold { sent, told, upto: heads.change }
         } else {
