@@ -24,7 +24,7 @@ pub fn check(history: &History, stored: &Stored, in_the_end: bool, found: &mut F
     for (device, record) in history.devices.iter().enumerate() {
         connection_check::check(device, record, found);
         if record.keeps_store {
-            check_store(device, record, &seen, stored, in_the_end, found);
+            check_store(device, record, &seen, &asked, stored, in_the_end, found);
         }
     }
 }
@@ -42,6 +42,8 @@ struct Asked {
 struct Went {
     edit: Edit,
     asked: usize,
+    /// The stamp of the first request.
+    first_asked: u64,
     /// Requests of which it is known what became of them.
     known: usize,
     /// The changes and contents of the acknowledgements.
@@ -61,14 +63,19 @@ impl Asked {
         let mut of_messages: HashMap<At, Vec<(usize, usize)>> = HashMap::new();
         for (device, record) in history.devices.iter().enumerate() {
             for (number, edit) in record.edits.iter().enumerate() {
-                let went = Went { edit: *edit, asked: 0, known: 0, answers: Vec::new() };
+                let went =
+                    Went { edit: *edit, asked: 0, first_asked: u64::MAX, known: 0, answers: Vec::new() };
                 edits.insert((device, number), went);
                 of_messages.entry((edit.room, edit.seq)).or_default().push((device, number));
             }
             for entry in &record.entries {
                 let of = |edit: &usize| (device, *edit);
                 match &entry.what {
-                    What::EditAsked { edit } => edits.get_mut(&of(edit)).unwrap().asked += 1,
+                    What::EditAsked { edit } => {
+                        let went = edits.get_mut(&of(edit)).unwrap();
+                        went.asked += 1;
+                        went.first_asked = entry.stamp.min(went.first_asked);
+                    }
                     What::EditAnswered { edit, change, content } => {
                         let went = edits.get_mut(&of(edit)).unwrap();
                         went.known += 1;
@@ -91,6 +98,11 @@ impl Asked {
 
     fn is_asked(&self, at: At, content: Digest) -> bool {
         self.of_message(at).any(|went| went.asked > 0 && went.edit.content == content)
+    }
+
+    /// Whether somebody had asked for this content before a stamp.
+    fn is_asked_before(&self, at: At, content: Digest, stamp: u64) -> bool {
+        self.of_message(at).any(|went| went.edit.content == content && went.first_asked < stamp)
     }
 
     /// The rows show the last edit that was acknowledged, unless one of which nobody knows came after it.
@@ -270,6 +282,12 @@ impl Seen {
         }
     }
 
+    /// The first version of a message after a change.
+    fn next_after(&self, at: At, change: i64) -> Option<&Version> {
+        let (_, version) = self.0.get(&at.0)?.get(&at.1)?.range(change + 1..).next()?;
+        Some(version)
+    }
+
     /// The newest version, up to a change, of every message of a room that was changed.
     fn newest(&self, room: RoomId, upto: i64) -> impl Iterator<Item = (i64, &Version)> {
         let messages = self.0.get(&room).into_iter().flatten();
@@ -330,11 +348,14 @@ impl Store {
         }
     }
 
-    /// Messages of which it has an older version than it has to have.
-    fn check(&self, of: &str, room: RoomId, seen: &Seen, found: &mut Found) {
+    /// Messages of which it has an older version than it has to have. A message that was changed again while the
+    /// changes were read is told of by the later change only, which has to have been asked for by then.
+    fn check(&self, of: &str, room: RoomId, by: u64, seen: &Seen, asked: &Asked, found: &mut Found) {
         let (Some(messages), Some(cursor)) = (self.rooms.get(&room), self.cursors.get(&room)) else { return };
         for (seq, newest) in seen.newest(room, *cursor) {
-            if messages.get(&seq).is_some_and(|kept| kept.change < newest.change) {
+            let next = seen.next_after((room, seq), *cursor);
+            let is_told_later = next.is_some_and(|next| asked.is_asked_before((room, seq), next.content, by));
+            if !is_told_later && messages.get(&seq).is_some_and(|kept| kept.change < newest.change) {
                 let kept = messages[&seq];
                 let told =
                     format!("{of} has {kept:?} of {seq} of {room}, and all up to {cursor}: {newest:?}");
@@ -348,6 +369,7 @@ fn check_store(
     device: usize,
     record: &Record,
     seen: &Seen,
+    asked: &Asked,
     stored: &Stored,
     in_the_end: bool,
     found: &mut Found,
@@ -376,7 +398,7 @@ fn check_store(
                     store.is_told(*room, *position);
                     // The lobby replays nothing.
                     if !store.again.contains_key(room) && !is_lobby(room) {
-                        store.check(&of(), *room, seen, found);
+                        store.check(&of(), *room, entry.stamp, seen, asked, found);
                     }
                 }
             }
@@ -384,7 +406,7 @@ fn check_store(
                 lines.iter().for_each(|line| store.takes(*room, line));
                 if *is_last {
                     store.again.remove(room);
-                    store.check(&of(), *room, seen, found);
+                    store.check(&of(), *room, entry.stamp, seen, asked, found);
                 }
             }
             _ => {}

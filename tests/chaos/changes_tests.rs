@@ -369,6 +369,35 @@ fn a_store_that_lacks_a_change_is_found() {
 }
 
 #[test]
+fn a_message_that_changes_again_while_changes_are_read_is_told_of_later() {
+    let mut tale = Tale::of_three_edits();
+    tale.comes(BOB);
+    tale.edits(3, "three");
+    // This is committed when the page is read, and not published yet.
+    let edit = tale.asks(3, "three again");
+    tale.synced(4, false);
+    let mut late = tale.clone();
+    tale.changes(3, "three again");
+    tale.ada_hears(3);
+    tale.is_answered(edit);
+    tale.hears(3);
+    assert_eq!(tale.rules(), []);
+    // It has to come.
+    tale.forgets(BOB, |what| matches!(what, What::Changed { seq: 3, .. }));
+    tale.breaks(Rule::Stale);
+    // And what was asked for later is no excuse.
+    late.history.devices[ADA]
+        .entries
+        .retain(|entry| !matches!(&entry.what, What::EditAsked { edit: of } if *of == edit));
+    late.writes(ADA, What::EditAsked { edit });
+    late.changes(3, "three again");
+    late.ada_hears(3);
+    late.is_answered(edit);
+    late.hears(3);
+    late.breaks(Rule::Stale);
+}
+
+#[test]
 fn a_device_that_moves_its_cursor_by_something_else_is_found() {
     let mut tale = Tale::of_three_edits();
     let changes = Some(BTreeMap::from([(tale.room, 4)]));
