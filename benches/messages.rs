@@ -74,6 +74,7 @@ fn noun(seq: i64) -> Message {
         receiver_id: None,
         delivered_to_all: false,
         read_by_all: false,
+        my_reactions: Vec::new(),
     }
 }
 

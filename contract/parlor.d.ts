@@ -56,6 +56,12 @@ export interface ClientToServerEvents {
   history: (payload: HistoryRequest, answered: (answer: Answer<History>) => void) => void;
   /** replaces the content of one's own message; the same content again changes nothing. The answer comes after the socket's own `messageChanged` */
   editMessage: (payload: EditRequest, answered: (answer: Answer<Message>) => void) => void;
+  /** deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or none. The answer comes after the socket's own `messageChanged` */
+  deleteMessage: (payload: DeleteRequest, answered: (answer: Answer<DeletedMessages>) => void) => void;
+  /** reacts to a message with `key`; `on: false` withdraws that. The answer comes after the socket's own `messageChanged` */
+  react: (payload: ReactRequest, answered: (answer: Answer<Message>) => void) => void;
+  /** who has reacted to a message, oldest first, a part at a time */
+  reactions: (payload: ReactionsRequest, answered: (answer: Answer<UserReactions>) => void) => void;
   /** the contents that a message had before its edits */
   edits: (payload: MessageOf, answered: (answer: Answer<Edits>) => void) => void;
   /** reads changed messages of a room, a page at a time, each as it stands now */
@@ -302,6 +308,14 @@ export interface ChangedFields {
   content?: unknown;
   editedAt?: Time | null;
   edits?: number | null;
+  deletedAt?: Time;
+  /** The username. */
+  deletedBy?: string;
+  reactions?: Reactions[];
+  /** Only `null`, of a deleted message. */
+  replyTo?: string | null;
+  /** Only `null`, of a deleted message. */
+  clientMessageId?: string | null;
 }
 
 /** Changed messages of a room, each once and as it stands now, ascending by `change`. */
@@ -355,6 +369,24 @@ export type Cursor = number | {
   /** The oldest seq that it holds. */
   from: number;
 };
+
+/** Which messages to delete: one, or up to 100 of one room. */
+export type DeleteRequest = {
+  messageId: string;
+  /** For the server's log, at most 500 bytes. */
+  reason?: string;
+} | {
+  messageIds: string[];
+  /** For the server's log, at most 500 bytes. */
+  reason?: string;
+};
+
+/** How many messages were named. They are all deleted now. */
+export interface Deleted {
+  deleted: number;
+}
+
+export type DeletedMessages = Message | Deleted;
 
 /** What deleting one's own account takes. */
 export interface Deletion {
@@ -438,6 +470,12 @@ export interface EncryptedMessage {
   change?: number;
   /** How often it was edited. */
   edits?: number;
+  /** The username of who has deleted it. */
+  deletedBy?: string;
+  /** The oldest key comes first. */
+  reactions?: Reactions[];
+  /** The keys with which the user has reacted who reads this; only in answers to that user. */
+  myReactions?: string[];
 }
 
 /** What is needed to join a group. */
@@ -722,6 +760,16 @@ export interface MessageChanged {
   by?: string;
   what: WhatChanged[];
   set: ChangedFields;
+  /** Everyone who has reacted in this change, or has withdrawn a reaction. */
+  reacted?: Reacted[];
+}
+
+/** Which messages to delete. */
+export interface MessageDeletion {
+  /** Up to 100 messages of one room. */
+  messageIds: string[];
+  /** For the server's log, at most 500 bytes. */
+  reason?: string | null;
 }
 
 /** What to replace in a message. */
@@ -814,6 +862,41 @@ export interface Problem {
   retryAfterMs?: number;
   /** The answer's `x-request-id`, which is also in the server's log. */
   requestId?: string;
+}
+
+/** A reaction, or its withdrawal. */
+export interface ReactRequest {
+  messageId: string;
+  /** Such as an emoji: 1 to 64 bytes. */
+  key: string;
+  /** `false` withdraws the reaction. */
+  on: boolean;
+}
+
+/** A user has reacted with a key, or has withdrawn that. */
+export interface Reacted {
+  username: string;
+  key: string;
+  on: boolean;
+}
+
+/** Who has reacted to a message with one key. */
+export interface Reactions {
+  key: string;
+  count: number;
+  /** The usernames of the first 20. */
+  users: string[];
+}
+
+/** Whose reactions to return. */
+export interface ReactionsRequest {
+  messageId: string;
+  /** Only reactions with this key. */
+  key?: string;
+  /** `after` of the part before. */
+  after?: string;
+  /** The most reactions: 50 by default, at most 200. */
+  limit?: number;
 }
 
 /** The current receipt of a room. */
@@ -927,6 +1010,12 @@ export interface SystemMessage {
   change?: number;
   /** How often it was edited. */
   edits?: number;
+  /** The username of who has deleted it. */
+  deletedBy?: string;
+  /** The oldest key comes first. */
+  reactions?: Reactions[];
+  /** The keys with which the user has reacted who reads this; only in answers to that user. */
+  myReactions?: string[];
 }
 
 /** A message in a room. */
@@ -959,6 +1048,12 @@ export interface TextMessage {
   change?: number;
   /** How often it was edited. */
   edits?: number;
+  /** The username of who has deleted it. */
+  deletedBy?: string;
+  /** The oldest key comes first. */
+  reactions?: Reactions[];
+  /** The keys with which the user has reacted who reads this; only in answers to that user. */
+  myReactions?: string[];
 }
 
 /** A ticket. It is shown only once. */
@@ -1031,10 +1126,24 @@ export interface UserPage {
   next: string | null;
 }
 
+/** A user's reaction to a message. */
+export interface UserReaction {
+  username: string;
+  key: string;
+  at: Time;
+}
+
+/** Who has reacted to a message, oldest first. */
+export interface UserReactions {
+  users: UserReaction[];
+  /** Where the next part begins; left out in the last one. */
+  after?: string;
+}
+
 /** A username, or an object that contains it. */
 export type UserRef = string | {
   username: string;
 };
 
 /** What a change has done. `caught-up`: anything, the message is sent as it stands now. */
-export type WhatChanged = "edited" | "caught-up";
+export type WhatChanged = "edited" | "deleted" | "reactions" | "caught-up";

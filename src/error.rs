@@ -103,7 +103,7 @@ pub enum Entity {
     Session,
 }
 
-/// What exists already.
+/// What exists already, or as often as it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     #[error("This username is taken")]
@@ -114,6 +114,8 @@ pub enum Conflict {
     GroupNameTaken,
     #[error("A group with a name that looks the same exists")]
     GroupNameLooksTaken,
+    #[error("This message has the maximum number of reactions")]
+    TooManyReactions,
 }
 
 /// What is temporarily unavailable.
@@ -192,6 +194,7 @@ impl Error {
             Self::Forbidden(Forbidden::NotYours) => Some("not_yours"),
             Self::Forbidden(Forbidden::Deleted) => Some("deleted"),
             Self::Forbidden(Forbidden::WindowOver) => Some("window_over"),
+            Self::Conflict(Conflict::TooManyReactions) => Some("limit_reached"),
             _ => None,
         }
     }

@@ -11,6 +11,21 @@ pub struct MessageMarks {
     /// How often the message was edited.
     #[serde(skip_serializing_if = "is_zero")]
     pub edits: u32,
+    /// The username of who has deleted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<String>,
+    /// The reactions by their keys; the oldest key comes first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<ReactionMarks>,
+}
+
+/// Who has reacted with one key. The rows of `reactions` have everyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionMarks {
+    pub key: String,
+    pub count: u32,
+    /// The usernames of the first [`ReactionMarks::USERS`] of them.
+    pub users: Vec<String>,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -28,7 +43,23 @@ impl MessageMarks {
 
     /// The form that is stored.
     pub fn json(&self) -> String {
-        // Numbers only: this cannot fail.
+        // Numbers and texts only: this cannot fail.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// About the bytes of what is stored.
+    pub fn bytes(&self) -> usize {
+        self.reactions.iter().map(ReactionMarks::bytes).sum()
+    }
+}
+
+impl ReactionMarks {
+    /// The most users that are named.
+    pub const USERS: usize = 20;
+
+    fn bytes(&self) -> usize {
+        /// Punctuation, names of fields and the count.
+        const BESIDES: usize = 35;
+        BESIDES + self.key.len() + self.users.iter().map(|user| user.len() + 3).sum::<usize>()
     }
 }

@@ -195,6 +195,29 @@ fn string_bytes(json: &str) -> usize {
     bytes
 }
 
+/// A text as JSON.
+pub fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// What a user reacts to a message with, such as an emoji: 1 to 64 bytes, printable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReactionKey(String);
+
+impl ReactionKey {
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() || text.len() > 64 {
+            return Err(Error::invalid("key", "must have 1 to 64 bytes"));
+        }
+        printable("key", text)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A client's own id for a message: 1 to 128 characters, printable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientMessageId(String);

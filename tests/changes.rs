@@ -1,13 +1,13 @@
 //! What is done to messages after they were sent: an edit reaches every socket, and a device that was away gets each
 //! changed message once, as it stands now.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use parlor::config::EditHistory;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, ANSWER, Person, Plain, Server, Socket, at_full_speed, until};
+use crate::harness::{A_WHILE, ANSWER, Person, Plain, Server, Socket, Store, at_full_speed, until};
 
 /// A group of these, with one message of the first one.
 async fn group_with_a_message(ada: &Socket, users: &[&str]) -> (String, Json) {
@@ -18,62 +18,6 @@ async fn group_with_a_message(ada: &Socket, users: &[&str]) -> (String, Json) {
 
 fn edit(message: &Json, content: &str) -> Json {
     json!({ "messageId": message["messageId"], "content": content })
-}
-
-/// What a device keeps: the messages, and up to which change it has everything. It is moved by `messageChanged` and
-/// `synced` alone.
-#[derive(Default)]
-struct Store {
-    messages: BTreeMap<i64, Json>,
-    change: i64,
-}
-
-impl Store {
-    /// Takes everything that a socket has received in a room so far.
-    fn take(&mut self, socket: &Socket, room: &str) {
-        for told in socket.all("response") {
-            let message = &told["response"];
-            if message["roomId"] == room {
-                self.messages.insert(message["seq"].as_i64().unwrap(), message.clone());
-            }
-        }
-        for changed in socket.all("messageChanged") {
-            if changed["roomId"] != room {
-                continue;
-            }
-            let number = changed["change"].as_i64().unwrap();
-            let message = self.messages.get_mut(&changed["seq"].as_i64().unwrap());
-            if let Some(message) = message.filter(|it| number > it["change"].as_i64().unwrap_or(0)) {
-                let fields = changed["set"].as_object().unwrap();
-                message.as_object_mut().unwrap().extend(fields.clone());
-                message["change"] = number.into();
-            }
-            self.change = self.change.max(number);
-        }
-        for synced in socket.all("synced") {
-            if let Some(change) = synced["rooms"][room]["change"].as_i64() {
-                self.change = self.change.max(change);
-            }
-        }
-    }
-
-    /// What the device passes when it connects.
-    fn auth(&self, room: &str) -> Json {
-        let seq = self.messages.keys().last().copied().unwrap_or(0);
-        json!({ "since": { room: seq }, "changes": { room: self.change } })
-    }
-
-    /// The contents, in the order of seq.
-    fn contents(&self) -> Vec<String> {
-        self.messages.values().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-/// Connects with what the device has, and returns what `synced` says of the room.
-async fn reconnects(person: &Person, store: &Store, room: &str) -> (Socket, Json) {
-    let socket = person.connect_with(store.auth(room)).await;
-    let synced = socket.sees_any("synced").await;
-    (socket, synced["rooms"][room].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +119,7 @@ async fn a_device_that_was_away_gets_each_changed_message_once_as_it_stands_now(
         messages.push(ada.posts_in(&group, &number.to_string()).await);
     }
     let mut store = Store::default();
-    let (phone, synced) = reconnects(&bob, &store, &group).await;
+    let (phone, synced) = store.reconnects(&bob, &group).await;
     assert_eq!(synced, json!({ "seq": 4, "change": 0 }));
     store.take(&phone, &group);
     phone.leaves();
@@ -185,7 +129,7 @@ async fn a_device_that_was_away_gets_each_changed_message_once_as_it_stands_now(
     }
     let fifth = ada.posts_in(&group, "5").await;
     ada.asks("editMessage", edit(&fifth, "5b")).await;
-    let (phone, synced) = reconnects(&bob, &store, &group).await;
+    let (phone, synced) = store.reconnects(&bob, &group).await;
     assert_eq!(synced, json!({ "seq": 5, "change": 6 }));
     let told = phone.all("messageChanged");
     let brief = |changed: &Json| (changed["seq"].clone(), changed["change"].clone(), changed["what"].clone());
@@ -196,7 +140,7 @@ async fn a_device_that_was_away_gets_each_changed_message_once_as_it_stands_now(
     assert_eq!(store.contents(), ["1c", "2", "2c", "4b", "5b"]);
     // What it has is not told again.
     phone.leaves();
-    let (phone, synced) = reconnects(&bob, &store, &group).await;
+    let (phone, synced) = store.reconnects(&bob, &group).await;
     assert_eq!(synced, json!({ "seq": 5, "change": 6 }));
     assert!(phone.all("messageChanged").is_empty());
     // And it hears what comes now.
@@ -261,7 +205,7 @@ async fn a_device_that_missed_too_much_or_comes_from_elsewhere_reads_the_room_ag
     ada.asks("editMessage", edit(&messages[1], "d")).await;
     // Four changes of two messages.
     let store = Store { messages: [(3, json!({}))].into(), change: 0 };
-    let (phone, synced) = reconnects(&bob, &store, &group).await;
+    let (phone, synced) = store.reconnects(&bob, &group).await;
     assert_eq!((synced, phone.all("messageChanged").len()), (json!({ "seq": 3, "change": 4 }), 2));
     ada.asks("editMessage", edit(&messages[2], "e")).await;
     let reset = json!({ "seq": 3, "change": 5, "reset": true });
@@ -317,7 +261,7 @@ async fn who_comes_back_into_a_group_reads_it_again() {
     let (ada, bob) = (server.online("ada").await, server.person("bob").await);
     let (group, message) = group_with_a_message(&ada, &["bob"]).await;
     let mut store = Store::default();
-    let (tab, _) = reconnects(&bob, &store, &group).await;
+    let (tab, _) = store.reconnects(&bob, &group).await;
     store.take(&tab, &group);
     let reset = |synced: &Json| synced["rooms"][&group]["reset"] == true;
     let member = format!("/api/rooms/{group}/members/bob");
@@ -477,14 +421,14 @@ async fn edits_of_many_at_once_are_numbered_without_a_hole_and_seen_in_that_orde
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_store_is_what_history_says_though_devices_come_and_go_while_messages_are_edited() {
+async fn every_store_is_what_history_says_though_devices_come_and_go_while_messages_change() {
     let server = Server::with(at_full_speed).await;
     let (ada, bob) = (server.online("ada").await, server.person("bob").await);
     let group = ada.makes_group("friends", &["bob"]).await;
-    let mut messages = Vec::new();
+    let mut messages: Vec<Json> = Vec::new();
     let mut store = Store::default();
     for round in 0..40 {
-        let (phone, synced) = reconnects(&bob, &store, &group).await;
+        let (phone, synced) = store.reconnects(&bob, &group).await;
         assert_eq!(synced["reset"], Json::Null);
         let mut answers = Vec::new();
         for number in 0..4 {
@@ -493,6 +437,12 @@ async fn every_store_is_what_history_says_though_devices_come_and_go_while_messa
         }
         for message in messages.iter().rev().step_by(3).take(6) {
             answers.push(ada.sends("editMessage", edit(message, &format!("edited in {round}"))));
+            let reaction = json!({ "messageId": message["messageId"], "key": format!("{}", round % 3), "on": round % 5 != 0 });
+            answers.push(ada.sends("react", reaction));
+        }
+        // One that nobody edits any more: four are sent in each round, and the last 18 are edited.
+        if let Some(message) = messages.get(usize::try_from(round).unwrap()).filter(|_| round > 6) {
+            answers.push(ada.sends("deleteMessage", json!({ "messageId": message["messageId"] })));
         }
         if round % 3 == 0 {
             tokio::time::sleep(Duration::from_millis(round % 7)).await;
@@ -502,20 +452,16 @@ async fn every_store_is_what_history_says_though_devices_come_and_go_while_messa
         for answer in answers {
             let answer = answer.await;
             assert_eq!(answer["success"], true, "{answer}");
-            if answer["response"]["change"] == Json::Null {
+            let is_new = !messages.iter().any(|it| it["messageId"] == answer["response"]["messageId"]);
+            if is_new {
                 messages.push(answer["response"].clone());
             }
         }
     }
-    let (phone, _) = reconnects(&bob, &store, &group).await;
+    let (phone, _) = store.reconnects(&bob, &group).await;
     store.take(&phone, &group);
-    let history = ada.history(&group).await;
     assert_eq!(store.messages.len(), 160);
-    for (mine, theirs) in store.messages.values().zip(&history) {
-        for field in ["seq", "content", "edits", "editedAt", "change"] {
-            assert_eq!(mine[field], theirs[field], "{field} of {mine}");
-        }
-    }
+    store.is_as(&ada.history(&group).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -574,7 +520,7 @@ async fn who_did_not_read_gets_what_is_missing_with_the_next_connection() {
     let group = ada.makes_group("friends", &["bob"]).await;
     let message = ada.posts_in(&group, "0").await;
     let mut store = Store::default();
-    let (slow, _) = reconnects(&bob, &store, &group).await;
+    let (slow, _) = store.reconnects(&bob, &group).await;
     store.take(&slow, &group);
     slow.stops_reading();
     let mut last = Json::Null;
@@ -582,7 +528,7 @@ async fn who_did_not_read_gets_what_is_missing_with_the_next_connection() {
         last = ada.asks("editMessage", edit(&message, &format!("{number} {}", "x".repeat(4_000)))).await;
     }
     slow.vanishes();
-    let (phone, synced) = reconnects(&bob, &store, &group).await;
+    let (phone, synced) = store.reconnects(&bob, &group).await;
     assert_eq!(synced, json!({ "seq": 1, "change": 60 }));
     assert_eq!(phone.all("messageChanged").len(), 1);
     store.take(&phone, &group);

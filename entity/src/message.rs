@@ -50,6 +50,13 @@ pub struct Model {
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// The bytes of what has no bound of its own: the content, and what changes have added.
+    pub fn bytes(&self) -> usize {
+        self.content.len() + self.marks.as_ref().map_or(0, String::len)
+    }
+}
+
 /// The messages after `seq`, oldest first.
 pub fn after(room: RoomId, seq: Seq, limit: u64) -> Select<Entity> {
     Entity::find()

@@ -180,8 +180,8 @@ impl Core {
 
     /// The number of messages of others after a user's read receipt, for the rooms that have any.
     ///
-    /// Seqs have no gaps, so the messages after the receipt are counted without reading them. Only the user's
-    /// own among them have to be found.
+    /// Seqs have no gaps, so the messages after the receipt are counted without reading them. Only the user's own among
+    /// them have to be found, and those that others have written and that are deleted.
     async fn unread(
         &self,
         user: UserId,
@@ -200,13 +200,19 @@ impl Core {
             }
         }
         let db = self.db.reader();
-        for (text, asked) in [(sql::OWN_NEAR.to_owned(), near), (sql::own_far(), far)] {
+        let all = near.iter().chain(&far).cloned().collect();
+        let texts = [
+            (sql::OWN_NEAR.to_owned(), near),
+            (sql::own_far(), far),
+            (sql::DELETED_OF_OTHERS.to_owned(), all),
+        ];
+        for (text, asked) in texts {
             for part in asked.chunks(ROOMS_ASKED) {
                 let rows = part.iter().cloned();
-                let own = values_list::statement(db.get_database_backend(), &text, rows, Pad::Null);
-                for row in db.query_all_raw(own).await? {
-                    let (room, own): (RoomId, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-                    unread.entry(room).and_modify(|count| *count -= own);
+                let counted = values_list::statement(db.get_database_backend(), &text, rows, Pad::Null);
+                for row in db.query_all_raw(counted).await? {
+                    let (room, number): (RoomId, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                    unread.entry(room).and_modify(|count| *count -= number);
                 }
             }
         }

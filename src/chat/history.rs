@@ -85,7 +85,7 @@ impl Chat {
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, room.id).await?;
         }
-        let second = parts.second(rows.iter().map(content));
+        let second = parts.second(rows.iter().map(message::Model::bytes));
         if let Some((last, second)) = rows.last().zip(second) {
             if range.oldest_first {
                 range.after = last.seq;
@@ -97,14 +97,15 @@ impl Chat {
         }
         let is_longer = rows.len() > limit;
         rows.truncate(limit);
-        let has_more = parts.end(&mut rows, content) || is_longer;
+        let has_more = parts.end(&mut rows, message::Model::bytes) || is_longer;
         rows.sort_by_key(|row| row.seq);
         let messages = core.to_messages(&room, rows).await?;
-        let messages = messages.into_iter().map(Arc::unwrap_or_clone).collect();
+        let mut messages: Vec<_> = messages.into_iter().map(Arc::unwrap_or_clone).collect();
+        core.mark_own_reactions(caller, &mut messages).await?;
         Ok(HistoryPage { messages, has_more, change })
     }
 
-    /// A place's newest messages, oldest first, for front ends that do not page: 2,000 messages, or fewer if
+    /// A place's newest messages without deleted ones, oldest first, for front ends that do not page: 2,000 messages, or fewer if
     /// their contents have more than 1 MB together. Their contents exceed 1 MB by at most one page (512 KB),
     /// so the gateway ends its answer at its own limit. [`Chat::history`] returns older messages.
     pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
@@ -116,7 +117,8 @@ impl Chat {
             let page = self.history(caller, place.clone(), query).await?;
             before = page.messages.first().map(|message| message.row.seq);
             bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
-            newest_first.extend(page.messages.into_iter().rev());
+            let shown = page.messages.into_iter().rev().filter(|message| message.row.deleted_at.is_none());
+            newest_first.extend(shown);
             if !page.has_more || newest_first.len() >= NEWEST_MOST || bytes >= NEWEST_ENOUGH {
                 newest_first.reverse();
                 return Ok(newest_first);
@@ -168,8 +170,4 @@ impl Core {
         found.extend(people(self.db.reader(), unknown).await?);
         Ok(found)
     }
-}
-
-fn content(row: &message::Model) -> &str {
-    &row.content
 }

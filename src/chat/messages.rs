@@ -8,7 +8,7 @@ use super::{
     Chat, Core,
     connections::connection::Connection,
     event::Origin,
-    room::{Reply, Room},
+    room::{Reply, Room, permissions::moderates},
     writer,
 };
 use crate::{
@@ -125,25 +125,31 @@ impl Core {
         });
     }
 
-    /// Queues a change of a message. The caller was found to be a member of the room.
+    /// Queues a change of messages. The caller was found to be a member of the room.
     pub(super) fn queue_change(
         &self,
         caller: &Caller,
         origin: Option<&Arc<Connection>>,
         room: Arc<Room>,
-        message: MessageId,
+        messages: Vec<MessageId>,
         wanted: writer::Wanted,
         reply: Reply,
     ) {
         let Some(roster_version) = room.version_with(caller.user) else {
             return reply(Err(Error::Forbidden(Forbidden::NotAMember)));
         };
+        // After the version: if the role is newer, the transaction finds a newer version and reads the role again.
+        let moderates = match room.kind {
+            room::Kind::Lobby => caller.is_admin,
+            kind => moderates(kind, room.role(caller.user)),
+        };
         self.writer.queue_change(writer::QueuedChange {
             roster_version,
             room,
             user: caller.user,
             username: caller.username.clone(),
-            message,
+            moderates,
+            messages,
             wanted,
             origin: origin.map(|connection| connection.id),
             reply,

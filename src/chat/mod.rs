@@ -56,7 +56,7 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::{ColumnTrait, EntityTrait, QuerySelect, prelude::DateTimeUtc};
 
 pub use self::{
-    changes::ChangesQuery,
+    changes::{ChangesQuery, DeleteMessages, React, ReactionsQuery},
     conversations::ListRooms,
     groups::{GroupChange, GroupRef, ListGroups, NewGroup},
     history::HistoryQuery,

@@ -78,6 +78,15 @@ pub struct Message {
     pub receiver_id: Option<UserId>,
     pub delivered_to_all: bool,
     pub read_by_all: bool,
+    /// The keys with which the caller has reacted, in the answer to one caller; otherwise empty.
+    pub my_reactions: Vec<String>,
+}
+
+impl Message {
+    /// See [`message::Model::bytes`].
+    pub fn bytes(&self) -> usize {
+        self.row.content.len() + self.marks.as_ref().map_or(0, |marks| marks.bytes())
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +118,7 @@ impl Message {
             receiver_id: None,
             delivered_to_all: false,
             read_by_all: false,
+            my_reactions: Vec::new(),
         }
     }
 }
@@ -177,14 +187,34 @@ pub struct MessageChange {
     /// Who has made it. `None` in a replay, where it stands for all changes of the message.
     pub by: Option<Arc<str>>,
     pub what: Vec<Alteration>,
+    /// Everyone who has reacted, or has withdrawn a reaction, in this change.
+    pub reacted: Vec<Reacted>,
 }
 
 /// What a change has done to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alteration {
     Edited,
+    Deleted,
+    Reactions,
     /// Anything: the device was away, and gets the message as it stands now.
     CaughtUp,
+}
+
+/// A user has reacted with a key, or has withdrawn that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reacted {
+    pub username: Arc<str>,
+    pub key: String,
+    pub on: bool,
+}
+
+/// A user's reaction to a message.
+#[derive(Clone, Debug)]
+pub struct Reaction {
+    pub username: String,
+    pub key: String,
+    pub at: DateTime<Utc>,
 }
 
 /// Changed messages of a room, each once, ascending by their newest change.

@@ -26,10 +26,26 @@ pub struct MessagesConfig {
     pub edit_window: Duration,
     /// Who may read earlier contents.
     pub edit_history: EditHistory,
+    /// How long after sending a message its sender may delete it; zero: always.
+    #[serde(with = "humantime_serde")]
+    pub delete_window: Duration,
+    /// The content that a message has once it is deleted.
+    pub deleted_text: String,
 }
+
+/// The most bytes of [`MessagesConfig::deleted_text`].
+const DELETED_TEXT: usize = 200;
 
 impl MessagesConfig {
     pub(super) fn check(&self, found: &mut Findings<'_>) {
         found.duration_or_zero("edit_window", self.edit_window);
+        found.duration_or_zero("delete_window", self.delete_window);
+        if self.deleted_text.len() > DELETED_TEXT {
+            found.refuse(
+                "deleted_text",
+                format!("has {} bytes", self.deleted_text.len()),
+                "at most 200 bytes",
+            );
+        }
     }
 }

@@ -227,6 +227,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
         "auth.expiring_notice",
         "auth.leeway",
         "cors.max_age",
+        "messages.delete_window",
         "messages.edit_window",
         "presence.everyone_up_to",
         "presence.grace",
@@ -253,7 +254,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 55, "every number and duration was tried");
+    assert_eq!(tried, 56, "every number and duration was tried");
 }
 
 #[test]

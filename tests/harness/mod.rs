@@ -30,6 +30,7 @@ mod process;
 mod raw;
 mod server;
 mod socketio;
+mod store;
 
 use std::{future::Future, time::Duration};
 
@@ -48,6 +49,7 @@ pub use self::{
     raw::{Frame, Raw},
     server::{Door, Server},
     socketio::{ANSWER, Connecting, Ended, Socket, succeeded},
+    store::Store,
 };
 
 /// Maximum time to wait for an effect, however busy the machine is.

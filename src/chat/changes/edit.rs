@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{MessageId, UserId, member::Role, message, message_version, room};
+use entity::{MessageId, message, message_version};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
+use super::rights::{Deed, Relation, may};
 use crate::{
     chat::{
         Chat, Core,
         connections::connection::Connection,
         model::MessageVersion,
-        room::{Reply, Room},
+        room::{Reply, Room, permissions::moderates},
         writer::Wanted,
     },
     config::{EditHistory, MessagesConfig},
@@ -50,7 +51,9 @@ impl Chat {
             Ok::<_, Error>((room, Edit { body: Body::parse(kind, content, limit)? }))
         };
         match found.await {
-            Ok((room, edit)) => core.queue_change(caller, origin, room, message, Wanted::Edit(edit), reply),
+            Ok((room, edit)) => {
+                core.queue_change(caller, origin, room, vec![message], Wanted::Edit(edit), reply);
+            }
             Err(err) => reply(Err(err)),
         }
     }
@@ -68,9 +71,7 @@ impl Chat {
             EditHistory::Off => false,
             EditHistory::Members => true,
             EditHistory::Moderators => {
-                row.sender_id == caller.user
-                    || (room.kind == room::Kind::Group
-                        && matches!(room.role(caller.user), Some(Role::Owner | Role::Admin)))
+                row.sender_id == caller.user || moderates(room.kind, room.role(caller.user))
             }
         };
         if !allowed {
@@ -104,7 +105,7 @@ impl Core {
 pub(in crate::chat) fn edit(
     row: &mut message::Model,
     marks: &mut MessageMarks,
-    user: UserId,
+    relation: Relation,
     edit: &Edit,
     now: DateTime<Utc>,
     settings: &MessagesConfig,
@@ -112,9 +113,7 @@ pub(in crate::chat) fn edit(
     if row.deleted_at.is_some() {
         return Err(Error::Forbidden(Forbidden::Deleted));
     }
-    if row.sender_id != user || row.kind == message::Kind::System {
-        return Err(Error::Forbidden(Forbidden::NotYours));
-    }
+    may(relation, Deed::Edit)?;
     if edit.body.json() == row.content {
         return Ok(Edited::Same);
     }

@@ -1,22 +1,35 @@
 //! What is done to messages after they were sent. Each room numbers its changes; `writer::changes` gives the numbers
-//! and commits, `room::changes` publishes. This folder has the rules of an edit, and reads
+//! and commits, `room::changes` publishes. This folder has the rules of each change, and reads
 //! changes.
 //!
+//! - `rights`: who may do what to a message
 //! - `edit`: edits a message, and reads its earlier versions
+//! - `delete`: deletes messages
+//! - `react`: reacts to a message, and reads who has
 //! - `replay`: reads changed messages, each as it stands now
 //! - `device_sync`: tells a device what it has when it has caught up
 
+mod delete;
 mod device_sync;
 mod edit;
+mod react;
 mod replay;
+mod rights;
 
 use crate::message_marks::MessageMarks;
 
-pub use self::replay::ChangesQuery;
+pub use self::{
+    delete::DeleteMessages,
+    react::{React, ReactionsQuery},
+    replay::ChangesQuery,
+};
 pub(in crate::chat) use self::{
+    delete::{delete, may_delete},
     device_sync::DeviceSync,
     edit::{Edit, Edited, edit},
+    react::{count, may_react},
     replay::ChangedRange,
+    rights::Relation,
 };
 
 /// What changes have done to a message, from what is stored.

@@ -88,13 +88,13 @@ impl Chat {
         // One more than the page has, to see whether more follow.
         let (mut parts, first) = Parts::of(limit + 1);
         let mut changes = core.changed_messages(&room, range, first as u64).await?;
-        if let Some((last, second)) = changes.last().zip(parts.second(changes.iter().map(content))) {
+        if let Some((last, second)) = changes.last().zip(parts.second(changes.iter().map(bytes))) {
             range.after = last.number;
             changes.extend(core.changed_messages(&room, range, second as u64).await?);
         }
         let is_longer = changes.len() > limit;
         changes.truncate(limit);
-        let has_more = parts.end(&mut changes, content) || is_longer;
+        let has_more = parts.end(&mut changes, bytes) || is_longer;
         let last = changes.last().filter(|_| has_more).map(|change| change.number);
         Ok(ChangesPage { changes, change: last.unwrap_or(heads.change), has_more })
     }
@@ -133,10 +133,11 @@ fn caught_up(message: Arc<Message>) -> MessageChange {
         at: at.unwrap_or(message.row.created_at),
         by: None,
         what: vec![Alteration::CaughtUp],
+        reacted: Vec::new(),
         message,
     }
 }
 
-fn content(change: &MessageChange) -> &str {
-    &change.message.row.content
+fn bytes(change: &MessageChange) -> usize {
+    change.message.bytes()
 }

@@ -288,8 +288,7 @@ fn notify(core: &Core, room: &Arc<Room>, notice: DeliveryNotice, mut messages: V
         room.nothing_to_notify(notice);
         return true;
     }
-    let fitting =
-        page_size::fitting(messages.iter().map(|message| message.row.content.as_str())).min(NOTICES);
+    let fitting = page_size::fitting(messages.iter().map(|message| message.bytes())).min(NOTICES);
     let upto = if fitting < messages.len() {
         messages.truncate(fitting);
         messages.last().map_or(notice.after, |last| last.row.seq)

@@ -127,11 +127,11 @@ impl<'a> CatchUpTask<'a> {
         self.connection.backlog_below(PAGE_BYTES).await;
         let (mut parts, first) = Parts::of(self.limit);
         let mut page = self.read_messages(after, first).await;
-        let second = parts.second(page.iter().map(content));
+        let second = parts.second(page.iter().map(bytes));
         if let Some((seq, second)) = page.last().and_then(seq_of).zip(second) {
             page.extend(self.read_messages(seq, second).await);
         }
-        let ends_early = parts.end(&mut page, content);
+        let ends_early = parts.end(&mut page, bytes);
         let is_full = ends_early || page.len() == self.limit;
         self.limit = (2 * if ends_early { page.len() } else { self.limit }).min(self.most);
         let Some(last) = page.last().and_then(seq_of) else { return Standing::Behind(after) };
@@ -178,11 +178,11 @@ impl<'a> CatchUpTask<'a> {
         let (mut parts, first) = Parts::of(self.most);
         let range = |told| self.range(sent, told, upto);
         let mut page = self.read_changes(range(told), first).await;
-        let second = parts.second(page.iter().map(content));
+        let second = parts.second(page.iter().map(bytes));
         if let Some((change, second)) = page.last().and_then(change_of).zip(second) {
             page.extend(self.read_changes(range(change), second).await);
         }
-        let is_longer = parts.end(&mut page, content) || page.len() == self.most;
+        let is_longer = parts.end(&mut page, bytes) || page.len() == self.most;
         let upto = page.last().and_then(change_of).filter(|_| is_longer).unwrap_or(upto);
         let is_news = |envelope: &Arc<Envelope>| {
             envelope.change().is_some_and(|change| {
@@ -268,9 +268,9 @@ fn change_of(envelope: &Arc<Envelope>) -> Option<ChangeNumber> {
     envelope.change().map(|change| change.number)
 }
 
-fn content(envelope: &Arc<Envelope>) -> &str {
+fn bytes(envelope: &Arc<Envelope>) -> usize {
     let message = envelope.message().or_else(|| envelope.change().map(|change| &change.message));
-    message.map_or("", |message| &message.row.content)
+    message.map_or(0, |message| message.bytes())
 }
 
 /// Waits until the connection has acknowledged everything up to `seq` that it was asked to, at most

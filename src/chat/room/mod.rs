@@ -381,5 +381,6 @@ pub(super) fn to_message(
         sender,
         marks,
         row,
+        my_reactions: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What a role may do in a group: a table, checked once per operation.
 
-use entity::member::Role;
+use entity::{member::Role, room};
 
 use crate::error::{Error, Forbidden, Result};
 
@@ -15,6 +15,11 @@ pub(in crate::chat) enum Action {
     Delete,
     /// Notify its members again that it exists.
     Announce,
+}
+
+/// Whether a member with this role moderates the room: a group's owner and admins do.
+pub(in crate::chat) fn moderates(kind: room::Kind, role: Option<Role>) -> bool {
+    kind == room::Kind::Group && matches!(role, Some(Role::Owner | Role::Admin))
 }
 
 /// Checks that a role may do it. `None` is a user who is not a member.

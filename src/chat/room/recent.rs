@@ -32,7 +32,7 @@ impl Recent {
         if message.row.seq > self.newest().next() {
             *self = Self::after(Seq(message.row.seq.0 - 1));
         }
-        self.bytes += message.row.content.len();
+        self.bytes += message.bytes();
         self.messages.push_back(message);
         self.trim();
     }
@@ -57,7 +57,7 @@ impl Recent {
     pub fn replace(&mut self, message: &Arc<Message>) {
         let seq = message.row.seq;
         if let Some(kept) = self.messages.iter_mut().find(|kept| kept.row.seq == seq) {
-            self.bytes = self.bytes - kept.row.content.len() + message.row.content.len();
+            self.bytes = self.bytes - kept.bytes() + message.bytes();
             *kept = message.clone();
         }
         self.trim();
@@ -82,7 +82,7 @@ impl Recent {
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.messages.pop_front() {
             self.after = oldest.row.seq;
-            self.bytes -= oldest.row.content.len();
+            self.bytes -= oldest.bytes();
         }
     }
 }

@@ -293,7 +293,7 @@ fn seq_of(envelope: &Envelope) -> Option<Seq> {
 
 fn bytes_of(envelope: &Envelope) -> usize {
     // Once in the row, and once for each wire format in use in a room.
-    BESIDES + envelope.message().map_or(0, |message| 4 * message.row.content.len())
+    BESIDES + envelope.message().map_or(0, |message| 4 * message.bytes())
 }
 
 #[cfg(test)]

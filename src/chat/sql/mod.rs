@@ -2,6 +2,7 @@
 //! the entities and their scopes. `db::values_list` puts its list in the place of `(rows)`.
 
 pub(super) mod history;
+pub(super) mod reactions;
 
 /// The rooms, without deleted ones. A direct room has its users' names and keys, also of deleted users, whose
 /// messages stay.
@@ -32,6 +33,12 @@ pub(in crate::chat) const OWN_NEAR: &str = "SELECT asked.column1, COUNT(*) FROM 
 pub(in crate::chat) const OWN_UP_TO: &str = "SELECT asked.column1, asked.column4 FROM (rows) AS asked INNER JOIN messages \
     ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
     AND NOT (messages.sender_id <> asked.column2) GROUP BY asked.column1, asked.column4";
+
+/// The number of messages of others that were deleted, within ranges of seqs. It repeats the condition of the partial
+/// index.
+pub(in crate::chat) const DELETED_OF_OTHERS: &str = "SELECT asked.column1, COUNT(*) FROM (rows) AS asked INNER JOIN messages \
+    ON messages.room_id = asked.column1 AND messages.seq > asked.column3 AND messages.seq <= asked.column4 \
+    AND messages.deleted_at IS NOT NULL AND messages.sender_id <> asked.column2 GROUP BY asked.column1";
 
 /// The most of the user's own messages in a room that [`own_far`] scans. Any others are counted as unread.
 const OWN_SCANNED: i64 = 10_000;

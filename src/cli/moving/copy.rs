@@ -3,8 +3,8 @@
 use std::pin::pin;
 
 use entity::{
-    admin_link, deletion, identity, joined_room, look_alike, member, message, message_version, room, session,
-    ticket, user,
+    admin_link, deletion, identity, joined_room, look_alike, member, message, message_version, reaction,
+    room, session, ticket, user,
 };
 use futures_util::{TryStreamExt, future::BoxFuture};
 use sea_orm::{
@@ -32,13 +32,14 @@ pub struct MovedTable {
 }
 
 /// All tables, those that others refer to first.
-pub const TABLES: [MovedTable; 12] = [
+pub const TABLES: [MovedTable; 13] = [
     MovedTable::of::<user::Entity>("users"),
     MovedTable::of::<identity::Entity>("identities"),
     MovedTable::of::<room::Entity>("rooms"),
     MovedTable::of::<member::Entity>("members"),
     MovedTable::of::<message::Entity>("messages"),
     MovedTable::of::<message_version::Entity>("message_versions"),
+    MovedTable::of::<reaction::Entity>("reactions"),
     MovedTable::of::<session::Entity>("sessions"),
     MovedTable::of::<ticket::Entity>("tickets"),
     MovedTable::of::<joined_room::Entity>("joined_rooms"),

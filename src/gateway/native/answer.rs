@@ -14,8 +14,8 @@ use crate::{
     gateway::{
         events::{self, Ack, AnswerForm, Response, borrowed_responses, owned_responses},
         wire::{
-            ChangesView, EditsView, GroupView, HistoryView, MessageSchema, MessageView, Refusal,
-            bounded::Entries, forms::exactly,
+            ChangesView, DeletedView, EditsView, GroupView, HistoryView, MessageSchema, MessageView, Refusal,
+            UserReactionsView, bounded::Entries, forms::exactly,
         },
     },
 };
@@ -71,10 +71,12 @@ impl ToSchema for Nothing {}
 
 borrowed_responses!(
     ChangesView as ChangesView<'static>,
+    DeletedView as DeletedView<'static>,
     EditsView as EditsView<'static>,
     GroupView as GroupView<'static>,
     HistoryView as HistoryView<'static>,
     MessageView as MessageSchema,
+    UserReactionsView as UserReactionsView<'static>,
 );
 owned_responses!(Nothing);
 

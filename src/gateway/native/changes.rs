@@ -1,4 +1,4 @@
-//! `editMessage`, `edits` and `changes`.
+//! `editMessage`, `deleteMessage`, `edits` and `changes`.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use utoipa::ToSchema;
 
 use super::{NativeAnswer, NativeCall, room_id};
 use crate::{
-    chat::ChangesQuery,
+    chat::{ChangesQuery, DeleteMessages},
     error::{Entity, Error, Result},
-    gateway::wire::{ChangesView, EditsView, MessageView},
+    gateway::wire::{
+        ChangesView, Deleted, DeletedView, EditsView, MessageView,
+        forms::{AnyForm, Form, Forms},
+    },
 };
 
 /// What to replace in a message.
@@ -23,6 +26,41 @@ pub struct EditRequest {
     /// As in the message: a string; for `encrypted` any JSON.
     #[schema(value_type = Value)]
     content: Box<RawValue>,
+}
+
+/// Which messages to delete: one, or up to 100 of one room.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteRequest {
+    #[schema(nullable = false, format = Uuid)]
+    message_id: Option<String>,
+    #[schema(nullable = false)]
+    message_ids: Option<Vec<String>>,
+    /// For the server's log, at most 500 bytes.
+    #[schema(nullable = false)]
+    reason: Option<String>,
+}
+
+impl Forms for DeleteRequest {
+    const NAME: &'static str = "DeleteRequest";
+
+    fn forms() -> Vec<Form> {
+        vec![Form::new(&["messageId"], &["reason"]), Form::new(&["messageIds"], &["reason"])]
+    }
+}
+
+impl DeleteRequest {
+    /// The messages, and whether they are named as several.
+    fn messages(&self) -> Result<(Vec<MessageId>, bool)> {
+        match (&self.message_id, &self.message_ids) {
+            (Some(one), None) => Ok((vec![message_id(one)?], false)),
+            (None, Some(several)) => {
+                let ids: Result<Vec<_>> = several.iter().map(|id| message_id(id)).collect();
+                Ok((ids?, true))
+            }
+            _ => Err(Error::invalid("messageId", "or messageIds is needed, and not both")),
+        }
+    }
 }
 
 /// One message.
@@ -50,7 +88,7 @@ pub struct ChangesRequest {
 }
 
 /// A message's id as clients send it. Text that is not an id is answered like a message that does not exist.
-fn message_id(text: &str) -> Result<MessageId> {
+pub(super) fn message_id(text: &str) -> Result<MessageId> {
     text.parse().map_err(|_| Error::NotFound(Entity::Message))
 }
 
@@ -66,6 +104,26 @@ pub async fn edit(call: NativeCall<'_, EditRequest>, answer: NativeAnswer<Messag
     });
     let socket = call.socket;
     socket.chat.edit_message(&socket.caller(), Some(&socket.connection), message, content.get(), reply).await;
+}
+
+pub async fn delete(
+    call: NativeCall<'_, AnyForm<DeleteRequest>>,
+    answer: NativeAnswer<DeletedView<'static>>,
+) {
+    let AnyForm(request) = call.payload;
+    let (messages, are_several) = match request.messages() {
+        Ok(messages) => messages,
+        Err(err) => return answer.fail(&err),
+    };
+    let count = messages.len();
+    let reply = Box::new(move |deleted: Result<Arc<_>>| match deleted {
+        Ok(_) if are_several => answer.succeed(DeletedView::Several(Deleted { deleted: count })),
+        Ok(message) => answer.succeed(DeletedView::One(Box::new(MessageView::of(&message)))),
+        Err(err) => answer.fail(&err),
+    });
+    let socket = call.socket;
+    let deletion = DeleteMessages { messages, reason: request.reason };
+    socket.chat.delete_messages(&socket.caller(), Some(&socket.connection), deletion, reply).await;
 }
 
 pub async fn edits(call: NativeCall<'_, MessageOf>, answer: NativeAnswer<EditsView<'static>>) {

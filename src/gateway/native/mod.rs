@@ -10,6 +10,7 @@ mod messages;
 mod notices;
 mod pending_acks;
 mod presence;
+mod reactions;
 mod receipts;
 mod render;
 mod rooms;

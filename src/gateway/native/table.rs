@@ -6,17 +6,21 @@ use entity::{RoomId, UserId};
 use super::{
     NativeForm,
     answer::Nothing,
-    changes::{self, ChangesRequest, EditRequest, MessageOf},
+    changes::{self, ChangesRequest, DeleteRequest, EditRequest, MessageOf},
     lists::{self, ConversationList, GroupList, ListPart, RoomsPart, UserList},
     messages::{self, GroupMessageDraft, HistoryRequest, LobbyDraft, PrivateDraft},
     presence::{self, TypingRequest},
+    reactions::{self, ReactRequest, ReactionsRequest},
     receipts::{self, Delivered, DeliveredUpTo, MarkRead, ReadUpTo},
     rooms::{self, AddMembers, GroupId, Join, NewGroupRequest, RemoveMember, Update},
     session::{self, Refresh, Refreshed},
 };
 use crate::gateway::{
     events::client_events,
-    wire::{ChangesView, EditsView, GroupView, HistoryView, MessageView, forms::AnyForm},
+    wire::{
+        ChangesView, DeletedView, EditsView, GroupView, HistoryView, MessageView, UserReactionsView,
+        forms::AnyForm,
+    },
 };
 
 client_events! {
@@ -33,6 +37,14 @@ client_events! {
     /// replaces the content of one's own message; the same content again changes nothing. The answer comes after the
     /// socket's own `messageChanged`
     "editMessage": EditRequest => MessageView<'static>, changes::edit;
+    /// deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or
+    /// none. The answer comes after the socket's own `messageChanged`
+    "deleteMessage": AnyForm<DeleteRequest> => DeletedView<'static>, changes::delete;
+    /// reacts to a message with `key`; `on: false` withdraws that. The answer comes after the socket's own
+    /// `messageChanged`
+    "react": ReactRequest => MessageView<'static>, reactions::react;
+    /// who has reacted to a message, oldest first, a part at a time
+    "reactions": ReactionsRequest => UserReactionsView<'static>, reactions::reactions;
     /// the contents that a message had before its edits
     "edits": MessageOf => EditsView<'static>, changes::edits;
     /// reads changed messages of a room, a page at a time, each as it stands now

@@ -15,9 +15,9 @@ use super::{
     openapi::{Always, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing},
 };
 use crate::{
-    chat::ChangesQuery,
+    chat::{ChangesQuery, DeleteMessages, Reply, model::Message},
     error::{Error, Result, Unavailable},
-    gateway::wire::{ChangesView, EditsView, MessageSchema, MessageView},
+    gateway::wire::{ChangesView, Deleted, EditsView, MessageSchema, MessageView},
     identity::Caller,
 };
 
@@ -45,11 +45,79 @@ pub async fn edit(
     PathParameter(message): PathParameter<MessageId>,
     Json(MessageEdit { content }): Json<MessageEdit>,
 ) -> Result<Response> {
-    let (reply, edited) = oneshot::channel();
-    let reply = Box::new(move |message: Result<Arc<_>>| drop(reply.send(message)));
+    let (reply, edited) = reply();
     rest.chat.edit_message(&caller, None, message, content.get(), reply).await;
-    let message = edited.await.map_err(|_| Error::Unavailable(Unavailable::Draining))??;
-    answer::ok(MessageView::of(&message))
+    answer::ok(MessageView::of(&*answered(edited).await?))
+}
+
+/// Why messages are deleted.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DeletionReason {
+    /// For the server's log, at most 500 bytes.
+    reason: Option<String>,
+}
+
+/// Delete one's own message, or as a moderator anyone's. To delete it again changes nothing.
+#[utoipa::path(
+    delete, path = "/api/messages/{id}", tag = "rooms", operation_id = "deleteMessage",
+    params(("id" = Uuid, Path, description = "A messageId"), DeletionReason),
+    responses(
+        (status = 200, description = "The message as it stands now", body = MessageSchema),
+        NeedsQuery, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn delete(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(message): PathParameter<MessageId>,
+    QueryParameters(DeletionReason { reason }): QueryParameters<DeletionReason>,
+) -> Result<Response> {
+    let (reply, deleted) = reply();
+    rest.chat.delete_messages(&caller, None, DeleteMessages { messages: vec![message], reason }, reply).await;
+    answer::ok(MessageView::of(&*answered(deleted).await?))
+}
+
+/// Which messages to delete.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageDeletion {
+    /// Up to 100 messages of one room.
+    #[schema(value_type = Vec<uuid::Uuid>)]
+    message_ids: Vec<MessageId>,
+    /// For the server's log, at most 500 bytes.
+    reason: Option<String>,
+}
+
+/// Delete up to 100 messages of a room, all of them or none.
+#[utoipa::path(
+    post, path = "/api/messages/delete", tag = "rooms", operation_id = "deleteMessages",
+    request_body = MessageDeletion,
+    responses(
+        (status = 200, description = "How many were named; they are all deleted now", body = Deleted),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn delete_several(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Json(MessageDeletion { message_ids: messages, reason }): Json<MessageDeletion>,
+) -> Result<Response> {
+    let (reply, deleted) = reply();
+    let count = messages.len();
+    rest.chat.delete_messages(&caller, None, DeleteMessages { messages, reason }, reply).await;
+    answered(deleted).await?;
+    answer::ok(Deleted { deleted: count })
+}
+
+/// A reply that is waited for.
+pub(super) fn reply() -> (Reply, oneshot::Receiver<Result<Arc<Message>>>) {
+    let (reply, replied) = oneshot::channel();
+    (Box::new(move |message| drop(reply.send(message))), replied)
+}
+
+pub(super) async fn answered(replied: oneshot::Receiver<Result<Arc<Message>>>) -> Result<Arc<Message>> {
+    replied.await.map_err(|_| Error::Unavailable(Unavailable::Draining))?
 }
 
 /// Read what a message said before it was edited.

@@ -8,6 +8,7 @@ mod first_admin;
 mod health;
 mod messages;
 mod openapi;
+mod reactions;
 mod rooms;
 mod sessions;
 mod tickets;
@@ -94,8 +95,11 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(rooms::members, rooms::add_members))
         .routes(routes!(rooms::remove_member))
         .routes(routes!(messages::list))
-        .routes(routes!(changes::edit))
+        .routes(routes!(changes::edit, changes::delete))
         .routes(routes!(changes::edits))
+        .routes(routes!(changes::delete_several))
+        .routes(routes!(reactions::list))
+        .routes(routes!(reactions::add, reactions::withdraw))
         .routes(routes!(changes::list))
 }
 

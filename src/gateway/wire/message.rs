@@ -61,6 +61,28 @@ pub struct MessageView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, minimum = 1)]
     edits: Option<u32>,
+    /// The username of who has deleted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    deleted_by: Option<&'a str>,
+    /// The oldest key comes first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionView<'a>>,
+    /// The keys with which the user has reacted who reads this; only in answers to that user.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    my_reactions: &'a [String],
+}
+
+/// Who has reacted to a message with one key.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reactions)]
+pub struct ReactionView<'a> {
+    key: &'a str,
+    #[schema(minimum = 1)]
+    count: u32,
+    /// The usernames of the first 20.
+    users: &'a [String],
 }
 
 pub(super) fn is_zero(change: &ChangeNumber) -> bool {
@@ -98,7 +120,17 @@ impl Forms for MessageView<'_> {
                     "deliveredToAll",
                     "readByAll",
                 ],
-                &["clientMessageId", "replyTo", "editedAt", "deletedAt", "change", "edits"],
+                &[
+                    "clientMessageId",
+                    "replyTo",
+                    "editedAt",
+                    "deletedAt",
+                    "change",
+                    "edits",
+                    "deletedBy",
+                    "reactions",
+                    "myReactions",
+                ],
             )
         };
         vec![
@@ -130,12 +162,15 @@ impl<'a> MessageView<'a> {
             timestamp: Time(row.created_at),
             delivered_to_all: message.delivered_to_all,
             read_by_all: message.read_by_all,
-            client_message_id: row.client_message_id.as_deref(),
+            client_message_id: row.client_message_id.as_deref().filter(|_| row.deleted_at.is_none()),
             reply_to: row.reply_to,
             edited_at: row.edited_at.map(Time),
             deleted_at: row.deleted_at.map(Time),
             change: row.change,
             edits: edits(message),
+            deleted_by: deleted_by(message),
+            reactions: reactions(message),
+            my_reactions: &message.my_reactions,
         }
     }
 }
@@ -149,6 +184,15 @@ pub(super) fn addressee(message: &Message) -> (Addressee<'_>, bool) {
 
 pub(super) fn edits(message: &Message) -> Option<u32> {
     message.marks.as_ref().map(|marks| marks.edits).filter(|edits| *edits > 0)
+}
+
+pub(super) fn deleted_by(message: &Message) -> Option<&str> {
+    message.marks.as_ref()?.deleted_by.as_deref()
+}
+
+pub(super) fn reactions(message: &Message) -> Vec<ReactionView<'_>> {
+    let marks = message.marks.iter().flat_map(|marks| &marks.reactions);
+    marks.map(|marks| ReactionView { key: &marks.key, count: marks.count, users: &marks.users }).collect()
 }
 
 fn kind(kind: message::Kind) -> &'static str {

@@ -1,16 +1,24 @@
 //! Changes of messages, and pages of them.
 
+use std::borrow::Cow;
+
 use entity::{ChangeNumber, MessageId, RoomId, Seq};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr,
+        schema::{OneOfBuilder, Schema},
+    },
+};
 
 use super::{
     Time,
-    message::{Addressee, addressee, edits},
+    message::{Addressee, MessageSchema, MessageView, ReactionView, addressee, deleted_by, edits, reactions},
     raw,
 };
-use crate::chat::model::{Alteration, ChangesPage, MessageChange, MessageVersion};
+use crate::chat::model::{Alteration, ChangesPage, Message, MessageChange, MessageVersion, Page, Reaction};
 
 /// A message was changed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -38,6 +46,19 @@ pub struct MessageChangedView<'a> {
     by: Option<&'a str>,
     what: Vec<WhatChanged>,
     set: ChangedFields<'a>,
+    /// Everyone who has reacted in this change, or has withdrawn a reaction.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    reacted: Vec<ReactedView<'a>>,
+}
+
+/// A user has reacted with a key, or has withdrawn that.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Reacted)]
+pub struct ReactedView<'a> {
+    username: &'a str,
+    key: &'a str,
+    on: bool,
 }
 
 /// What a change has done. `caught-up`: anything, the message is sent as it stands now.
@@ -45,6 +66,8 @@ pub struct MessageChangedView<'a> {
 #[serde(rename_all = "kebab-case")]
 pub enum WhatChanged {
     Edited,
+    Deleted,
+    Reactions,
     CaughtUp,
 }
 
@@ -61,6 +84,49 @@ pub struct ChangedFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<u32>)]
     edits: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    deleted_at: Option<Time>,
+    /// The username.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    deleted_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = true, value_type = Option<Vec<ReactionView>>)]
+    reactions: Option<Option<Vec<ReactionView<'a>>>>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reply_to: Option<()>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    client_message_id: Option<()>,
+}
+
+impl<'a> ChangedFields<'a> {
+    /// The fields that these changes may have touched.
+    fn of(message: &'a Message, what: &[Alteration]) -> Self {
+        let row = &message.row;
+        let is_deleted = row.deleted_at.is_some();
+        let is_any = what.contains(&Alteration::CaughtUp) || is_deleted;
+        let mut fields = Self::default();
+        if is_any || what.contains(&Alteration::Edited) {
+            fields.content = Some(raw(&row.content));
+            fields.edited_at = Some(row.edited_at.map(Time));
+            fields.edits = Some(edits(message));
+        }
+        if is_any || what.contains(&Alteration::Reactions) {
+            fields.reactions = Some(Some(reactions(message)).filter(|reactions| !reactions.is_empty()));
+        }
+        if is_deleted {
+            fields.deleted_at = row.deleted_at.map(Time);
+            fields.deleted_by = deleted_by(message);
+            fields.reply_to = Some(());
+            fields.client_message_id = Some(());
+        }
+        fields
+    }
 }
 
 impl<'a> MessageChangedView<'a> {
@@ -68,18 +134,17 @@ impl<'a> MessageChangedView<'a> {
         let message = &*change.message;
         let row = &message.row;
         let (receiver, group) = addressee(message);
-        let mut set = ChangedFields::default();
-        let what = change.what.iter().map(|what| {
-            // An edit is all that can happen to a message so far, so both name the same fields.
-            set.content = Some(raw(&row.content));
-            set.edited_at = Some(row.edited_at.map(Time));
-            set.edits = Some(edits(message));
-            match what {
-                Alteration::Edited => WhatChanged::Edited,
-                Alteration::CaughtUp => WhatChanged::CaughtUp,
-            }
+        let what = change.what.iter().map(|what| match what {
+            Alteration::Edited => WhatChanged::Edited,
+            Alteration::Deleted => WhatChanged::Deleted,
+            Alteration::Reactions => WhatChanged::Reactions,
+            Alteration::CaughtUp => WhatChanged::CaughtUp,
         });
-        let what = what.collect();
+        let reacted = change.reacted.iter().map(|reacted| ReactedView {
+            username: &reacted.username,
+            key: &reacted.key,
+            on: reacted.on,
+        });
         Self {
             room_id: row.room_id,
             receiver,
@@ -89,8 +154,9 @@ impl<'a> MessageChangedView<'a> {
             change: change.number,
             at: Time(change.at),
             by: change.by.as_deref(),
-            what,
-            set,
+            what: what.collect(),
+            set: ChangedFields::of(message, &change.what),
+            reacted: reacted.collect(),
         }
     }
 }
@@ -142,4 +208,72 @@ impl<'a> EditsView<'a> {
         };
         Self { versions: versions.iter().map(view).collect() }
     }
+}
+
+/// A user's reaction to a message.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = UserReaction)]
+pub struct UserReactionView<'a> {
+    username: &'a str,
+    key: &'a str,
+    at: Time,
+}
+
+/// Who has reacted to a message, oldest first.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = UserReactions)]
+pub struct UserReactionsView<'a> {
+    #[schema(value_type = Vec<UserReactionView>)]
+    users: Vec<UserReactionView<'a>>,
+    /// Where the next part begins; left out in the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    after: Option<&'a str>,
+}
+
+impl<'a> UserReactionsView<'a> {
+    pub fn of(page: &'a Page<Reaction>) -> Self {
+        let view = |reaction: &'a Reaction| UserReactionView {
+            username: &reaction.username,
+            key: &reaction.key,
+            at: Time(reaction.at),
+        };
+        Self { users: page.items.iter().map(view).collect(), after: page.next.as_deref() }
+    }
+}
+
+/// What was deleted: the one message, as it stands now, or how many.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum DeletedView<'a> {
+    One(Box<MessageView<'a>>),
+    Several(Deleted),
+}
+
+impl PartialSchema for DeletedView<'_> {
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(Ref::from_schema_name(MessageSchema::name()))
+            .item(Ref::from_schema_name(Deleted::name()))
+            .into()
+    }
+}
+
+impl ToSchema for DeletedView<'_> {
+    fn name() -> Cow<'static, str> {
+        "DeletedMessages".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((MessageSchema::name().into_owned(), MessageSchema::schema()));
+        MessageSchema::schemas(schemas);
+        schemas.push((Deleted::name().into_owned(), Deleted::schema()));
+    }
+}
+
+/// How many messages were named. They are all deleted now.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Deleted {
+    #[schema(minimum = 1)]
+    pub deleted: usize,
 }

@@ -23,7 +23,7 @@ pub use self::{
     group::{GroupPageView, GroupView},
     member::{MemberPageView, MemberView},
     message::{ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT},
-    message_change::{ChangesView, EditsView, MessageChangedView},
+    message_change::{ChangesView, Deleted, DeletedView, EditsView, MessageChangedView, UserReactionsView},
     time::Time,
     user::{UserPageView, UserRef, UserView},
 };

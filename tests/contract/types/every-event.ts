@@ -9,6 +9,7 @@ import type {
   ClientToServerEvents,
   ConnectAuth,
   Conversation,
+  DeletedMessages,
   Edits,
   ErrorCode,
   Group,
@@ -22,6 +23,7 @@ import type {
   SignIn,
   SignUp,
   User,
+  UserReactions,
 } from '../../../contract/parlor';
 
 type PlainSocket = Socket<ServerToClientEvents, ClientToServerEvents>;
@@ -50,6 +52,9 @@ export const sent: Sent = {
   lobbyMessage: [{ content: 'hi' }, { content: 'hi', clientMessageId: 'c' }, { content: null, kind: 'encrypted' }],
   history: [{ receiver: 'bob', group: false }, { receiver: 'g', group: true, before: 9, limit: 5 }, { lobby: true, after: 3 }],
   editMessage: [{ messageId: 'm', content: 'hi' }, { messageId: 'm', content: { any: 1 } }],
+  deleteMessage: [{ messageId: 'm' }, { messageId: 'm', reason: 'spam' }, { messageIds: ['m', 'n'], reason: 'spam' }],
+  react: [{ messageId: 'm', key: '+1', on: true }],
+  reactions: [{ messageId: 'm' }, { messageId: 'm', key: '+1', after: 'a', limit: 5 }],
   edits: [{ messageId: 'm' }],
   changes: [{ roomId: 'r', after: 0 }, { roomId: 'r', after: 3, from: 7, limit: 5 }],
   createGroup: [{ groupName: 'Tea' }, { groupName: 'Tea', users: ['bob', { username: 'cyd' }], password: 'p' }, { groupId: 'g' }],
@@ -95,6 +100,9 @@ export async function awaited() {
     lobbyMessage: await chat.emitWithAck('lobbyMessage', { content: 'hi' }),
     history: await chat.emitWithAck('history', { lobby: true }),
     editMessage: await chat.emitWithAck('editMessage', { messageId: 'm', content: 'hi' }),
+    deleteMessage: await chat.emitWithAck('deleteMessage', { messageId: 'm' }),
+    react: await chat.emitWithAck('react', { messageId: 'm', key: '+1', on: true }),
+    reactions: await chat.emitWithAck('reactions', { messageId: 'm' }),
     edits: await chat.emitWithAck('edits', { messageId: 'm' }),
     changes: await chat.emitWithAck('changes', { roomId: 'r', after: 0 }),
     createGroup: await chat.emitWithAck('createGroup', { groupName: 'Tea' }),
@@ -116,6 +124,9 @@ export async function awaited() {
   } satisfies { [E in keyof ClientToServerEvents]: Answer<unknown> };
   same<typeof answers.history, Answer<History>>();
   same<typeof answers.editMessage, Answer<Message>>();
+  same<typeof answers.deleteMessage, Answer<DeletedMessages>>();
+  same<typeof answers.react, Answer<Message>>();
+  same<typeof answers.reactions, Answer<UserReactions>>();
   same<typeof answers.edits, Answer<Edits>>();
   same<typeof answers.changes, Answer<Changes>>();
   same<typeof answers.createGroup, Answer<Group>>();
@@ -199,9 +210,10 @@ export const received: ServerToClientEvents = {
     acknowledge?.({ receiver: 'ada' });
   },
   lobby: ({ response: message }) => said(message),
-  messageChanged: ({ roomId, seq, change, by, what, set }) => {
-    same<typeof what, ('edited' | 'caught-up')[]>();
-    void [roomId, seq, change, by?.length, set.content, set.editedAt?.length, set.edits];
+  messageChanged: ({ roomId, seq, change, by, what, set, reacted }) => {
+    same<typeof what, ('edited' | 'deleted' | 'reactions' | 'caught-up')[]>();
+    void [roomId, seq, change, by?.length, set.content, set.editedAt?.length, set.edits, set.deletedBy?.length];
+    void [set.reactions?.[0]?.count, reacted?.[0]?.on];
   },
   synced: ({ rooms }) => {
     for (const { seq, change, reset } of Object.values(rooms)) void [seq, change, reset];

@@ -369,6 +369,7 @@ mod tests {
                 at: Default::default(),
                 by: None,
                 what: vec![Alteration::Edited],
+                reacted: Vec::new(),
             };
             (number, Envelope::new(Event::MessageChanged(Arc::new(change))))
         };

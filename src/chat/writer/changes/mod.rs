@@ -1,0 +1,193 @@
+//! Numbers and commits changes of messages, and publishes them. Everything that one commit does to one message is one
+//! change. A number is given under the room's row lock, in the transaction that stores the change.
+//!
+//! - this file: the queued request, the transaction from its beginning to its end, and publishing
+//! - `batch`: the messages of one transaction, what is done to them, and how they are stored
+//! - `reactions`: the reactions of one transaction
+
+mod batch;
+mod reactions;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use entity::{MessageId, RoomId, UserId, member, room};
+use sea_orm::{DatabaseTransaction, EntityTrait};
+
+use self::batch::Batch;
+
+use super::{Stale, follow, refuse_all, transaction};
+use crate::{
+    chat::{
+        Core,
+        changes::{Edit, React},
+        connections::ConnectionId,
+        model::{Message, MessageChange},
+        room::{ChangeAnswer, DelayedReply, Reply, Room, permissions::moderates},
+    },
+    error::{Entity, Error, Forbidden, Result, Unavailable},
+};
+
+/// A transaction takes requests until they name this many messages. It reads the messages, which are bounded in bytes.
+const AT_ONCE: usize = 100;
+
+/// A change of a message that waits to be made. It holds the room, so the room stays in memory until then.
+pub(in crate::chat) struct QueuedChange {
+    pub room: Arc<Room>,
+    /// The version of the room's membership when the user was found to be a member.
+    pub roster_version: i64,
+    pub user: UserId,
+    pub username: Arc<str>,
+    /// Whether the user moderates the room, in that version of the membership.
+    pub moderates: bool,
+    /// All of them are changed, or none. They have to be in the room.
+    pub messages: Vec<MessageId>,
+    pub wanted: Wanted,
+    /// The connection that it came from. It is told of the change before the answer.
+    pub origin: Option<ConnectionId>,
+    pub reply: Reply,
+}
+
+/// What is to be done to a message.
+pub(in crate::chat) enum Wanted {
+    Edit(Edit),
+    Delete,
+    React(React),
+}
+
+impl QueuedChange {
+    /// About what it takes while it waits.
+    pub fn bytes(&self) -> usize {
+        /// Its ids and answer.
+        const BESIDES: usize = 500;
+        let wanted = match &self.wanted {
+            Wanted::Edit(edit) => edit.body.json().len(),
+            Wanted::Delete | Wanted::React(_) => 0,
+        };
+        BESIDES + wanted + self.messages.len() * size_of::<MessageId>()
+    }
+}
+
+/// The result of one transaction.
+struct Committed {
+    /// For each request in its order: the message as it stands now, or the refusal.
+    answers: Vec<Result<Arc<Message>>>,
+    /// The changes of each room, ascending.
+    of_rooms: BTreeMap<RoomId, Vec<Arc<MessageChange>>>,
+    stale: Stale,
+}
+
+/// Makes changes in their order, and publishes them.
+pub(super) async fn carry_out(core: &Arc<Core>, changes: Vec<QueuedChange>) {
+    let mut part = Vec::new();
+    let mut messages = 0;
+    for change in changes {
+        messages += change.messages.len();
+        part.push(change);
+        if messages >= AT_ONCE {
+            make(core, std::mem::take(&mut part)).await;
+            messages = 0;
+        }
+    }
+    if !part.is_empty() {
+        make(core, part).await;
+    }
+}
+
+async fn make(core: &Arc<Core>, changes: Vec<QueuedChange>) {
+    // A database that no longer answers must not block these rooms for ever.
+    let committed = tokio::time::timeout(core.db.patience(), commit(core, &changes)).await;
+    match committed.unwrap_or(Err(Error::Unavailable(Unavailable::Database))) {
+        Ok(committed) => publish(core, changes, committed),
+        Err(err) if changes.len() == 1 || matches!(err, Error::Unavailable(_)) => {
+            refuse_all(core, err, changes.into_iter().map(|change| (change.room, change.reply)));
+        }
+        // One bad change must not make the others of its transaction fail.
+        Err(_) => {
+            for change in changes {
+                Box::pin(make(core, vec![change])).await;
+            }
+        }
+    }
+}
+
+fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
+    let Committed { answers, mut of_rooms, stale } = committed;
+    follow(core, changes.iter().map(|change| &change.room), stale);
+    let mut rooms: BTreeMap<RoomId, (Arc<Room>, Vec<ChangeAnswer>)> = BTreeMap::new();
+    for (change, answer) in changes.into_iter().zip(answers) {
+        let QueuedChange { room, origin, reply, .. } = change;
+        match answer {
+            Ok(message) => {
+                let (_, answers) = rooms.entry(room.id).or_insert_with(|| (room, Vec::new()));
+                answers.push(ChangeAnswer { message, origin, reply });
+            }
+            Err(err) => reply(Err(err)),
+        }
+    }
+    for (id, (room, answers)) in rooms {
+        let changes = of_rooms.remove(&id).unwrap_or_default();
+        metrics::counter!("parlor_changes_stored_total").increment(changes.len() as u64);
+        if changes.first().is_some_and(|first| first.number != room.changed().next()) {
+            core.rooms.forget_messages(&room);
+        }
+        let messages: Vec<_> = changes.iter().map(|change| change.message.clone()).collect();
+        core.rooms.replace(&room, &messages);
+        let published = room.publish_changes(changes, answers);
+        for connection in published.behind {
+            core.bring_up(&connection, &room);
+        }
+        published.answers.into_iter().for_each(DelayedReply::give);
+    }
+}
+
+/// Makes all changes, or none.
+async fn commit(core: &Core, changes: &[QueuedChange]) -> Result<Committed> {
+    let tx = core.db.begin().await?;
+    let rooms: BTreeSet<RoomId> = changes.iter().map(|change| change.room.id).collect();
+    let heads = transaction::lock_rooms(&tx, rooms).await?;
+    let mut batch = Batch::read(&tx, changes).await?;
+    let now = core.clock.now();
+    let mut outcomes: Vec<Result<()>> = Vec::with_capacity(changes.len());
+    let mut stale = BTreeSet::new();
+    for change in changes {
+        let Some(head) = heads.get(&change.room.id).filter(|head| head.deleted_at.is_none()) else {
+            stale.insert(change.room.id);
+            outcomes.push(Err(Error::NotFound(Entity::Message)));
+            continue;
+        };
+        if head.roster_version > change.roster_version {
+            stale.insert(change.room.id);
+        }
+        let moderates = match head.roster_version == change.roster_version {
+            true => Some(change.moderates),
+            false => moderates_now(&tx, change).await?,
+        };
+        outcomes.push(match moderates {
+            Some(moderates) => batch.apply(&core.settings.messages, change, moderates, now),
+            None => Err(Error::Forbidden(Forbidden::NotAMember)),
+        });
+    }
+    let last_changes = heads.into_iter().map(|(room, head)| (room, head.last_change)).collect();
+    batch.store(&core.settings.messages, &tx, last_changes, now).await?;
+    let stale = transaction::read_stale(core, &tx, stale).await?;
+    let committed = batch.committed(core, changes, outcomes, stale, now).await?;
+    tx.commit().await.map_err(|err| {
+        // Nobody knows whether the commit happened, whatever the error is: it must not be tried again here.
+        tracing::warn!(error = %err, "the answer of a commit was lost");
+        Error::Unavailable(Unavailable::Database)
+    })?;
+    Ok(committed)
+}
+
+/// Whether a user moderates the room, by the membership in the database; `None` for a user who is not a member.
+async fn moderates_now(tx: &DatabaseTransaction, change: &QueuedChange) -> Result<Option<bool>> {
+    let room = &change.room;
+    if room.kind == room::Kind::Lobby {
+        return Ok(Some(change.moderates));
+    }
+    let member = member::Entity::find_by_id((room.id, change.user)).one(tx).await?;
+    Ok(member.map(|member| moderates(room.kind, Some(member.role))))
+}
