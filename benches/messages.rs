@@ -86,11 +86,13 @@ fn render_a_message(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn render_a_page(bencher: Bencher<'_, '_>) {
-    let page = HistoryPage { messages: (1..=PAGE as i64).map(noun).collect(), has_more: true, change: None };
+    let messages = (1..=PAGE as i64).map(noun).collect();
+    let page = HistoryPage { messages, has_more: true, ..HistoryPage::default() };
     bencher.bench(|| serde_json::to_string(&HistoryView::of(black_box(&page))));
 }
 
-/// A server on a SQLite file. It has a room with a subscriber and many messages, and other rooms.
+/// A server on a SQLite file. It has a room with many messages, in which one user writes and another listens, and other
+/// rooms.
 struct Stored {
     chat: Chat,
     caller: Caller,
@@ -129,11 +131,36 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
     config.database.url = format!("sqlite://{}/parlor.db", folder.path().display()).into();
     config.limits.connections_per_user = CROWD;
     let app = App::build(&config, Clock::real()).await?;
-    let user = UserId::new();
+    let (writer, listener) = (account(&app, "ada").await?, account(&app, "bob").await?);
+    let users = [writer.user, listener.user];
+    let user = writer.user;
+    let room = make_room(&app, users, STORED).await?;
+    let messages = (1..=STORED).map(|seq| row(room, user, seq).into_active_model());
+    message::Entity::insert_many(messages).exec_without_returning(&*app.db.writer().await?).await?;
+    let mut others = Vec::with_capacity(ROOMS);
+    for _ in 0..ROOMS {
+        others.push(make_room(&app, users, 0).await?);
+    }
+
+    let chat = app.chat.clone();
+    let mut listening = Vec::with_capacity(connections);
+    let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
+    for _ in 0..connections {
+        let connection = chat
+            .connect(listener.clone(), Box::new(Reader(backlogs.backlog())), ConnectOptions::live_only())
+            .await?;
+        chat.open(&connection);
+        listening.push(connection);
+    }
+    Ok(Stored { chat, caller: writer, room, others, _listening: listening, _app: app, _folder: folder })
+}
+
+/// A user with a login: the server ends the connections of sessions that it does not find.
+async fn account(app: &App, name: &str) -> anyhow::Result<Caller> {
     let person = user::Model {
-        id: user,
-        username: "ada".into(),
-        username_key: "ada".into(),
+        id: UserId::new(),
+        username: name.into(),
+        username_key: name.into(),
         search_text: String::new(),
         password_hash: None,
         first_name: None,
@@ -147,11 +174,9 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
         deleted_at: None,
     };
     person.clone().into_active_model().insert(&*app.db.writer().await?).await?;
-    // The server ends the connections of sessions that it does not find.
-    let session = SessionId::new();
     let login = session::Model {
-        id: session,
-        user_id: user,
+        id: SessionId::new(),
+        user_id: person.id,
         created_at: at(),
         expires_at: DateTime::from_timestamp(4_000_000_000, 0).expect("a time"),
         revoked_at: None,
@@ -160,31 +185,13 @@ async fn store(connections: usize) -> anyhow::Result<Stored> {
         client: None,
         by_password: false,
     };
-    login.into_active_model().insert(&*app.db.writer().await?).await?;
-    let room = make_room(&app, user, STORED).await?;
-    let messages = (1..=STORED).map(|seq| row(room, user, seq).into_active_model());
-    message::Entity::insert_many(messages).exec_without_returning(&*app.db.writer().await?).await?;
-    let mut others = Vec::with_capacity(ROOMS);
-    for _ in 0..ROOMS {
-        others.push(make_room(&app, user, 0).await?);
-    }
-
-    let chat = app.chat.clone();
+    login.clone().into_active_model().insert(&*app.db.writer().await?).await?;
     let address = std::net::Ipv4Addr::LOCALHOST.into();
-    let caller = Caller::signed_in(person, session, DateTime::<Utc>::MAX_UTC, address);
-    let mut listening = Vec::with_capacity(connections);
-    let backlogs = Backlogs::new(Limits { one: 1, all: 1 }, Count::default());
-    for _ in 0..connections {
-        let connection = chat
-            .connect(caller.clone(), Box::new(Reader(backlogs.backlog())), ConnectOptions::live_only())
-            .await?;
-        chat.open(&connection);
-        listening.push(connection);
-    }
-    Ok(Stored { chat, caller, room, others, _listening: listening, _app: app, _folder: folder })
+    Ok(Caller::signed_in(person, login.id, DateTime::<Utc>::MAX_UTC, address))
 }
 
-async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId> {
+/// A room of these users, the first of whom owns it.
+async fn make_room(app: &App, users: [UserId; 2], last: i64) -> anyhow::Result<RoomId> {
     let room = RoomId::new();
     let group = room::Model {
         id: room,
@@ -192,7 +199,7 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         name: Some(room.to_string()),
         name_key: Some(room.to_string()),
         password_hash: None,
-        owner_id: Some(user),
+        owner_id: Some(users[0]),
         pair_low: None,
         pair_high: None,
         last_seq: Seq(last),
@@ -204,17 +211,19 @@ async fn make_room(app: &App, user: UserId, last: i64) -> anyhow::Result<RoomId>
         changed_at: 0,
     };
     group.into_active_model().insert(&*app.db.writer().await?).await?;
-    let membership = member::Model {
-        room_id: room,
-        user_id: user,
-        role: member::Role::Owner,
-        joined_at: at(),
-        delivered_seq: Seq(last),
-        read_seq: Seq(last),
-        notified_seq: Seq(last),
-        read_at: 0,
-    };
-    membership.into_active_model().insert(&*app.db.writer().await?).await?;
+    for (user_id, role) in users.into_iter().zip([member::Role::Owner, member::Role::Member]) {
+        let membership = member::Model {
+            room_id: room,
+            user_id,
+            role,
+            joined_at: at(),
+            delivered_seq: Seq(last),
+            read_seq: Seq(last),
+            notified_seq: Seq(last),
+            read_at: 0,
+        };
+        membership.into_active_model().insert(&*app.db.writer().await?).await?;
+    }
     Ok(room)
 }
 

@@ -54,10 +54,14 @@ export interface ClientToServerEvents {
   lobbyMessage: (payload: LobbyMessage, answered: (answer: Answer<Message>) => void) => void;
   /** reads older messages, a page at a time */
   history: (payload: HistoryRequest, answered: (answer: Answer<History>) => void) => void;
+  /** reads messages by their ids: those that exist and that one may read, in this order */
+  getMessages: (payload: GetMessages, answered: (answer: Answer<Message[]>) => void) => void;
   /** replaces the content of one's own message; the same content again changes nothing. The answer comes after the socket's own `messageChanged` */
   editMessage: (payload: EditRequest, answered: (answer: Answer<Message>) => void) => void;
   /** deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or none. The answer comes after the socket's own `messageChanged` */
   deleteMessage: (payload: DeleteRequest, answered: (answer: Answer<DeletedMessages>) => void) => void;
+  /** pins a message, or takes the pin away (a group's owner and admins; either of two users). The answer comes after the socket's own `messageChanged` */
+  pinMessage: (payload: PinRequest, answered: (answer: Answer<Message>) => void) => void;
   /** reacts to a message with `key`; `on: false` withdraws that. The answer comes after the socket's own `messageChanged` */
   react: (payload: ReactRequest, answered: (answer: Answer<Message>) => void) => void;
   /** who has reacted to a message, oldest first, a part at a time */
@@ -312,6 +316,9 @@ export interface ChangedFields {
   /** The username. */
   deletedBy?: string;
   reactions?: Reactions[];
+  pinnedAt?: Time | null;
+  /** The username. */
+  pinnedBy?: string | null;
   /** Only `null`, of a deleted message. */
   replyTo?: string | null;
   /** Only `null`, of a deleted message. */
@@ -476,6 +483,9 @@ export interface EncryptedMessage {
   reactions?: Reactions[];
   /** The keys with which the user has reacted who reads this; only in answers to that user. */
   myReactions?: string[];
+  pinnedAt?: Time;
+  /** The username of who has pinned it. */
+  pinnedBy?: string;
 }
 
 /** What is needed to join a group. */
@@ -497,6 +507,12 @@ export interface FirstAdmin {
   link: string;
   username: string;
   password: string;
+}
+
+/** Messages by their ids. */
+export interface GetMessages {
+  /** At most 100. */
+  messageIds: string[];
 }
 
 /** A named room that users join. */
@@ -601,8 +617,10 @@ export interface Health {
 /** A page of a room's messages, oldest first. */
 export interface History {
   messages: Message[];
-  /** Whether there are more messages in the requested direction. */
+  /** Whether there are more messages in the requested direction; with `around`, before these. */
   hasMore: boolean;
+  /** The messages that these answer and that are not among them, as far as the page has room for them; only for who asks for changes. */
+  referenced?: Message[];
   /** The messages show every change up to this one; only for who asks. */
   change?: number;
 }
@@ -616,6 +634,10 @@ export type HistoryRequest = {
   before?: number;
   /** Only messages after this seq. The oldest of them are returned. */
   after?: number;
+  /** The message with this seq, with messages before and after it, and without `before` and `after`. */
+  around?: number;
+  /** Only pinned messages. */
+  pinned?: boolean;
   /** The most messages: 50 by default, at most 200. */
   limit?: number;
   /** Whether the answer says up to which change it shows everything. A socket that passed `changes` is always told. */
@@ -627,6 +649,10 @@ export type HistoryRequest = {
   before?: number;
   /** Only messages after this seq. The oldest of them are returned. */
   after?: number;
+  /** The message with this seq, with messages before and after it, and without `before` and `after`. */
+  around?: number;
+  /** Only pinned messages. */
+  pinned?: boolean;
   /** The most messages: 50 by default, at most 200. */
   limit?: number;
   /** Whether the answer says up to which change it shows everything. A socket that passed `changes` is always told. */
@@ -799,6 +825,23 @@ export interface MessageRead {
   seq: number;
 }
 
+/** A message, and where it goes. */
+export interface MessageToSend {
+  /** A username, or a groupId if `group` is true. Not in the lobby. */
+  receiver?: string;
+  group?: boolean;
+  /** Writes to everyone, and needs no receiver. */
+  lobby?: boolean;
+  /** A string; for `encrypted` any JSON, which the server does not read. */
+  content: unknown;
+  /** `text` by default, or `encrypted`. */
+  kind?: string;
+  /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
+  clientMessageId?: string;
+  /** The messageId of the message that this one answers. */
+  replyTo?: string;
+}
+
 /** A content that a message had before an edit. */
 export interface MessageVersion {
   /** As in the message. */
@@ -816,6 +859,13 @@ export interface OnlineStatus {
   username: string;
   online: boolean;
   lastSeen: Time;
+}
+
+/** A message to pin, or to take the pin away from. */
+export interface PinRequest {
+  messageId: string;
+  /** `false` takes the pin away. */
+  on: boolean;
 }
 
 /** A message to a user. */
@@ -1016,6 +1066,9 @@ export interface SystemMessage {
   reactions?: Reactions[];
   /** The keys with which the user has reacted who reads this; only in answers to that user. */
   myReactions?: string[];
+  pinnedAt?: Time;
+  /** The username of who has pinned it. */
+  pinnedBy?: string;
 }
 
 /** A message in a room. */
@@ -1054,6 +1107,9 @@ export interface TextMessage {
   reactions?: Reactions[];
   /** The keys with which the user has reacted who reads this; only in answers to that user. */
   myReactions?: string[];
+  pinnedAt?: Time;
+  /** The username of who has pinned it. */
+  pinnedBy?: string;
 }
 
 /** A ticket. It is shown only once. */
@@ -1146,4 +1202,4 @@ export type UserRef = string | {
 };
 
 /** What a change has done. `caught-up`: anything, the message is sent as it stands now. */
-export type WhatChanged = "edited" | "deleted" | "reactions" | "caught-up";
+export type WhatChanged = "edited" | "deleted" | "reactions" | "pinned" | "caught-up";

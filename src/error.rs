@@ -116,6 +116,8 @@ pub enum Conflict {
     GroupNameLooksTaken,
     #[error("This message has the maximum number of reactions")]
     TooManyReactions,
+    #[error("This room has the maximum number of pinned messages")]
+    TooManyPins,
 }
 
 /// What is temporarily unavailable.
@@ -194,7 +196,7 @@ impl Error {
             Self::Forbidden(Forbidden::NotYours) => Some("not_yours"),
             Self::Forbidden(Forbidden::Deleted) => Some("deleted"),
             Self::Forbidden(Forbidden::WindowOver) => Some("window_over"),
-            Self::Conflict(Conflict::TooManyReactions) => Some("limit_reached"),
+            Self::Conflict(Conflict::TooManyReactions | Conflict::TooManyPins) => Some("limit_reached"),
             _ => None,
         }
     }

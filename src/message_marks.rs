@@ -17,6 +17,17 @@ pub struct MessageMarks {
     /// The reactions by their keys; the oldest key comes first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<ReactionMarks>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<PinMarks>,
+}
+
+/// Who has pinned a message, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinMarks {
+    /// In Unix milliseconds.
+    pub at: i64,
+    /// The username.
+    pub by: String,
 }
 
 /// Who has reacted with one key. The rows of `reactions` have everyone.

@@ -45,7 +45,7 @@ async fn a_deleted_message_keeps_its_place_sender_and_time_and_nothing_else() {
     let gone = Json::Null;
     let set = json!({
         "content": "", "deletedAt": deleted["deletedAt"], "deletedBy": "bob", "editedAt": gone, "edits": gone,
-        "reactions": gone, "replyTo": gone, "clientMessageId": gone,
+        "reactions": gone, "replyTo": gone, "clientMessageId": gone, "pinnedAt": gone, "pinnedBy": gone,
     });
     assert_eq!((&changed["set"], &changed["by"], &changed["change"]), (&set, &json!("bob"), &json!(3)));
     let tombstone = json!({

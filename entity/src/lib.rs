@@ -2,8 +2,8 @@
 //!
 //! A `user` has `session`s (logins), `ticket`s (single-use permissions to connect) and external `identity`
 //! rows. A `member` row puts a user into a `room`, with a role and receipts. A `message` belongs to a room
-//! and has a `seq` there; a `message_version` is a content that it had before an edit, a `reaction` is a user's to it.
-//! A `joined_room` row notes a room that a client has joined. A `deletion` row marks an account
+//! and has a `seq` there; a `message_version` is a content that it had before an edit, a `reaction` is a user's to it,
+//! and a `pin` keeps it in sight. A `joined_room` row notes a room that a client has joined. A `deletion` row marks an account
 //! whose deletion is not finished. A `look_alike` row is a reading of a name. An `admin_link` row is the link that makes
 //! the first admin. Rows do not implement `Serialize`, so
 //! that none can reach a client by accident: a gateway has to render it.
@@ -18,6 +18,7 @@ pub mod member;
 pub mod message;
 pub mod message_version;
 pub mod names;
+pub mod pin;
 pub mod reaction;
 pub mod room;
 pub mod session;

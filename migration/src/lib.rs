@@ -14,7 +14,7 @@ mod m20261127_000008_describe_sessions;
 mod m20261127_000009_remember_what_issuers_said;
 mod m20261127_000010_link_to_the_first_admin;
 mod m20261127_000011_number_changes;
-mod m20261127_000012_react_and_delete;
+mod m20261127_000012_react_pin_and_delete;
 
 pub struct Migrator;
 
@@ -33,7 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000009_remember_what_issuers_said::Migration),
             Box::new(m20261127_000010_link_to_the_first_admin::Migration),
             Box::new(m20261127_000011_number_changes::Migration),
-            Box::new(m20261127_000012_react_and_delete::Migration),
+            Box::new(m20261127_000012_react_pin_and_delete::Migration),
         ]
     }
 }

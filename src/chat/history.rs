@@ -5,14 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use entity::{Seq, UserId, message, room};
+use entity::{MessageId, RoomId, Seq, UserId, member, message, room};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Chat, Core,
     messages::Place,
     model::{HistoryPage, Message},
-    page_size::Parts,
+    page_size::{self, Parts},
     room::{Room, registry::people, to_message},
     sql::history::{self, Range},
 };
@@ -34,15 +35,18 @@ impl PageTurns {
     }
 }
 
-/// The part of a room's history: the messages after `after`, or before `before`, or between both, or the
-/// newest.
+/// The part of a room's history: the messages after `after`, or before `before`, or between both, or those around
+/// `around`, or the newest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HistoryQuery {
     pub before: Option<Seq>,
     pub after: Option<Seq>,
+    pub around: Option<Seq>,
+    /// Only pinned messages.
+    pub pinned: bool,
     /// At most 200; a greater number means 200. The default is 50.
     pub limit: Option<u64>,
-    /// Whether the page says up to which change it shows everything.
+    /// Whether the page says up to which change it shows everything, and has the messages that its messages answer.
     pub changes: bool,
 }
 
@@ -53,6 +57,8 @@ const NEWEST_MOST: usize = 2_000;
 const NEWEST_ENOUGH: usize = 1_000_000;
 const HISTORY_MOST: u64 = 200;
 const HISTORY_DEFAULT: u64 = 50;
+/// The most messages that are read by their ids at once.
+const BY_ID_MOST: usize = 100;
 
 impl Chat {
     /// A page of a place's messages, oldest first. It ends at its limit or at 512 KB, whichever comes first,
@@ -63,46 +69,60 @@ impl Chat {
     pub async fn history(&self, caller: &Caller, place: Place, query: HistoryQuery) -> Result<HistoryPage> {
         let core = &self.core;
         let Some(room) = core.find_place(caller, None, &place).await? else {
-            return Ok(HistoryPage { messages: Vec::new(), has_more: false, change: None });
+            return Ok(HistoryPage::default());
         };
-        let limit = query.limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MOST);
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let _turn = core.page_turn().await?;
         // Before the messages are read: they may show later changes, and none is missing.
         let change = query.changes.then(|| room.changed());
         let is_lobby = room.kind == room::Kind::Lobby;
         // Memory may not know yet that another process has removed the caller.
         let reader = (!is_lobby).then_some(caller.user);
-        // One more than the page has, to see whether more follow.
-        let (mut parts, first) = Parts::of(limit + 1);
-        let mut range = Range {
-            after: query.after.unwrap_or(Seq::ZERO),
-            before: query.before.unwrap_or(Seq(i64::MAX)),
-            oldest_first: query.after.is_some(),
-            limit: first as u64,
-        };
-        let mut rows = history::page(core.db.reader(), room.id, range, reader).await?;
+        let (mut rows, has_more) = core.rows_of(room.id, query, reader).await?;
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, room.id).await?;
         }
-        let second = parts.second(rows.iter().map(message::Model::bytes));
-        if let Some((last, second)) = rows.last().zip(second) {
-            if range.oldest_first {
-                range.after = last.seq;
-            } else {
-                range.before = last.seq;
-            }
-            range.limit = second as u64;
-            rows.extend(history::page(core.db.reader(), room.id, range, reader).await?);
-        }
-        let is_longer = rows.len() > limit;
-        rows.truncate(limit);
-        let has_more = parts.end(&mut rows, message::Model::bytes) || is_longer;
         rows.sort_by_key(|row| row.seq);
-        let messages = core.to_messages(&room, rows).await?;
-        let mut messages: Vec<_> = messages.into_iter().map(Arc::unwrap_or_clone).collect();
+        let referenced = if query.changes { core.referenced(&rows).await? } else { Vec::new() };
+        let mut page = [Vec::new(), Vec::new()];
+        for (models, rows) in page.iter_mut().zip([rows, referenced]) {
+            let found = core.to_messages(&room, rows).await?;
+            *models = found.into_iter().map(Arc::unwrap_or_clone).collect();
+            core.mark_own_reactions(caller, models).await?;
+        }
+        let [messages, referenced] = page;
+        Ok(HistoryPage { messages, referenced, has_more, change })
+    }
+
+    /// Messages by their ids, in this order, without those that do not exist or that the caller may not read. They end
+    /// at 512 KB; the caller asks for the rest again.
+    ///
+    /// # Errors
+    /// `bad_request` for more than 100 ids.
+    pub async fn messages(&self, caller: &Caller, ids: Vec<MessageId>) -> Result<Vec<Message>> {
+        let core = &self.core;
+        if ids.len() > BY_ID_MOST {
+            return Err(Error::invalid("messageIds", "must have at most 100 ids"));
+        }
+        let _turn = core.page_turn().await?;
+        let db = core.db.reader();
+        let rows =
+            message::Entity::find().filter(message::COLUMN.id.is_in(ids.iter().copied())).all(db).await?;
+        let rooms: HashSet<RoomId> = rows.iter().map(|row| row.room_id).collect();
+        let own = member::of_rooms(rooms).filter(member::COLUMN.user_id.eq(caller.user)).all(db).await?;
+        let mut readable: HashSet<RoomId> = own.into_iter().map(|member| member.room_id).collect();
+        readable.insert(core.rooms.lobby().id);
+        let mut found: HashMap<MessageId, message::Model> =
+            rows.into_iter().filter(|row| readable.contains(&row.room_id)).map(|row| (row.id, row)).collect();
+        let mut rows: Vec<message::Model> = ids.iter().filter_map(|id| found.remove(id)).collect();
+        rows.truncate(page_size::fitting(rows.iter().map(message::Model::bytes)));
+        let mut messages = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(room) = core.rooms_in_memory(vec![row.room_id]).await?.pop() else { continue };
+            let models = core.to_messages(&room, vec![row]).await?;
+            messages.extend(models.into_iter().map(Arc::unwrap_or_clone));
+        }
         core.mark_own_reactions(caller, &mut messages).await?;
-        Ok(HistoryPage { messages, has_more, change })
+        Ok(messages)
     }
 
     /// A place's newest messages without deleted ones, oldest first, for front ends that do not page: 2,000 messages, or fewer if
@@ -128,6 +148,81 @@ impl Chat {
 }
 
 impl Core {
+    /// The rows of a query, and whether there are more in its direction.
+    async fn rows_of(
+        &self,
+        room: RoomId,
+        query: HistoryQuery,
+        reader: Option<UserId>,
+    ) -> Result<(Vec<message::Model>, bool)> {
+        let limit = query.limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MOST);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let range = Range {
+            after: query.after.unwrap_or(Seq::ZERO),
+            before: query.before.unwrap_or(Seq(i64::MAX)),
+            oldest_first: query.after.is_some(),
+            pinned: query.pinned,
+            limit: 0,
+        };
+        let Some(around) = query.around else { return self.part(room, range, limit, reader).await };
+        let upto = Range { before: around.next(), oldest_first: false, ..range };
+        let past = Range { after: around, oldest_first: true, ..range };
+        // At least one of each; the message itself is in the first part.
+        let (older, has_more) = self.part(room, upto, limit.div_ceil(2), reader).await?;
+        let (newer, _) = self.part(room, past, (limit / 2).max(1), reader).await?;
+        let all = older.len();
+        let mut nearest = interleaved(older, newer);
+        nearest.truncate(page_size::fitting(nearest.iter().map(message::Model::bytes)).min(limit));
+        let has_more = has_more || nearest.iter().filter(|row| row.seq <= around).count() < all;
+        Ok((nearest, has_more))
+    }
+
+    /// The rows of a range, as many as fit into a page, and whether there are more.
+    async fn part(
+        &self,
+        room: RoomId,
+        mut range: Range,
+        limit: usize,
+        reader: Option<UserId>,
+    ) -> Result<(Vec<message::Model>, bool)> {
+        // One more than the page has, to see whether more follow.
+        let (mut parts, first) = Parts::of(limit + 1);
+        range.limit = first as u64;
+        let mut rows = history::page(self.db.reader(), room, range, reader).await?;
+        let second = parts.second(rows.iter().map(message::Model::bytes));
+        if let Some((last, second)) = rows.last().zip(second) {
+            if range.oldest_first {
+                range.after = last.seq;
+            } else {
+                range.before = last.seq;
+            }
+            range.limit = second as u64;
+            rows.extend(history::page(self.db.reader(), room, range, reader).await?);
+        }
+        let is_longer = rows.len() > limit;
+        rows.truncate(limit);
+        let has_more = parts.end(&mut rows, message::Model::bytes) || is_longer;
+        Ok((rows, has_more))
+    }
+
+    /// The messages that those of a page answer and that are not on it, as many as the page has room for.
+    async fn referenced(&self, page: &[message::Model]) -> Result<Vec<message::Model>> {
+        let there: HashSet<MessageId> = page.iter().map(|row| row.id).collect();
+        let wanted: HashSet<MessageId> =
+            page.iter().filter_map(|row| row.reply_to).filter(|id| !there.contains(id)).collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = message::Entity::find()
+            .filter(message::COLUMN.id.is_in(wanted))
+            .order_by_desc(message::COLUMN.seq);
+        let mut rows = found.all(self.db.reader()).await?;
+        let bytes = page.iter().chain(&rows).map(message::Model::bytes);
+        rows.truncate(page_size::fitting(bytes).saturating_sub(page.len()));
+        rows.reverse();
+        Ok(rows)
+    }
+
     /// Waits for a turn to read a page.
     pub(super) async fn page_turn(&self) -> Result<SemaphorePermit<'_>> {
         // Never closed.
@@ -169,5 +264,18 @@ impl Core {
         }
         found.extend(people(self.db.reader(), unknown).await?);
         Ok(found)
+    }
+}
+
+/// One of the first, one of the second, and so on.
+fn interleaved<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(first.len() + second.len());
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    loop {
+        let next = [first.next(), second.next()];
+        if next.iter().all(Option::is_none) {
+            return all;
+        }
+        all.extend(next.into_iter().flatten());
     }
 }

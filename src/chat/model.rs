@@ -169,11 +169,13 @@ impl<T> Page<T> {
 }
 
 /// Messages of a room, oldest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HistoryPage {
     pub messages: Vec<Message>,
     /// Whether there are more messages in the requested direction.
     pub has_more: bool,
+    /// The messages that these answer and that are not among them, if the query asked for them.
+    pub referenced: Vec<Message>,
     /// The room's newest change that all of them show, if the query asked for it.
     pub change: Option<ChangeNumber>,
 }
@@ -197,6 +199,7 @@ pub enum Alteration {
     Edited,
     Deleted,
     Reactions,
+    Pinned,
     /// Anything: the device was away, and gets the message as it stands now.
     CaughtUp,
 }

@@ -75,6 +75,8 @@ impl Store {
                 "replyTo",
                 "clientMessageId",
                 "reactions",
+                "pinnedAt",
+                "pinnedBy",
                 "change",
             ] {
                 assert_eq!(mine[field], theirs[field], "{field} of {mine}");

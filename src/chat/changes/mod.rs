@@ -6,12 +6,14 @@
 //! - `edit`: edits a message, and reads its earlier versions
 //! - `delete`: deletes messages
 //! - `react`: reacts to a message, and reads who has
+//! - `pin`: pins a message
 //! - `replay`: reads changed messages, each as it stands now
 //! - `device_sync`: tells a device what it has when it has caught up
 
 mod delete;
 mod device_sync;
 mod edit;
+mod pin;
 mod react;
 mod replay;
 mod rights;
@@ -27,6 +29,7 @@ pub(in crate::chat) use self::{
     delete::{delete, may_delete},
     device_sync::DeviceSync,
     edit::{Edit, Edited, edit},
+    pin::pin,
     react::{count, may_react},
     replay::ChangedRange,
     rights::Relation,

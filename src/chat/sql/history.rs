@@ -33,6 +33,9 @@ const COLUMNS: [message::Column; 12] = [
 const IS_MEMBER: &str =
     " AND (SELECT 1 FROM members WHERE members.room_id = $1 AND members.user_id = $5) IS NOT NULL";
 
+/// True for pinned messages.
+const IS_PINNED: &str = " AND seq IN (SELECT pins.seq FROM pins WHERE pins.room_id = $1)";
+
 /// The messages of one room that a query finds.
 pub(in crate::chat) async fn read(
     db: &impl ConnectionTrait,
@@ -51,6 +54,8 @@ pub(in crate::chat) struct Range {
     pub before: Seq,
     /// Whether the page begins with the oldest of them.
     pub oldest_first: bool,
+    /// Whether only pinned messages are read.
+    pub pinned: bool,
     pub limit: u64,
 }
 
@@ -66,10 +71,11 @@ pub(in crate::chat) async fn page(
 ) -> Result<Vec<message::Model>, DbErr> {
     let backend = db.get_database_backend();
     let order = if range.oldest_first { "ASC" } else { "DESC" };
+    let is_pinned = if range.pinned { IS_PINNED } else { "" };
     let is_member = if reader.is_some() { IS_MEMBER } else { "" };
     let text = format!(
         "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at, \
-         change, marks FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_member} ORDER BY seq {order} LIMIT $4"
+         change, marks FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_pinned}{is_member} ORDER BY seq {order} LIMIT $4"
     );
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];

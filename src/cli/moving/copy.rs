@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use entity::{
-    admin_link, deletion, identity, joined_room, look_alike, member, message, message_version, reaction,
+    admin_link, deletion, identity, joined_room, look_alike, member, message, message_version, pin, reaction,
     room, session, ticket, user,
 };
 use futures_util::{TryStreamExt, future::BoxFuture};
@@ -32,7 +32,7 @@ pub struct MovedTable {
 }
 
 /// All tables, those that others refer to first.
-pub const TABLES: [MovedTable; 13] = [
+pub const TABLES: [MovedTable; 14] = [
     MovedTable::of::<user::Entity>("users"),
     MovedTable::of::<identity::Entity>("identities"),
     MovedTable::of::<room::Entity>("rooms"),
@@ -40,6 +40,7 @@ pub const TABLES: [MovedTable; 13] = [
     MovedTable::of::<message::Entity>("messages"),
     MovedTable::of::<message_version::Entity>("message_versions"),
     MovedTable::of::<reaction::Entity>("reactions"),
+    MovedTable::of::<pin::Entity>("pins"),
     MovedTable::of::<session::Entity>("sessions"),
     MovedTable::of::<ticket::Entity>("tickets"),
     MovedTable::of::<joined_room::Entity>("joined_rooms"),

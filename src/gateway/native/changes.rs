@@ -1,4 +1,4 @@
-//! `editMessage`, `deleteMessage`, `edits` and `changes`.
+//! `editMessage`, `deleteMessage`, `pinMessage`, `edits` and `changes`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{NativeAnswer, NativeCall, room_id};
 use crate::{
-    chat::{ChangesQuery, DeleteMessages},
+    chat::{ChangesQuery, DeleteMessages, Reply},
     error::{Entity, Error, Result},
     gateway::wire::{
         ChangesView, Deleted, DeletedView, EditsView, MessageView,
@@ -63,6 +63,16 @@ impl DeleteRequest {
     }
 }
 
+/// A message to pin, or to take the pin away from.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PinRequest {
+    #[schema(format = Uuid)]
+    message_id: String,
+    /// `false` takes the pin away.
+    on: bool,
+}
+
 /// One message.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -98,10 +108,7 @@ pub async fn edit(call: NativeCall<'_, EditRequest>, answer: NativeAnswer<Messag
         Ok(message) => message,
         Err(err) => return answer.fail(&err),
     };
-    let reply = Box::new(move |stored: Result<Arc<_>>| match stored {
-        Ok(message) => answer.succeed(MessageView::of(&message)),
-        Err(err) => answer.fail(&err),
-    });
+    let reply = message_reply(answer);
     let socket = call.socket;
     socket.chat.edit_message(&socket.caller(), Some(&socket.connection), message, content.get(), reply).await;
 }
@@ -124,6 +131,25 @@ pub async fn delete(
     let socket = call.socket;
     let deletion = DeleteMessages { messages, reason: request.reason };
     socket.chat.delete_messages(&socket.caller(), Some(&socket.connection), deletion, reply).await;
+}
+
+pub async fn pin(call: NativeCall<'_, PinRequest>, answer: NativeAnswer<MessageView<'static>>) {
+    let PinRequest { message_id: message, on } = call.payload;
+    let message = match message_id(&message) {
+        Ok(message) => message,
+        Err(err) => return answer.fail(&err),
+    };
+    let socket = call.socket;
+    let reply = message_reply(answer);
+    socket.chat.pin_message(&socket.caller(), Some(&socket.connection), message, on, reply).await;
+}
+
+/// Answers with the message.
+pub(super) fn message_reply(answer: NativeAnswer<MessageView<'static>>) -> Reply {
+    Box::new(move |changed| match changed {
+        Ok(message) => answer.succeed(MessageView::of(&message)),
+        Err(err) => answer.fail(&err),
+    })
 }
 
 pub async fn edits(call: NativeCall<'_, MessageOf>, answer: NativeAnswer<EditsView<'static>>) {

@@ -1,24 +1,26 @@
-//! `privateMessage`, `groupMessage`, `lobbyMessage` and `history`.
+//! `privateMessage`, `groupMessage`, `lobbyMessage`, `history` and `getMessages`.
 
-use std::sync::Arc;
-
-use entity::{MessageId, Seq, message};
+use entity::Seq;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{NativeAnswer, NativeCall, group_id, place};
+use super::{
+    NativeAnswer, NativeCall,
+    changes::{message_id, message_reply},
+    group_id, place,
+};
 use crate::{
     chat::{Draft, HistoryQuery, Place},
-    error::{Error, Result},
+    error::Result,
     gateway::{
         events::{Request, Socket},
         wire::{
-            ENCRYPTED, HistoryView, MessageView, TEXT,
+            DraftFields, ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT,
+            bounded::{ANSWER_BYTES, Bounded, Entries},
             forms::{AnyForm, Form, Forms, constant, exactly, text},
         },
     },
-    values::{Body, ClientMessageId},
 };
 
 /// A message to a user.
@@ -106,21 +108,13 @@ drafts! {
     LobbyDraft as "LobbyMessage", &["content"], &["content", "kind"];
 }
 
-/// What the three have in common.
-struct Content {
-    content: Box<RawValue>,
-    kind: Option<String>,
-    client_message_id: Option<String>,
-    reply_to: Option<String>,
-}
-
 pub async fn private(
     call: NativeCall<'_, AnyForm<PrivateDraft>>,
     answer: NativeAnswer<MessageView<'static>>,
 ) {
     let AnyForm(PrivateDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
-    let content = Content { content, kind, client_message_id, reply_to };
-    send(call.socket, Ok(Place::User(receiver)), content, call.acknowledged, answer).await;
+    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    send(call.socket, Ok(Place::User(receiver)), fields, call.acknowledged, answer).await;
 }
 
 pub async fn group(
@@ -128,14 +122,14 @@ pub async fn group(
     answer: NativeAnswer<MessageView<'static>>,
 ) {
     let AnyForm(GroupMessageDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
-    let content = Content { content, kind, client_message_id, reply_to };
-    send(call.socket, group_id(&receiver).map(Place::Room), content, call.acknowledged, answer).await;
+    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    send(call.socket, group_id(&receiver).map(Place::Room), fields, call.acknowledged, answer).await;
 }
 
 pub async fn lobby(call: NativeCall<'_, AnyForm<LobbyDraft>>, answer: NativeAnswer<MessageView<'static>>) {
     let AnyForm(LobbyDraft { content, kind, client_message_id, reply_to }) = call.payload;
-    let content = Content { content, kind, client_message_id, reply_to };
-    send(call.socket, Ok(Place::Lobby), content, call.acknowledged, answer).await;
+    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    send(call.socket, Ok(Place::Lobby), fields, call.acknowledged, answer).await;
 }
 
 /// The receiver alone, to look at before the event's turn.
@@ -159,38 +153,19 @@ pub fn acknowledged(socket: &Socket, request: &Request<'_>) -> Option<Seq> {
 async fn send(
     socket: &Socket,
     place: Result<Place>,
-    content: Content,
+    fields: DraftFields,
     acknowledged: Option<Seq>,
     answer: NativeAnswer<MessageView<'static>>,
 ) {
     let limit = socket.chat.content_bytes();
-    let (place, draft) = match place.and_then(|place| Ok((place, draft(content, limit)?))) {
+    let (place, draft) = match place.and_then(|place| Ok((place, fields.draft(limit)?))) {
         Ok(wanted) => wanted,
         Err(err) => return answer.fail(&err),
     };
     let seen = acknowledged.unwrap_or_else(|| socket.chat.acknowledged(&socket.connection, &place));
     let draft = Draft { seen: Some(seen), ..draft };
-    let reply = Box::new(move |stored: Result<Arc<_>>| match stored {
-        Ok(message) => answer.succeed(MessageView::of(&message)),
-        Err(err) => answer.fail(&err),
-    });
+    let reply = message_reply(answer);
     socket.chat.send(&socket.caller(), Some(&socket.connection), place, draft, reply).await;
-}
-
-fn draft(content: Content, limit: usize) -> Result<Draft> {
-    let kind = match content.kind.as_deref() {
-        None | Some(TEXT) => message::Kind::Text,
-        Some(ENCRYPTED) => message::Kind::Encrypted,
-        Some(_) => return Err(Error::invalid("kind", "can be \"text\" or \"encrypted\"")),
-    };
-    let reply_to = content.reply_to.map(|id| id.parse::<MessageId>());
-    Ok(Draft {
-        body: Body::parse(kind, content.content.get(), limit)?,
-        client_message_id: content.client_message_id.as_deref().map(ClientMessageId::parse).transpose()?,
-        reply_to: reply_to.transpose().map_err(|_| Error::invalid("replyTo", "must be a messageId"))?,
-        written: None,
-        seen: None,
-    })
 }
 
 /// Which messages to return. Without `before` and `after`, the newest.
@@ -207,6 +182,12 @@ pub struct HistoryRequest {
     /// Only messages after this seq. The oldest of them are returned.
     #[schema(nullable = false)]
     after: Option<u32>,
+    /// The message with this seq, with messages before and after it, and without `before` and `after`.
+    #[schema(nullable = false)]
+    around: Option<u32>,
+    /// Only pinned messages.
+    #[schema(nullable = false)]
+    pinned: Option<bool>,
     /// The most messages: 50 by default, at most 200.
     #[schema(nullable = false)]
     limit: Option<u32>,
@@ -215,13 +196,16 @@ pub struct HistoryRequest {
     changes: Option<bool>,
 }
 
+/// The fields that say which part of a history to return.
+const PART: &[&str] = &["before", "after", "around", "pinned", "limit", "changes"];
+
 impl Forms for HistoryRequest {
     const NAME: &'static str = "HistoryRequest";
 
     fn forms() -> Vec<Form> {
         vec![
-            Form::new(&["receiver", "group"], &["before", "after", "limit", "changes"]),
-            Form::new(&["lobby"], &["before", "after", "limit", "changes"]).with("lobby", exactly(true)),
+            Form::new(&["receiver", "group"], PART),
+            Form::new(&["lobby"], PART).with("lobby", exactly(true)),
         ]
     }
 }
@@ -235,19 +219,21 @@ struct HistoryFields {
     group: Option<Box<RawValue>>,
     before: Option<u32>,
     after: Option<u32>,
+    around: Option<u32>,
+    pinned: Option<bool>,
     limit: Option<u32>,
     changes: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for HistoryRequest {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let HistoryFields { lobby, receiver, group, before, after, limit, changes } =
+        let HistoryFields { lobby, receiver, group, before, after, around, pinned, limit, changes } =
             HistoryFields::deserialize(input)?;
         let (receiver, group) = match lobby {
             true => (String::new(), false),
             false => (field("receiver", receiver)?, field("group", group)?),
         };
-        Ok(Self { lobby, receiver, group, before, after, limit, changes })
+        Ok(Self { lobby, receiver, group, before, after, around, pinned, limit, changes })
     }
 }
 
@@ -263,13 +249,16 @@ pub async fn history(
     call: NativeCall<'_, AnyForm<HistoryRequest>>,
     answer: NativeAnswer<HistoryView<'static>>,
 ) {
-    let AnyForm(HistoryRequest { lobby, receiver, group, before, after, limit, changes }) = call.payload;
+    let AnyForm(HistoryRequest { lobby, receiver, group, before, after, around, pinned, limit, changes }) =
+        call.payload;
     let read = async {
         let place = if lobby { Place::Lobby } else { place(receiver, group)? };
         let seq = |seq: Option<u32>| seq.map(|seq| Seq(seq.into()));
         let query = HistoryQuery {
             before: seq(before),
             after: seq(after),
+            around: seq(around),
+            pinned: pinned.unwrap_or(false),
             limit: limit.map(Into::into),
             changes: changes.unwrap_or(false) || call.socket.connection.replays_changes(),
         };
@@ -279,4 +268,25 @@ pub async fn history(
         Ok(page) => answer.succeed(HistoryView::of(&page)),
         Err(err) => answer.fail(&err),
     }
+}
+
+/// Messages by their ids.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GetMessages {
+    /// At most 100.
+    message_ids: Vec<String>,
+}
+
+/// Messages, in the order in which they were asked for.
+pub type MessageList = Entries<MessageSchema>;
+
+pub async fn get(call: NativeCall<'_, GetMessages>, answer: NativeAnswer<MessageList>) {
+    let read = async {
+        // Text that is not an id names no message.
+        let ids = call.payload.message_ids.iter().filter_map(|id| message_id(id).ok()).collect();
+        let messages = call.socket.chat.messages(&call.socket.caller(), ids).await?;
+        Bounded::of(ANSWER_BYTES, messages.iter().map(MessageView::of))
+    };
+    answer.give(read.await.map(Entries::from));
 }

@@ -1,14 +1,14 @@
 //! `react` and `reactions`.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{NativeAnswer, NativeCall, changes::message_id};
+use super::{
+    NativeAnswer, NativeCall,
+    changes::{message_id, message_reply},
+};
 use crate::{
     chat::{React, ReactionsQuery},
-    error::Result,
     gateway::wire::{MessageView, UserReactionsView},
     values::ReactionKey,
 };
@@ -48,10 +48,7 @@ pub async fn react(call: NativeCall<'_, ReactRequest>, answer: NativeAnswer<Mess
         Ok(wanted) => wanted,
         Err(err) => return answer.fail(&err),
     };
-    let reply = Box::new(move |changed: Result<Arc<_>>| match changed {
-        Ok(message) => answer.succeed(MessageView::of(&message)),
-        Err(err) => answer.fail(&err),
-    });
+    let reply = message_reply(answer);
     let socket = call.socket;
     let react = React { key, on };
     socket.chat.react(&socket.caller(), Some(&socket.connection), message, react, reply).await;

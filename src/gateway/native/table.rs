@@ -6,9 +6,9 @@ use entity::{RoomId, UserId};
 use super::{
     NativeForm,
     answer::Nothing,
-    changes::{self, ChangesRequest, DeleteRequest, EditRequest, MessageOf},
+    changes::{self, ChangesRequest, DeleteRequest, EditRequest, MessageOf, PinRequest},
     lists::{self, ConversationList, GroupList, ListPart, RoomsPart, UserList},
-    messages::{self, GroupMessageDraft, HistoryRequest, LobbyDraft, PrivateDraft},
+    messages::{self, GetMessages, GroupMessageDraft, HistoryRequest, LobbyDraft, MessageList, PrivateDraft},
     presence::{self, TypingRequest},
     reactions::{self, ReactRequest, ReactionsRequest},
     receipts::{self, Delivered, DeliveredUpTo, MarkRead, ReadUpTo},
@@ -34,12 +34,17 @@ client_events! {
     "lobbyMessage": AnyForm<LobbyDraft> => MessageView<'static>, messages::lobby;
     /// reads older messages, a page at a time
     "history": AnyForm<HistoryRequest> => HistoryView<'static>, messages::history;
+    /// reads messages by their ids: those that exist and that one may read, in this order
+    "getMessages": GetMessages => MessageList, messages::get;
     /// replaces the content of one's own message; the same content again changes nothing. The answer comes after the
     /// socket's own `messageChanged`
     "editMessage": EditRequest => MessageView<'static>, changes::edit;
     /// deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or
     /// none. The answer comes after the socket's own `messageChanged`
     "deleteMessage": AnyForm<DeleteRequest> => DeletedView<'static>, changes::delete;
+    /// pins a message, or takes the pin away (a group's owner and admins; either of two users). The answer comes after
+    /// the socket's own `messageChanged`
+    "pinMessage": PinRequest => MessageView<'static>, changes::pin;
     /// reacts to a message with `key`; `on: false` withdraws that. The answer comes after the socket's own
     /// `messageChanged`
     "react": ReactRequest => MessageView<'static>, reactions::react;

@@ -78,6 +78,46 @@ pub async fn delete(
     answer::ok(MessageView::of(&*answered(deleted).await?))
 }
 
+/// Pin a message. To do it again changes nothing.
+#[utoipa::path(
+    put, path = "/api/messages/{id}/pin", tag = "rooms", operation_id = "pinMessage",
+    params(("id" = Uuid, Path, description = "A messageId")),
+    responses(
+        (status = 200, description = "The message as it stands now", body = MessageSchema),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn pin(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(message): PathParameter<MessageId>,
+) -> Result<Response> {
+    set_pin(&rest, &caller, message, true).await
+}
+
+/// Take the pin away from a message. To do it again changes nothing.
+#[utoipa::path(
+    delete, path = "/api/messages/{id}/pin", tag = "rooms", operation_id = "unpinMessage",
+    params(("id" = Uuid, Path, description = "A messageId")),
+    responses(
+        (status = 200, description = "The message as it stands now", body = MessageSchema),
+        NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn unpin(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(message): PathParameter<MessageId>,
+) -> Result<Response> {
+    set_pin(&rest, &caller, message, false).await
+}
+
+async fn set_pin(rest: &Rest, caller: &Caller, message: MessageId, on: bool) -> Result<Response> {
+    let (reply, changed) = reply();
+    rest.chat.pin_message(caller, None, message, on, reply).await;
+    answer::ok(MessageView::of(&*answered(changed).await?))
+}
+
 /// Which messages to delete.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,18 +1,24 @@
-//! `/api/rooms/{id}/messages`: the messages of a room. The socket gateways send messages.
+//! `/api/rooms/{id}/messages` and `/api/messages`: reads and sends messages.
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use entity::{RoomId, Seq};
 use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
-    extract::{PathParameter, QueryParameters},
-    openapi::{Always, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing},
+    changes::{answered, reply},
+    extract::{Json, PathParameter, QueryParameters},
+    openapi::{Always, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing},
 };
 use crate::{
     chat::{HistoryQuery, Place},
-    error::Result,
-    gateway::wire::HistoryView,
+    error::{Entity, Error, Result},
+    gateway::wire::{
+        DraftFields, HistoryView, MessageSchema, MessageView,
+        bounded::{ANSWER_BYTES, Bounded},
+    },
     identity::Caller,
 };
 
@@ -24,9 +30,13 @@ pub struct Span {
     before: Option<u64>,
     /// Only messages after this seq. The oldest of them are returned.
     after: Option<u64>,
+    /// The message with this seq, with messages before and after it, and without `before` and `after`.
+    around: Option<u64>,
+    /// Only pinned messages.
+    pinned: Option<bool>,
     /// The maximum number of messages: 50 by default, at most 200.
     limit: Option<u64>,
-    /// Whether the answer says up to which change it shows everything.
+    /// Whether the answer says up to which change it shows everything, and has the messages that these answer.
     changes: Option<bool>,
 }
 
@@ -50,9 +60,98 @@ pub async fn list(
     let query = HistoryQuery {
         before: span.before.map(seq),
         after: span.after.map(seq),
+        around: span.around.map(seq),
+        pinned: span.pinned.unwrap_or(false),
         limit: span.limit,
         changes: span.changes.unwrap_or(false),
     };
     let page = rest.chat.history(&caller, Place::Room(room), query).await?;
     answer::ok(HistoryView::of(&page))
+}
+
+/// Which messages to return.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MessagesWanted {
+    /// At most 100 messageIds, separated by commas.
+    ids: String,
+}
+
+/// Read messages by their ids: those that exist and that the caller may read, in this order.
+#[utoipa::path(
+    get, path = "/api/messages", tag = "rooms", operation_id = "getMessages",
+    params(MessagesWanted),
+    responses(
+        (status = 200, description = "The messages; they end at 512 KB", body = [MessageSchema]),
+        NeedsQuery, NeedsCaller, Always
+    )
+)]
+pub async fn get(
+    State(rest): State<Rest>,
+    caller: Caller,
+    QueryParameters(MessagesWanted { ids }): QueryParameters<MessagesWanted>,
+) -> Result<Response> {
+    // Text that is not an id names no message.
+    let ids = ids.split(',').filter_map(|id| id.parse().ok()).collect();
+    let messages = rest.chat.messages(&caller, ids).await?;
+    answer::ok(Bounded::of(ANSWER_BYTES, messages.iter().map(MessageView::of))?)
+}
+
+/// A message, and where it goes.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageToSend {
+    /// A username, or a groupId if `group` is true. Not in the lobby.
+    #[schema(nullable = false)]
+    receiver: Option<String>,
+    #[serde(default)]
+    #[schema(required = false)]
+    group: bool,
+    /// Writes to everyone, and needs no receiver.
+    #[serde(default)]
+    #[schema(required = false)]
+    lobby: bool,
+    /// A string; for `encrypted` any JSON, which the server does not read.
+    #[schema(value_type = Value)]
+    content: Box<RawValue>,
+    /// `text` by default, or `encrypted`.
+    #[schema(nullable = false)]
+    kind: Option<String>,
+    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
+    /// the stored message.
+    #[schema(nullable = false)]
+    client_message_id: Option<String>,
+    /// The messageId of the message that this one answers.
+    #[schema(nullable = false, format = Uuid)]
+    reply_to: Option<String>,
+}
+
+/// Send a message. It is stored and delivered when the answer comes.
+#[utoipa::path(
+    post, path = "/api/messages", tag = "rooms", operation_id = "sendMessage",
+    request_body = MessageToSend,
+    responses(
+        (status = 201, description = "The stored message", body = MessageSchema),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn send(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Json(new): Json<MessageToSend>,
+) -> Result<Response> {
+    let MessageToSend { receiver, group, lobby, content, kind, client_message_id, reply_to } = new;
+    let place = match (lobby, receiver) {
+        (true, _) => Place::Lobby,
+        (false, Some(receiver)) if group => {
+            Place::Room(receiver.parse().map_err(|_| Error::NotFound(Entity::Group))?)
+        }
+        (false, Some(receiver)) => Place::User(receiver),
+        (false, None) => return Err(Error::invalid("receiver", "is needed, except in the lobby")),
+    };
+    let draft =
+        DraftFields { content, kind, client_message_id, reply_to }.draft(rest.chat.content_bytes())?;
+    let (reply, stored) = reply();
+    rest.chat.send(&caller, None, place, draft, reply).await;
+    answer::json(StatusCode::CREATED, MessageView::of(&*answered(stored).await?))
 }

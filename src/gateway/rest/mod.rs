@@ -98,6 +98,8 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(changes::edit, changes::delete))
         .routes(routes!(changes::edits))
         .routes(routes!(changes::delete_several))
+        .routes(routes!(changes::pin, changes::unpin))
+        .routes(routes!(messages::get, messages::send))
         .routes(routes!(reactions::list))
         .routes(routes!(reactions::add, reactions::withdraw))
         .routes(routes!(changes::list))

@@ -1,5 +1,6 @@
 //! Messages, and pages of them.
 
+use chrono::DateTime;
 use entity::{ChangeNumber, MessageId, RoomId, Seq, message};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -72,6 +73,13 @@ pub struct MessageView<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<String>)]
     my_reactions: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pinned_at: Option<Time>,
+    /// The username of who has pinned it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pinned_by: Option<&'a str>,
 }
 
 /// Who has reacted to a message with one key.
@@ -130,6 +138,8 @@ impl Forms for MessageView<'_> {
                     "deletedBy",
                     "reactions",
                     "myReactions",
+                    "pinnedAt",
+                    "pinnedBy",
                 ],
             )
         };
@@ -171,6 +181,8 @@ impl<'a> MessageView<'a> {
             deleted_by: deleted_by(message),
             reactions: reactions(message),
             my_reactions: &message.my_reactions,
+            pinned_at: pinned_at(message),
+            pinned_by: pinned_by(message),
         }
     }
 }
@@ -188,6 +200,14 @@ pub(super) fn edits(message: &Message) -> Option<u32> {
 
 pub(super) fn deleted_by(message: &Message) -> Option<&str> {
     message.marks.as_ref()?.deleted_by.as_deref()
+}
+
+pub(super) fn pinned_at(message: &Message) -> Option<Time> {
+    DateTime::from_timestamp_millis(message.marks.as_ref()?.pin.as_ref()?.at).map(Time)
+}
+
+pub(super) fn pinned_by(message: &Message) -> Option<&str> {
+    Some(&message.marks.as_ref()?.pin.as_ref()?.by)
 }
 
 pub(super) fn reactions(message: &Message) -> Vec<ReactionView<'_>> {
@@ -210,8 +230,13 @@ fn kind(kind: message::Kind) -> &'static str {
 pub struct HistoryView<'a> {
     #[schema(value_type = Vec<MessageSchema>)]
     messages: Vec<MessageView<'a>>,
-    /// Whether there are more messages in the requested direction.
+    /// Whether there are more messages in the requested direction; with `around`, before these.
     has_more: bool,
+    /// The messages that these answer and that are not among them, as far as the page has room for them; only for who
+    /// asks for changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false, value_type = Vec<MessageSchema>)]
+    referenced: Vec<MessageView<'a>>,
     /// The messages show every change up to this one; only for who asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<i64>, minimum = 0)]
@@ -223,6 +248,7 @@ impl<'a> HistoryView<'a> {
         Self {
             messages: page.messages.iter().map(MessageView::of).collect(),
             has_more: page.has_more,
+            referenced: page.referenced.iter().map(MessageView::of).collect(),
             change: page.change,
         }
     }

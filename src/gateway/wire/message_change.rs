@@ -15,7 +15,10 @@ use utoipa::{
 
 use super::{
     Time,
-    message::{Addressee, MessageSchema, MessageView, ReactionView, addressee, deleted_by, edits, reactions},
+    message::{
+        Addressee, MessageSchema, MessageView, ReactionView, addressee, deleted_by, edits, pinned_at,
+        pinned_by, reactions,
+    },
     raw,
 };
 use crate::chat::model::{Alteration, ChangesPage, Message, MessageChange, MessageVersion, Page, Reaction};
@@ -68,6 +71,7 @@ pub enum WhatChanged {
     Edited,
     Deleted,
     Reactions,
+    Pinned,
     CaughtUp,
 }
 
@@ -94,6 +98,13 @@ pub struct ChangedFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = true, value_type = Option<Vec<ReactionView>>)]
     reactions: Option<Option<Vec<ReactionView<'a>>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Time>)]
+    pinned_at: Option<Option<Time>>,
+    /// The username.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pinned_by: Option<Option<&'a str>>,
     /// Only `null`, of a deleted message.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -119,6 +130,9 @@ impl<'a> ChangedFields<'a> {
         if is_any || what.contains(&Alteration::Reactions) {
             fields.reactions = Some(Some(reactions(message)).filter(|reactions| !reactions.is_empty()));
         }
+        if is_any || what.contains(&Alteration::Pinned) {
+            (fields.pinned_at, fields.pinned_by) = (Some(pinned_at(message)), Some(pinned_by(message)));
+        }
         if is_deleted {
             fields.deleted_at = row.deleted_at.map(Time);
             fields.deleted_by = deleted_by(message);
@@ -138,6 +152,7 @@ impl<'a> MessageChangedView<'a> {
             Alteration::Edited => WhatChanged::Edited,
             Alteration::Deleted => WhatChanged::Deleted,
             Alteration::Reactions => WhatChanged::Reactions,
+            Alteration::Pinned => WhatChanged::Pinned,
             Alteration::CaughtUp => WhatChanged::CaughtUp,
         });
         let reacted = change.reacted.iter().map(|reacted| ReactedView {

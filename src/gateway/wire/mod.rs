@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod forms;
 
 mod conversation;
+mod draft_fields;
 mod error;
 mod group;
 mod member;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 
 pub use self::{
     conversation::{ConversationSchema, ConversationView},
+    draft_fields::DraftFields,
     error::{ErrorCode, Refusal},
     group::{GroupPageView, GroupView},
     member::{MemberPageView, MemberView},

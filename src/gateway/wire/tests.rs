@@ -238,7 +238,7 @@ fn pages_end_in_null() {
     let nobody = Page { items: vec![], next: None };
     assert_eq!(json(UserPageView::of(&nobody, &caller(UserId(id(1)), false))), r#"{"users":[],"next":null}"#);
     assert_eq!(json(GroupPageView::of(&Page { items: vec![], next: None })), r#"{"groups":[],"next":null}"#);
-    let nothing = HistoryPage { messages: vec![], has_more: false, change: None };
+    let nothing = HistoryPage::default();
     assert_eq!(json(HistoryView::of(&nothing)), r#"{"messages":[],"hasMore":false}"#);
 }
 

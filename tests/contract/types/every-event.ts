@@ -50,9 +50,11 @@ export const sent: Sent = {
   ],
   groupMessage: [{ receiver: 'g', content: 'hi' }, { receiver: 'g', content: 1, kind: 'encrypted', replyTo: 'm' }],
   lobbyMessage: [{ content: 'hi' }, { content: 'hi', clientMessageId: 'c' }, { content: null, kind: 'encrypted' }],
-  history: [{ receiver: 'bob', group: false }, { receiver: 'g', group: true, before: 9, limit: 5 }, { lobby: true, after: 3 }],
+  history: [{ receiver: 'bob', group: false }, { receiver: 'g', group: true, before: 9, limit: 5 }, { lobby: true, after: 3 }, { receiver: 'g', group: true, around: 7, pinned: true, changes: true }],
   editMessage: [{ messageId: 'm', content: 'hi' }, { messageId: 'm', content: { any: 1 } }],
   deleteMessage: [{ messageId: 'm' }, { messageId: 'm', reason: 'spam' }, { messageIds: ['m', 'n'], reason: 'spam' }],
+  pinMessage: [{ messageId: 'm', on: true }],
+  getMessages: [{ messageIds: ['m', 'n'] }],
   react: [{ messageId: 'm', key: '+1', on: true }],
   reactions: [{ messageId: 'm' }, { messageId: 'm', key: '+1', after: 'a', limit: 5 }],
   edits: [{ messageId: 'm' }],
@@ -101,6 +103,8 @@ export async function awaited() {
     history: await chat.emitWithAck('history', { lobby: true }),
     editMessage: await chat.emitWithAck('editMessage', { messageId: 'm', content: 'hi' }),
     deleteMessage: await chat.emitWithAck('deleteMessage', { messageId: 'm' }),
+    pinMessage: await chat.emitWithAck('pinMessage', { messageId: 'm', on: true }),
+    getMessages: await chat.emitWithAck('getMessages', { messageIds: ['m'] }),
     react: await chat.emitWithAck('react', { messageId: 'm', key: '+1', on: true }),
     reactions: await chat.emitWithAck('reactions', { messageId: 'm' }),
     edits: await chat.emitWithAck('edits', { messageId: 'm' }),
@@ -126,6 +130,7 @@ export async function awaited() {
   same<typeof answers.editMessage, Answer<Message>>();
   same<typeof answers.deleteMessage, Answer<DeletedMessages>>();
   same<typeof answers.react, Answer<Message>>();
+  same<typeof answers.getMessages, Answer<Message[]>>();
   same<typeof answers.reactions, Answer<UserReactions>>();
   same<typeof answers.edits, Answer<Edits>>();
   same<typeof answers.changes, Answer<Changes>>();
@@ -211,7 +216,7 @@ export const received: ServerToClientEvents = {
   },
   lobby: ({ response: message }) => said(message),
   messageChanged: ({ roomId, seq, change, by, what, set, reacted }) => {
-    same<typeof what, ('edited' | 'deleted' | 'reactions' | 'caught-up')[]>();
+    same<typeof what, ('edited' | 'deleted' | 'reactions' | 'pinned' | 'caught-up')[]>();
     void [roomId, seq, change, by?.length, set.content, set.editedAt?.length, set.edits, set.deletedBy?.length];
     void [set.reactions?.[0]?.count, reacted?.[0]?.on];
   },

@@ -2,15 +2,15 @@
 //! left it, and at the end each message that has changed is numbered and written once.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
-use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, message_version, reaction, room};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, message_version, pin, reaction, room};
 use sea_orm::{
     ActiveValue::{Set, Unchanged},
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     sea_query::Expr,
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Batch {
     /// Those that were changed, in the order in which they were first asked for.
     changed: Vec<MessageId>,
     reactions: Reactions,
+    /// The number of pinned messages of rooms where one is to be pinned.
+    pins: HashMap<RoomId, u64>,
 }
 
 struct Altered {
@@ -110,7 +112,14 @@ impl Batch {
             }
         }
         let reactions = Reactions::read(tx, asked).await?;
-        Ok(Self { messages, changed: Vec::new(), reactions })
+        let mut pins = HashMap::new();
+        for change in changes.iter().filter(|change| matches!(change.wanted, Wanted::Pin { on: true })) {
+            let room = change.room.id;
+            if let Entry::Vacant(unknown) = pins.entry(room) {
+                unknown.insert(pin::Entity::find().filter(pin::COLUMN.room_id.eq(room)).count(tx).await?);
+            }
+        }
+        Ok(Self { messages, changed: Vec::new(), reactions, pins })
     }
 
     /// Does one request to its messages, all of them or none.
@@ -163,6 +172,16 @@ impl Batch {
                             message.reacting.push((change.user, change.username.clone()));
                         }
                         message.note(Alteration::Reactions, &change.username);
+                    }
+                }
+                Wanted::Pin { on } => {
+                    let pins = self.pins.entry(change.room.id).or_default();
+                    let standing = (change.room.kind, moderates);
+                    let is_deleted = message.row.deleted_at.is_some();
+                    let wanted = (&*change.username, *on);
+                    if changes::pin(&mut message.marks, is_deleted, standing, wanted, now, *pins)? {
+                        *pins = if *on { *pins + 1 } else { pins.saturating_sub(1) };
+                        message.note(Alteration::Pinned, &change.username);
                     }
                 }
             }
@@ -237,7 +256,7 @@ impl Batch {
         stale: Stale,
         now: DateTime<Utc>,
     ) -> Result<Committed> {
-        let Self { messages, changed, reactions } = self;
+        let Self { messages, changed, reactions, .. } = self;
         let mut rows: BTreeMap<RoomId, (Arc<Room>, Vec<message::Model>)> = BTreeMap::new();
         let mut done: HashMap<MessageId, Done> = HashMap::new();
         for (id, Altered { room, row, what, by, reacted, .. }) in messages {
@@ -279,6 +298,22 @@ fn relation(row: &message::Model, user: UserId, moderates: bool) -> Relation {
     Relation::of(is_sender, moderates)
 }
 
+/// Notes that a message is pinned, or that it is not any more.
+async fn write_pin(tx: &DatabaseTransaction, message: &Altered) -> Result<()> {
+    let (room_id, seq) = message.place();
+    match (message.stored.pin.is_some(), message.marks.pin.is_some()) {
+        (false, true) => {
+            let row = pin::Model { room_id, seq }.into_active_model();
+            pin::Entity::insert(row).exec_without_returning(tx).await?;
+        }
+        (true, false) => {
+            pin::Entity::delete_by_id((room_id, seq)).exec(tx).await?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Writes a changed message, and the contents that it had before. The oldest of these go when they are too many. A
 /// deleted message has neither earlier contents nor reactions.
 async fn write(tx: &DatabaseTransaction, message: &mut Altered, keeps_versions: bool) -> Result<()> {
@@ -295,6 +330,7 @@ async fn write(tx: &DatabaseTransaction, message: &mut Altered, keeps_versions: 
         ..Default::default()
     };
     message::Entity::update(changed).exec(tx).await?;
+    write_pin(tx, message).await?;
     let versions = message_version::COLUMN;
     let of_message = message_version::Entity::delete_many()
         .filter(versions.room_id.eq(row.room_id))

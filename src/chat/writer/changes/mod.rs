@@ -55,6 +55,7 @@ pub(in crate::chat) enum Wanted {
     Edit(Edit),
     Delete,
     React(React),
+    Pin { on: bool },
 }
 
 impl QueuedChange {
@@ -64,7 +65,7 @@ impl QueuedChange {
         const BESIDES: usize = 500;
         let wanted = match &self.wanted {
             Wanted::Edit(edit) => edit.body.json().len(),
-            Wanted::Delete | Wanted::React(_) => 0,
+            Wanted::Delete | Wanted::React(_) | Wanted::Pin { .. } => 0,
         };
         BESIDES + wanted + self.messages.len() * size_of::<MessageId>()
     }
