@@ -161,6 +161,82 @@ async fn sigkill_takes_nothing_that_was_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sigkill_takes_no_acknowledged_change_and_a_retry_makes_none_twice() {
+    let database = Database::fresh().await;
+    let mut process = Process::with(&database, &QUICK).await;
+    let ada = process.online("ada").await;
+    process.person("bob").await;
+    let mut messages = Vec::new();
+    for number in 0..80 {
+        messages.push(ada.posts_to("bob", &number.to_string()).await);
+    }
+    // The kind of a message's change by its number: all are asked for at once, and again after the crash.
+    let asked = |at: usize, message: &Json| -> (&str, Json) {
+        let id = &message["messageId"];
+        match at % 4 {
+            0 => ("editMessage", json!({ "messageId": id, "content": "edited" })),
+            1 => ("react", json!({ "messageId": id, "key": "+1", "on": true })),
+            2 => ("pinMessage", json!({ "messageId": id, "on": true })),
+            _ => ("deleteMessage", json!({ "messageId": id })),
+        }
+    };
+    let answers: Vec<_> = messages
+        .iter()
+        .enumerate()
+        .map(|(at, message)| {
+            let (event, payload) = asked(at, message);
+            ada.answer_if_any(event, payload)
+        })
+        .collect();
+    let mut acknowledged = Vec::new();
+    let mut answers = answers.into_iter();
+    // The first transaction is committed, and the others may be on their way.
+    acknowledged.extend(answers.next().unwrap().await);
+    process.dies().await;
+    for answer in answers {
+        acknowledged.extend(answer.await);
+    }
+    acknowledged.retain(|answer| answer["success"] == true);
+    assert!(!acknowledged.is_empty());
+
+    let process = Process::with(&database, &QUICK).await;
+    let http = moved(&ada, &process);
+    let room = messages[0]["roomId"].as_str().unwrap();
+    let now = stored(&http, room).await;
+    let changed = |message: &Json| {
+        let fields = [
+            "content",
+            "change",
+            "edits",
+            "editedAt",
+            "deletedAt",
+            "deletedBy",
+            "pinnedAt",
+            "pinnedBy",
+            "reactions",
+        ];
+        fields.map(|field| message[field].clone())
+    };
+    for answer in &acknowledged {
+        let message = &answer["response"];
+        let row = now.iter().find(|row| row["messageId"] == message["messageId"]).unwrap();
+        assert_eq!(changed(row), changed(message));
+    }
+    let ada = Person::logs_in(&process, "ada").await.connect().await;
+    for (at, message) in messages.iter().enumerate() {
+        let (event, payload) = asked(at, message);
+        ada.asks(event, payload).await;
+    }
+    // Each message has changed once, whether it was before the crash or after it.
+    let mut numbers: Vec<i64> =
+        stored(&http, room).await.iter().map(|message| message["change"].as_i64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=80).collect::<Vec<_>>());
+    drop((ada, process));
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_delivered_before_a_crash_is_repaired_by_the_next_acknowledgement() {
     let database = Database::fresh().await;
     let mut process = Process::start(&database).await;
