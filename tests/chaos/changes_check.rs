@@ -8,7 +8,8 @@ use entity::RoomId;
 use crate::{
     checker::{Found, Rule},
     connection_check,
-    history::{Digest, Edit, History, Line, Position, Record, Set, Version, What},
+    history::{Digest, Edit, History, Line, Position, React, Record, Set, Version, What},
+    reactions_check,
     stored::Stored,
 };
 
@@ -17,6 +18,7 @@ pub fn check(history: &History, stored: &Stored, in_the_end: bool, found: &mut F
     let seen = Seen::of(history, stored, &asked, found);
     check_numbers(stored, found);
     asked.check_rows(history, stored, found);
+    reactions_check::check(history, stored, in_the_end, found);
     if in_the_end {
         asked.check_answered(found);
         check_said(history, stored, found);
@@ -37,6 +39,10 @@ struct Asked {
     /// By device and number.
     edits: HashMap<(usize, usize), Went>,
     of_messages: HashMap<At, Vec<(usize, usize)>>,
+    /// Of the messages, when each reaction was asked for first, and the greatest change that answered it.
+    reactions: HashMap<At, Vec<(u64, Option<i64>)>>,
+    /// The content that a message was sent with, by its client message id.
+    originals: HashMap<String, Digest>,
 }
 
 struct Went {
@@ -89,7 +95,23 @@ impl Asked {
                 }
             }
         }
-        Self { edits, of_messages }
+        let mut reactions: HashMap<At, Vec<(u64, Option<i64>)>> = HashMap::new();
+        for record in &history.devices {
+            for (number, React { room, seq, .. }) in record.reacts.iter().enumerate() {
+                let mut went = (u64::MAX, None);
+                for entry in &record.entries {
+                    match &entry.what {
+                        What::ReactAsked { react } if *react == number => went.0 = entry.stamp.min(went.0),
+                        What::ReactAnswered { react, change } if *react == number => went.1 = Some(*change),
+                        _ => {}
+                    }
+                }
+                reactions.entry((*room, *seq)).or_default().push(went);
+            }
+        }
+        let operations = history.devices.iter().flat_map(|record| &record.operations);
+        let originals = operations.map(|it| (it.client_message_id.clone(), it.content)).collect();
+        Self { edits, of_messages, reactions, originals }
     }
 
     fn of_message(&self, at: At) -> impl Iterator<Item = &Went> {
@@ -100,9 +122,20 @@ impl Asked {
         self.of_message(at).any(|went| went.asked > 0 && went.edit.content == content)
     }
 
-    /// Whether somebody had asked for this content before a stamp.
-    fn is_asked_before(&self, at: At, content: Digest, stamp: u64) -> bool {
-        self.of_message(at).any(|went| went.edit.content == content && went.first_asked < stamp)
+    /// Whether a change of a message, with these fields, may have been asked for before a stamp.
+    fn is_asked_before(&self, at: At, (change, set): (i64, &Set), stamp: u64) -> bool {
+        let by_edit = set.content.is_some_and(|content| {
+            self.of_message(at).any(|went| went.edit.content == content && went.first_asked < stamp)
+        });
+        let by_reaction = self.reactions.get(&at).into_iter().flatten().any(|(first_asked, answered)| {
+            *first_asked < stamp && answered.is_none_or(|answered| answered >= change)
+        });
+        by_edit || by_reaction
+    }
+
+    /// The content that a message was sent with.
+    fn original(&self, line: &Line) -> Option<Digest> {
+        self.originals.get(line.client_message_id.as_deref()?).copied()
     }
 
     /// The rows show the last edit that was acknowledged, unless one of which nobody knows came after it.
@@ -117,6 +150,8 @@ impl Asked {
                 && match now.change.cmp(change) {
                     std::cmp::Ordering::Less => false,
                     std::cmp::Ordering::Equal => now.content == *content,
+                    // A reaction changes nothing about the content.
+                    std::cmp::Ordering::Greater if now.content == *content => true,
                     std::cmp::Ordering::Greater => {
                         self.of_message(*at).any(|went| went.is_unknown() && went.edit.content == now.content)
                     }
@@ -180,38 +215,36 @@ fn check_said(history: &History, stored: &Stored, found: &mut Found) {
     }
 }
 
-/// Every version of every message that anybody has seen.
-struct Seen(BTreeMap<RoomId, BTreeMap<i64, BTreeMap<i64, Version>>>);
+/// Every version of every message that anybody has seen: the fields that are known of it.
+struct Seen(BTreeMap<RoomId, BTreeMap<i64, BTreeMap<i64, Set>>>);
 
 impl Seen {
     fn of(history: &History, stored: &Stored, asked: &Asked, found: &mut Found) -> Self {
-        let mut originals: HashMap<&str, Digest> = HashMap::new();
-        for operation in history.devices.iter().flat_map(|record| &record.operations) {
-            originals.insert(&operation.client_message_id, operation.content);
-        }
-        let original = |line: &Line| originals.get(line.client_message_id.as_deref()?).copied();
         let mut seen = Self(BTreeMap::new());
         let mut numbered: HashMap<(RoomId, i64), i64> = HashMap::new();
-        let mut see = |by: &str, at: At, version: Version, found: &mut Found| {
-            if version.change > 0 && !asked.is_asked(at, version.content) {
-                let told = format!("{by}: {} of {} is {version:?}, which nobody asked for", at.1, at.0);
+        let mut see = |by: &str, at: At, change: i64, set: Set, found: &mut Found| {
+            let line = stored.get(&at.0).and_then(|room| room.line_at(at.1));
+            let original = line.and_then(|line| asked.original(line));
+            let is_known = |content| asked.is_asked(at, content) || original == Some(content);
+            if change > 0 && set.content.is_some_and(|content| !is_known(content)) {
+                let told = format!("{by}: {} of {} is {change}, {set:?}, which nobody asked for", at.1, at.0);
                 found.add(Rule::Phantom, told);
             }
-            let other = numbered.entry((at.0, version.change)).or_insert(at.1);
-            if version.change > 0 && *other != at.1 {
-                let told = format!("{by}: change {} of {} is of {} and {other}", version.change, at.0, at.1);
+            let other = numbered.entry((at.0, change)).or_insert(at.1);
+            if change > 0 && *other != at.1 {
+                let told = format!("{by}: change {change} of {} is of {} and {other}", at.0, at.1);
                 found.add(Rule::TwoVersions, told);
             }
             let versions = seen.0.entry(at.0).or_default().entry(at.1).or_default();
-            let before = versions.entry(version.change).or_insert(version);
-            if *before != version {
-                let told = format!("{by}: {} of {} is {version:?} and {before:?}", at.1, at.0);
+            let known = versions.entry(change).or_default();
+            if !known.join(&set) {
+                let told = format!("{by}: {change} of {} of {} is {set:?} and {known:?}", at.1, at.0);
                 found.add(Rule::TwoVersions, told);
             }
         };
         for (id, room) in stored {
             for line in &room.lines {
-                see("the rows", (*id, line.seq), line.version, found);
+                see("the rows", (*id, line.seq), line.version.change, Set::of(&line.version), found);
             }
         }
         for (device, record) in history.devices.iter().enumerate() {
@@ -219,21 +252,19 @@ impl Seen {
             for entry in &record.entries {
                 match &entry.what {
                     What::Read { room, line, .. } => {
-                        if line.version.change == 0 && original(line) != Some(line.version.content) {
+                        if line.version.change == 0 && asked.original(line) != Some(line.version.content) {
                             let told = format!("{by} read {line:?} in {room}, which was not sent like this");
                             found.add(Rule::Phantom, told);
                         }
-                        see(&by, (*room, line.seq), line.version, found);
+                        see(&by, (*room, line.seq), line.version.change, Set::of(&line.version), found);
                     }
                     What::PageRead { room, lines, .. } => {
                         for line in lines {
-                            see(&by, (*room, line.seq), line.version, found);
+                            see(&by, (*room, line.seq), line.version.change, Set::of(&line.version), found);
                         }
                     }
                     What::Changed { room, seq, change, set, .. } => {
-                        // It names all fields that an edit has changed.
-                        let nothing = Version::unchanged(Digest::of(""));
-                        see(&by, (*room, *seq), nothing.with(*change, set), found);
+                        see(&by, (*room, *seq), *change, *set, found);
                     }
                     _ => {}
                 }
@@ -251,7 +282,7 @@ impl Seen {
                 let What::EditAnswered { edit, change, content, .. } = &entry.what else { continue };
                 let edit = &record.edits[*edit];
                 let version = self.0.get(&edit.room).and_then(|room| room.get(&edit.seq)?.get(change));
-                if version.is_some_and(|version| version.content != *content) {
+                if version.and_then(|version| version.content).is_some_and(|seen| seen != *content) {
                     let told = format!("{edit:?} was acknowledged as {content:?}, and {version:?} was seen");
                     found.add(Rule::TwoVersions, told);
                 }
@@ -268,10 +299,12 @@ impl Seen {
     fn check_repeats(&self, found: &mut Found) {
         for (room, messages) in &self.0 {
             for (seq, versions) in messages {
-                let mut before: Option<&Version> = None;
-                for version in versions.values() {
+                let mut before: Option<&Set> = None;
+                // A reaction leaves the content as it was.
+                for version in versions.values().filter(|version| version.content.is_some()) {
                     if before.is_some_and(|before| {
-                        before.content == version.content && before.edits + 1 == version.edits
+                        before.content == version.content
+                            && before.edits.zip(version.edits).is_some_and(|(before, now)| before + 1 == now)
                     }) {
                         let told = format!("{seq} of {room} was {before:?}, and then {version:?}");
                         found.add(Rule::EditedTwice, told);
@@ -283,17 +316,17 @@ impl Seen {
     }
 
     /// The first version of a message after a change.
-    fn next_after(&self, at: At, change: i64) -> Option<&Version> {
-        let (_, version) = self.0.get(&at.0)?.get(&at.1)?.range(change + 1..).next()?;
-        Some(version)
+    fn next_after(&self, at: At, change: i64) -> Option<(i64, &Set)> {
+        let (change, set) = self.0.get(&at.0)?.get(&at.1)?.range(change + 1..).next()?;
+        Some((*change, set))
     }
 
     /// The newest version, up to a change, of every message of a room that was changed.
-    fn newest(&self, room: RoomId, upto: i64) -> impl Iterator<Item = (i64, &Version)> {
+    fn newest(&self, room: RoomId, upto: i64) -> impl Iterator<Item = (i64, i64)> {
         let messages = self.0.get(&room).into_iter().flatten();
         messages.filter_map(move |(seq, versions)| {
-            let (change, version) = versions.range(..=upto).next_back()?;
-            (*change > 0).then_some((*seq, version))
+            let (change, _) = versions.range(..=upto).next_back()?;
+            (*change > 0).then_some((*seq, *change))
         })
     }
 }
@@ -354,11 +387,10 @@ impl Store {
         let (Some(messages), Some(cursor)) = (self.rooms.get(&room), self.cursors.get(&room)) else { return };
         for (seq, newest) in seen.newest(room, *cursor) {
             let next = seen.next_after((room, seq), *cursor);
-            let is_told_later = next.is_some_and(|next| asked.is_asked_before((room, seq), next.content, by));
-            if !is_told_later && messages.get(&seq).is_some_and(|kept| kept.change < newest.change) {
+            let is_told_later = next.is_some_and(|next| asked.is_asked_before((room, seq), next, by));
+            if !is_told_later && messages.get(&seq).is_some_and(|kept| kept.change < newest) {
                 let kept = messages[&seq];
-                let told =
-                    format!("{of} has {kept:?} of {seq} of {room}, and all up to {cursor}: {newest:?}");
+                let told = format!("{of} has {kept:?} of {seq} of {room}, and all up to {cursor}: {newest}");
                 found.add(Rule::Stale, told);
             }
         }

@@ -7,8 +7,10 @@ use entity::{MessageId, RoomId};
 use crate::{
     changes_check::check,
     checker::{Found, Rule, rules_of},
+    edits::key_of,
     history::{
-        Digest, Edit, Entry, History, Line, Memory, Operation, Place, Position, Record, Set, Version, What,
+        Digest, Edit, Entry, History, Line, Memory, NO_REACTIONS, Operation, Place, Position, React, Record,
+        Set, Version, What,
     },
     stored::{Room, Stored},
 };
@@ -31,7 +33,7 @@ impl Tale {
         let room = RoomId::new();
         let devices = vec![Record::new(ADA, Memory::Since, false), Record::new(BOB, Memory::Since, true)];
         let place = Some(Place::Direct(ADA, BOB));
-        let empty = Room { place, last_seq: 0, last_change: 0, lines: Vec::new(), receipts: BTreeMap::new() };
+        let empty = Room { place, ..Room::default() };
         let history =
             History { groups: Vec::new(), people: 2, devices, saved: Vec::new(), said: BTreeMap::new() };
         let mut tale = Self { history, stored: Stored::from([(room, empty)]), room, stamp: 0 };
@@ -131,8 +133,53 @@ impl Tale {
         room.last_change += 1;
         let change = room.last_change;
         let version = &mut room.lines[seq as usize - 1].version;
+        *version = Version {
+            change,
+            content: Digest::of(content),
+            edits: version.edits + 1,
+            edited_at: change,
+            ..*version
+        };
+    }
+
+    /// Ada reacts to a message, or withdraws that: the row and its summary change.
+    fn reacts(&mut self, seq: i64, on: bool) {
+        let react = self.asks_to_react(seq, on);
+        self.is_reacted(seq, on);
+        self.writes(ADA, self.told_of_reactions(seq, false));
+        let change = self.line(seq).version.change;
+        self.writes(ADA, What::ReactAnswered { react, change });
+    }
+
+    fn asks_to_react(&mut self, seq: i64, on: bool) -> usize {
+        let room = self.room;
+        let reacts = &mut self.history.devices[ADA].reacts;
+        reacts.push(React { room, seq, on });
+        let react = reacts.len() - 1;
+        self.writes(ADA, What::ReactAsked { react });
+        react
+    }
+
+    fn is_reacted(&mut self, seq: i64, on: bool) {
+        let room = self.room_mut();
+        room.last_change += 1;
+        let change = room.last_change;
+        let people = room.reactions.entry(seq).or_default().entry(key_of(ADA)).or_default();
+        if on {
+            people.insert(ADA)
+        } else {
+            people.remove(&ADA)
+        };
+        room.summaries.clone_from(&room.reactions);
+        let version = &mut room.lines[seq as usize - 1].version;
         *version =
-            Version { change, content: Digest::of(content), edits: version.edits + 1, edited_at: change };
+            Version { change, reactions: Digest::of(if on { "ada" } else { NO_REACTIONS }), ..*version };
+    }
+
+    fn told_of_reactions(&self, seq: i64, is_replayed: bool) -> What {
+        let Version { change, reactions, .. } = self.line(seq).version;
+        let set = Set { reactions: Some(reactions), ..Set::default() };
+        What::Changed { room: self.room, seq, change, set, is_replayed }
     }
 
     /// Ada hears of what has become of her message.
@@ -154,8 +201,9 @@ impl Tale {
     }
 
     fn changed(&self, seq: i64, is_replayed: bool) -> What {
-        let Version { change, content, edits, edited_at } = self.line(seq).version;
-        let set = Set { content: Some(content), edits: Some(edits), edited_at: Some(edited_at) };
+        let Version { change, content, edits, edited_at, .. } = self.line(seq).version;
+        let set =
+            Set { content: Some(content), edits: Some(edits), edited_at: Some(edited_at), ..Set::default() };
         What::Changed { room: self.room, seq, change, set, is_replayed }
     }
 
@@ -395,6 +443,48 @@ fn a_message_that_changes_again_while_changes_are_read_is_told_of_later() {
     late.is_answered(edit);
     late.hears(3);
     late.breaks(Rule::Stale);
+}
+
+#[test]
+fn reactions_are_changes_that_leave_the_content_as_it_was() {
+    let mut tale = Tale::of_three_edits();
+    tale.reacts(1, true);
+    tale.writes(BOB, tale.told_of_reactions(1, false));
+    tale.reacts(3, true);
+    tale.writes(BOB, tale.told_of_reactions(3, false));
+    tale.reacts(3, false);
+    tale.comes(BOB);
+    tale.writes(BOB, tale.told_of_reactions(3, true));
+    tale.synced(6, false);
+    assert_eq!(tale.rules(), []);
+    // A device that lacks one, and one that was told something else.
+    let mut lacks = tale.clone();
+    lacks.forgets(BOB, |what| matches!(what, What::Changed { .. }));
+    lacks.breaks(Rule::Stale);
+    let set = Set { reactions: Some(Digest::of("other")), ..Set::default() };
+    tale.writes(BOB, What::Changed { room: tale.room, seq: 3, change: 6, set, is_replayed: true });
+    tale.breaks(Rule::TwoVersions);
+}
+
+#[test]
+fn a_reaction_that_is_not_as_it_was_acknowledged_is_found() {
+    let mut tale = Tale::new();
+    tale.reacts(1, true);
+    tale.writes(BOB, tale.told_of_reactions(1, false));
+    let mut unknown = tale.clone();
+    tale.room_mut().reactions.clear();
+    tale.room_mut().summaries.clear();
+    tale.breaks(Rule::ReactionLost);
+    tale.room_mut().summaries.entry(1).or_default().insert(key_of(ADA), [ADA].into());
+    tale.breaks(Rule::Disagrees);
+    // One that was never answered may be there or not, and should have been answered.
+    unknown.asks_to_react(1, false);
+    assert_eq!(unknown.rules(), [Rule::Missing]);
+    let refused = |code: &str| What::ReactRefused { react: 1, code: code.to_owned() };
+    unknown.writes(ADA, refused("unavailable"));
+    assert_eq!(unknown.rules(), [Rule::Missing]);
+    unknown.writes(ADA, refused("forbidden"));
+    unknown.breaks(Rule::Refusal);
 }
 
 #[test]

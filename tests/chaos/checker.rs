@@ -58,6 +58,8 @@ pub enum Rule {
     EditLost,
     /// The same edit, asked for again, was counted once more.
     EditedTwice,
+    /// A reaction that was acknowledged is not as it was asked for.
+    ReactionLost,
     /// A room's changes are not numbered 1, 2, ... n, or a connection was not told of them in that order.
     ChangeHole,
     /// A change was told of before its message.

@@ -27,13 +27,7 @@ impl Tale {
     fn new() -> Self {
         let devices = vec![Record::new(ADA, Memory::Since, false), Record::new(BOB, Memory::Since, false)];
         let room = RoomId::new();
-        let empty = Room {
-            place: Some(PLACE),
-            last_seq: 0,
-            last_change: 0,
-            lines: Vec::new(),
-            receipts: BTreeMap::new(),
-        };
+        let empty = Room { place: Some(PLACE), ..Room::default() };
         Self {
             history: History {
                 groups: Vec::new(),

@@ -83,6 +83,7 @@ pub struct Status {
 enum Wanted {
     Operation(usize),
     Edit(usize),
+    React(usize),
     /// Of a room that has to be read again.
     Page(RoomId),
 }
@@ -388,6 +389,7 @@ impl Client {
                     self.edits(wire, talk, which, bytes, way, now);
                 }
             }
+            Action::React { which } => self.reacts(wire, talk, which, now),
             Action::MarkRead { which } => self.marks_read(wire, which),
             Action::Acknowledge(manner) => self.manner = manner,
             Action::StopReading(during) => talk.deaf_until = now + during,
@@ -433,6 +435,16 @@ impl Client {
         }
     }
 
+    /// One at a time, so that the last one that was answered is what is so.
+    fn reacts(&mut self, wire: &Wire, talk: &mut Talk, which: usize, now: Instant) {
+        if self.unanswered.keys().any(|wanted| matches!(wanted, Wanted::React(_))) {
+            return;
+        }
+        let Some((react, payload)) = self.editor.feels(which) else { return };
+        self.unanswered.insert(Wanted::React(react), ("react", payload));
+        self.says(wire, talk, Wanted::React(react), now);
+    }
+
     fn says(&mut self, wire: &Wire, talk: &mut Talk, wanted: Wanted, now: Instant) {
         let page = match wanted {
             Wanted::Page(room) => self.cursors.as_ref().and_then(|cursors| cursors.page(room)),
@@ -444,6 +456,7 @@ impl Client {
         match wanted {
             Wanted::Operation(operation) => self.pen.writes(self.connection, What::Sent { operation }),
             Wanted::Edit(edit) => self.pen.writes(self.connection, What::EditAsked { edit }),
+            Wanted::React(react) => self.pen.writes(self.connection, What::ReactAsked { react }),
             Wanted::Page(_) => {}
         }
         wire.event(event, payload, self.last_id);
@@ -467,6 +480,7 @@ impl Client {
             match wanted {
                 Wanted::Operation(operation) => self.writes(What::Refused { operation, code }),
                 Wanted::Edit(edit) => self.writes(What::EditRefused { edit, code }),
+                Wanted::React(react) => self.writes(What::ReactRefused { react, code }),
                 Wanted::Page(_) => {}
             }
             talk.refused.push_back((Instant::now() + PAUSE, wanted));
@@ -480,6 +494,10 @@ impl Client {
                 self.editor.has_stored(room, seq, id);
             }
             Wanted::Edit(edit) => self.writes(answered(edit, response)),
+            Wanted::React(react) => {
+                let change = response["change"].as_i64().unwrap_or(0);
+                self.writes(What::ReactAnswered { react, change });
+            }
             Wanted::Page(room) => self.has_page(talk, room, response),
         }
         self.unanswered.remove(&wanted);

@@ -101,6 +101,7 @@ pub fn set_of(set: &Json) -> Set {
         content: set["content"].as_str().map(Digest::of),
         edits: set.get("edits").map(|edits| edits.as_i64().unwrap_or(0)),
         edited_at: set.get("editedAt").map(|edited| edited.as_str().map_or(0, at)),
+        reactions: set.get("reactions").map(|reactions| Digest::of(&reactions.to_string())),
     }
 }
 

@@ -1,7 +1,8 @@
-//! How a device edits its own messages: over the socket, where it asks again until it is answered, and over HTTP, where
+//! How a device edits its own messages, and reacts to them: over the socket, where it asks again until it is answered, and over HTTP, where
 //! it may hang up and never know.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
 use crate::{
-    history::{Digest, Edit, Pen, What},
+    history::{Digest, Edit, Pen, React, What},
     membership::request,
 };
 
@@ -33,13 +34,23 @@ pub struct Editor {
     /// Messages that were acknowledged.
     own: Vec<(RoomId, i64, MessageId)>,
     intended: usize,
+    /// Messages with a reaction of this device.
+    reacted: HashSet<MessageId>,
     /// Edits over HTTP that are under way.
     requests: Arc<AtomicUsize>,
 }
 
 impl Editor {
     pub fn new(number: usize, token: String, pen: Pen) -> Self {
-        Self { number, token, pen, own: Vec::new(), intended: 0, requests: Arc::default() }
+        Self {
+            number,
+            token,
+            pen,
+            own: Vec::new(),
+            intended: 0,
+            reacted: HashSet::new(),
+            requests: Arc::default(),
+        }
     }
 
     pub fn has_stored(&mut self, room: RoomId, seq: i64, id: MessageId) {
@@ -53,17 +64,32 @@ impl Editor {
     /// Takes note of an edit with a content of its own, of the message that this number chooses. Returns its number and
     /// the payload.
     pub fn intends(&mut self, which: usize, bytes: usize, is_over_http: bool) -> Option<(usize, Json)> {
+        let (room, seq, id) = self.message(which)?;
+        let content = format!("{}-e{} {}", self.number, self.intended, "y".repeat(bytes));
+        self.intended += 1;
+        let edit = self.pen.means(Edit { room, seq, id, content: Digest::of(&content), is_over_http });
+        Some((edit, json!({ "messageId": id, "content": content })))
+    }
+
+    fn message(&self, which: usize) -> Option<(RoomId, i64, MessageId)> {
         let count = self.own.len();
         let place = which / 2;
         let place = match which % 2 {
             0 => place.checked_rem(count)?,
             _ => count.checked_sub(1)? - place % count.min(NEWEST),
         };
-        let (room, seq, id) = *self.own.get(place)?;
-        let content = format!("{}-e{} {}", self.number, self.intended, "y".repeat(bytes));
-        self.intended += 1;
-        let edit = self.pen.means(Edit { room, seq, id, content: Digest::of(&content), is_over_http });
-        Some((edit, json!({ "messageId": id, "content": content })))
+        self.own.get(place).copied()
+    }
+
+    /// Takes note of a reaction, or of its withdrawal. Returns its number and the payload.
+    pub fn feels(&mut self, which: usize) -> Option<(usize, Json)> {
+        let (room, seq, id) = self.message(which)?;
+        let on = !self.reacted.remove(&id);
+        if on {
+            self.reacted.insert(id);
+        }
+        let react = self.pen.feels(React { room, seq, on });
+        Some((react, json!({ "messageId": id, "key": key_of(self.number), "on": on })))
     }
 
     /// Asks over HTTP, on a line of its own.
@@ -99,6 +125,11 @@ impl Editor {
             requests.fetch_sub(1, Ordering::SeqCst);
         });
     }
+}
+
+/// Each device has a key of its own.
+pub fn key_of(device: usize) -> String {
+    format!("k{device}")
 }
 
 /// The acknowledgement of an edit.

@@ -82,11 +82,13 @@ pub struct Version {
     pub edits: i64,
     /// In Unix milliseconds.
     pub edited_at: i64,
+    /// The summary of its reactions.
+    pub reactions: Digest,
 }
 
 impl Version {
     pub fn unchanged(content: Digest) -> Self {
-        Self { change: 0, content, edits: 0, edited_at: 0 }
+        Self { change: 0, content, edits: 0, edited_at: 0, reactions: Digest::of(NO_REACTIONS) }
     }
 
     /// What a client makes of it with the fields of a change.
@@ -96,9 +98,13 @@ impl Version {
             content: set.content.unwrap_or(self.content),
             edits: set.edits.unwrap_or(self.edits),
             edited_at: set.edited_at.unwrap_or(self.edited_at),
+            reactions: set.reactions.unwrap_or(self.reactions),
         }
     }
 }
+
+/// The summary of a message without reactions.
+pub const NO_REACTIONS: &str = "null";
 
 /// The fields that a change names. One that it takes away is at its zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +112,45 @@ pub struct Set {
     pub content: Option<Digest>,
     pub edits: Option<i64>,
     pub edited_at: Option<i64>,
+    pub reactions: Option<Digest>,
+}
+
+impl Set {
+    /// All fields.
+    pub fn of(version: &Version) -> Self {
+        let Version { change: _, content, edits, edited_at, reactions } = *version;
+        Self {
+            content: Some(content),
+            edits: Some(edits),
+            edited_at: Some(edited_at),
+            reactions: Some(reactions),
+        }
+    }
+
+    /// Takes the fields of another set of the same version. Returns whether none of them contradicts.
+    pub fn join(&mut self, other: &Self) -> bool {
+        fn agree<T: Copy + PartialEq>(one: &mut Option<T>, other: Option<T>) -> bool {
+            let agrees = one.is_none() || other.is_none() || *one == other;
+            *one = one.or(other);
+            agrees
+        }
+        let agrees = [
+            agree(&mut self.content, other.content),
+            agree(&mut self.edits, other.edits),
+            agree(&mut self.edited_at, other.edited_at),
+            agree(&mut self.reactions, other.reactions),
+        ];
+        agrees.into_iter().all(|agrees| agrees)
+    }
+}
+
+/// A device's reaction to a message, with a key of its own, or its withdrawal. It is asked for until it is answered, and
+/// before the next one.
+#[derive(Clone, Copy, Debug)]
+pub struct React {
+    pub room: RoomId,
+    pub seq: i64,
+    pub on: bool,
 }
 
 /// A new content that a device wants a message of its own to have.
@@ -201,6 +246,18 @@ pub enum What {
         edit: usize,
         code: String,
     },
+    /// A reaction was asked for, for the first time or again.
+    ReactAsked {
+        react: usize,
+    },
+    ReactAnswered {
+        react: usize,
+        change: i64,
+    },
+    ReactRefused {
+        react: usize,
+        code: String,
+    },
     /// A message was said to have changed. `is_replayed`: the connection was not there when it did.
     Changed {
         room: RoomId,
@@ -251,12 +308,21 @@ pub struct Record {
     pub keeps_store: bool,
     pub operations: Vec<Operation>,
     pub edits: Vec<Edit>,
+    pub reacts: Vec<React>,
     pub entries: Vec<Entry>,
 }
 
 impl Record {
     pub fn new(person: usize, memory: Memory, keeps_store: bool) -> Self {
-        Self { person, memory, keeps_store, operations: Vec::new(), edits: Vec::new(), entries: Vec::new() }
+        Self {
+            person,
+            memory,
+            keeps_store,
+            operations: Vec::new(),
+            edits: Vec::new(),
+            reacts: Vec::new(),
+            entries: Vec::new(),
+        }
     }
 }
 
@@ -326,6 +392,13 @@ impl Pen {
         record.edits.len() - 1
     }
 
+    /// Takes note of a reaction, and numbers it.
+    pub fn feels(&self, react: React) -> usize {
+        let mut record = self.record.lock();
+        record.reacts.push(react);
+        record.reacts.len() - 1
+    }
+
     pub fn memory(&self) -> Memory {
         self.record.lock().memory
     }
@@ -358,6 +431,8 @@ pub struct Counts {
     pub edits: usize,
     pub edits_answered: usize,
     pub edits_refused: usize,
+    pub reacts: usize,
+    pub reacts_answered: usize,
     /// Connections that said what they have of changes, and were let in.
     pub with_changes: usize,
     pub changes: usize,
@@ -374,6 +449,7 @@ impl Counts {
         for device in &history.devices {
             counts.sends += device.operations.len();
             counts.edits += device.edits.len();
+            counts.reacts += device.reacts.len();
             let mut says_changes = false;
             for entry in &device.entries {
                 match &entry.what {
@@ -395,6 +471,7 @@ impl Counts {
                     }
                     What::EditAnswered { .. } => counts.edits_answered += 1,
                     What::EditRefused { .. } => counts.edits_refused += 1,
+                    What::ReactAnswered { .. } => counts.reacts_answered += 1,
                     What::Changed { is_replayed, .. } => {
                         counts.changes += 1;
                         counts.replayed += usize::from(*is_replayed);
@@ -402,7 +479,11 @@ impl Counts {
                     What::Synced { rooms } => {
                         counts.resets += rooms.values().filter(|position| position.is_reset).count();
                     }
-                    What::EditAsked { .. } | What::PageRead { .. } | What::Ended => {}
+                    What::EditAsked { .. }
+                    | What::ReactAsked { .. }
+                    | What::ReactRefused { .. }
+                    | What::PageRead { .. }
+                    | What::Ended => {}
                 }
             }
         }
@@ -414,11 +495,16 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sends, repeats, stored, refused, reads, receipts, told, connections, wires, .. } = self;
-        let Self { edits, edits_answered, edits_refused, with_changes, changes, replayed, resets, .. } = self;
+        let Self { edits, edits_answered, edits_refused, reacts, reacts_answered, .. } = self;
+        let Self { with_changes, changes, replayed, resets, .. } = self;
         writeln!(f, "sends {sends}, sent again {repeats}, acknowledged {stored}, refused {refused}")?;
         writeln!(f, "connections {connections}, tried {wires:?}")?;
         writeln!(f, "messages read {reads}, receipts given {receipts}, told {told}")?;
-        writeln!(f, "edits {edits}, acknowledged {edits_answered}, refused {edits_refused}")?;
+        writeln!(
+            f,
+            "edits {edits}, acknowledged {edits_answered}, refused {edits_refused}; reactions {reacts}, acknowledged \
+             {reacts_answered}"
+        )?;
         write!(
             f,
             "reconnects with changes {with_changes}, changes told {changes}, of these replayed {replayed}; \

@@ -29,6 +29,7 @@ mod nemesis;
 mod plan;
 mod postgres;
 mod reach;
+mod reactions_check;
 mod run;
 mod server;
 mod settlement;
@@ -64,8 +65,8 @@ async fn withstands(cluster: Option<Cluster>) {
     assert!(report.blows.kills >= size.kills, "{} kills are too few", report.blows.kills);
     // A check that has nothing to check would never fail.
     let counts = &report.counts;
-    let least = [counts.edits_answered, counts.with_changes, counts.replayed];
-    assert!(least.into_iter().all(|count| count >= size.kills), "too few edits or replays\n{report}");
+    let least = [counts.edits_answered, counts.reacts_answered, counts.with_changes, counts.replayed];
+    assert!(least.into_iter().all(|count| count >= size.kills), "too few changes or replays\n{report}");
     assert!(report.is_clean(), "play it again with PARLOR_CHAOS_SEED={seed}\n{report}");
 }
 

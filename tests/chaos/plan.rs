@@ -72,6 +72,10 @@ pub enum Action {
         bytes: usize,
         way: Way,
     },
+    /// Reacts to a message of its own that was acknowledged, or withdraws its reaction.
+    React {
+        which: usize,
+    },
     /// Says that it has read what it has of some room; which one is chosen by this number.
     MarkRead {
         which: usize,
@@ -241,7 +245,8 @@ fn step(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> S
     let place = place(rng, person, people, groups);
     let action = match rng.u32(0..1_000) {
         0..660 => Action::Send { place, messages: 1, bytes: rng.usize(1..40) },
-        660..800 => Action::Edit {
+        660..720 => Action::React { which: rng.usize(..) },
+        720..800 => Action::Edit {
             which: rng.usize(..),
             edits: rng.usize(1..6),
             bytes: if rng.u32(0..20) == 0 { rng.usize(2_000..8_000) } else { rng.usize(1..60) },

@@ -1,9 +1,10 @@
 //! What the database holds in the end: the truth.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use entity::{MessageId, RoomId, UserId, member, message, room};
+use entity::{MessageId, RoomId, UserId, member, message, reaction, room};
 use sea_orm::{Database, EntityTrait, QueryOrder};
+use serde_json::Value as Json;
 
 use crate::{
     client::World,
@@ -11,7 +12,7 @@ use crate::{
     membership::PREFIX,
 };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Room {
     /// None for a room that nobody was meant to make.
     pub place: Option<Place>,
@@ -20,7 +21,14 @@ pub struct Room {
     /// In the order of seq.
     pub lines: Vec<Line>,
     pub receipts: BTreeMap<usize, Receipts>,
+    /// Who has reacted, by seq and key.
+    pub reactions: BTreeMap<i64, ByKey>,
+    /// The same, as the summary of each message says.
+    pub summaries: BTreeMap<i64, ByKey>,
 }
+
+/// People, by the key of their reaction.
+pub type ByKey = BTreeMap<String, BTreeSet<usize>>;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Receipts {
@@ -69,6 +77,8 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             last_change: row.last_change.0,
             lines: Vec::new(),
             receipts: BTreeMap::new(),
+            reactions: BTreeMap::new(),
+            summaries: BTreeMap::new(),
         };
         stored.insert(row.id, room);
     }
@@ -77,6 +87,19 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
     for row in rows.all(&database).await? {
         let Some(room) = stored.get_mut(&row.room_id) else { continue };
         let content: String = serde_json::from_str(&row.content).unwrap_or(row.content);
+        let marks: Json =
+            row.marks.as_deref().map_or(Json::Null, |marks| serde_json::from_str(marks).unwrap());
+        for summary in marks["reactions"].as_array().into_iter().flatten() {
+            let users = summary["users"].as_array().unwrap();
+            let people: BTreeSet<usize> = users
+                .iter()
+                .filter_map(|user| world.people.iter().position(|person| person.username == *user))
+                .collect();
+            // There are fewer people than a summary names.
+            assert_eq!(summary["count"].as_u64(), Some(people.len() as u64), "{summary}");
+            let key = summary["key"].as_str().unwrap().to_owned();
+            room.summaries.entry(row.seq.0).or_default().insert(key, people);
+        }
         room.lines.push(Line {
             seq: row.seq.0,
             id: row.id,
@@ -85,10 +108,17 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             version: Version {
                 change: row.change.0,
                 content: Digest::of(&content),
-                edits: row.marks.as_deref().map_or(0, edits),
+                edits: marks["edits"].as_i64().unwrap_or(0),
+                reactions: Digest::of(&marks["reactions"].to_string()),
                 edited_at: row.edited_at.map_or(0, |at| at.timestamp_millis()),
             },
         });
+    }
+    for row in reaction::Entity::find().all(&database).await? {
+        let (Some(room), Some(person)) = (stored.get_mut(&row.room_id), number(Some(row.user_id))) else {
+            continue;
+        };
+        room.reactions.entry(row.seq.0).or_default().entry(row.key).or_default().insert(person);
     }
     database.close().await?;
     for (id, person, receipts) in self::receipts(url, world).await? {
@@ -97,12 +127,6 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
         }
     }
     Ok(stored)
-}
-
-/// How often a message was edited, by the marks of its row.
-fn edits(marks: &str) -> i64 {
-    let marks: serde_json::Value = serde_json::from_str(marks).unwrap_or_default();
-    marks["edits"].as_i64().unwrap_or(0)
 }
 
 /// How far everyone is stored to have got in each room.
