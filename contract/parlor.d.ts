@@ -84,6 +84,8 @@ export interface ClientToServerEvents {
   addMembers: (payload: AddMembers, answered: (answer: Answer<Group>) => void) => void;
   /** removes a member (owner; admins, except another admin) */
   removeMember: (payload: RemoveMember, answered: (answer: Answer<Group>) => void) => void;
+  /** gives a member another role (owner); who makes somebody else the owner becomes an admin */
+  setRole: (payload: RoleChange, answered: (answer: Answer<Member>) => void) => void;
   /** all groups, in the order of their names */
   listGroups: (payload: ListRequest, answered: (answer: Answer<Group[]>) => void) => void;
   /** all users, in the order of their names */
@@ -124,6 +126,8 @@ export interface ServerToClientEvents {
   memberJoined: (payload: Membership) => void;
   /** the members, and the user who leaves */
   memberLeft: (payload: Membership) => void;
+  /** the members, when one of them has another role: also the new owner when the owner has left */
+  memberChanged: (payload: MemberChanged) => void;
   /** the other members of a group or a direct room, not of the lobby; may be dropped. `false` is also sent when the socket goes that has said `true`, unless the user is typing there on another one */
   typing: (payload: TypingNotice) => void;
   /** 60 s before the token ends */
@@ -748,11 +752,19 @@ export interface MarkRead {
 
 /** A user in a room: the user's fields, and the user's role and receipts in the room. */
 export type Member = User & {
+  /** The role of a member in a group. */
   role: "owner" | "admin" | "member";
   delivered: number;
   read: number;
   joinedAt: Time;
 };
+
+/** A member of a group, with the role that the member has now. */
+export interface MemberChanged {
+  groupId: string;
+  username: string;
+  role: Role;
+}
 
 /** A page of the list of a room's members. */
 export interface MemberPage {
@@ -852,6 +864,11 @@ export interface MessageVersion {
 /** The users to add. */
 export interface NewMembers {
   users: UserRef[];
+}
+
+/** The role that a member is to have. */
+export interface NewRole {
+  role: Role;
 }
 
 /** A user went online or offline. */
@@ -978,6 +995,16 @@ export interface Refusal {
 export interface RemoveMember {
   groupId: string;
   username: string;
+}
+
+/** The role of a member in a group. */
+export type Role = "owner" | "admin" | "member";
+
+/** The role that a member is to have. */
+export interface RoleChange {
+  groupId: string;
+  username: string;
+  role: Role;
 }
 
 /** A change in the list of groups. */

@@ -86,6 +86,7 @@ mod reactions;
 mod reading;
 mod receipts;
 mod reconnect_news;
+mod roles;
 mod typing;
 
 // The front ends of the seeds.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq};
+use entity::{RoomId, Seq, member::Role};
 
 use super::{
     connections::ConnectionId,
@@ -47,6 +47,12 @@ pub enum Event {
     MemberLeft {
         group: RoomId,
         username: Arc<str>,
+    },
+    /// A member has another role.
+    MemberChanged {
+        group: RoomId,
+        username: Arc<str>,
+        role: Role,
     },
     /// Lossy: the one event that may be dropped.
     Typing {

@@ -5,6 +5,7 @@ mod passwords;
 pub(super) mod public_list;
 mod quotas;
 mod read;
+mod roles;
 
 use std::sync::Arc;
 

@@ -27,6 +27,8 @@ pub struct Difference {
     pub gone: Vec<(UserId, Person)>,
     /// Members that memory did not have.
     pub come: Vec<UserId>,
+    /// Members who had another role in memory.
+    pub roles: Vec<(UserId, Role)>,
 }
 
 impl Members {
@@ -86,7 +88,9 @@ impl Members {
         }
     }
 
-    pub fn set_role(&mut self, user: UserId, role: Role) {
+    /// `version` is the one after this change.
+    pub fn set_role(&mut self, user: UserId, role: Role, version: i64) {
+        self.version = self.version.max(version);
         if let Some(member) = self.of_users.get_mut(&user) {
             member.role = role;
         }
@@ -101,17 +105,21 @@ impl Members {
         self.version = version;
         let outside = |user: &UserId, _: &mut RoomMember| !stored.contains_key(user);
         let gone = self.of_users.extract_if(outside).map(|(user, member)| (user, member.person)).collect();
-        let mut come = Vec::new();
+        let (mut come, mut roles) = (Vec::new(), Vec::new());
         for (user, member) in stored {
             match self.of_users.get_mut(&user) {
-                Some(known) => known.role = member.role,
+                Some(known) if known.role == member.role => {}
+                Some(known) => {
+                    known.role = member.role;
+                    roles.push((user, member.role));
+                }
                 None => {
                     come.push(user);
                     self.of_users.insert(user, member);
                 }
             }
         }
-        Some(Difference { gone, come })
+        Some(Difference { gone, come, roles })
     }
 
     /// The room was deleted: it has no members any more.
@@ -142,6 +150,7 @@ mod tests {
         let difference = members.reconcile(5, stored()).unwrap();
         assert_eq!(difference.gone, [(ada, Person::new("ada".to_owned(), None))]);
         assert_eq!(difference.come, [cyd]);
+        assert_eq!(difference.roles, [(bob, Role::Owner)]);
         assert_eq!((members.version(), members.len()), (5, 2));
         assert_eq!(members.get(bob).unwrap().role, Role::Owner);
     }

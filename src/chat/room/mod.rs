@@ -177,6 +177,8 @@ pub struct Reconciled {
     pub gone: Vec<Person>,
     /// Members that memory did not have, with their `delivered` receipt.
     pub come: Vec<(UserId, Person, Seq)>,
+    /// Members who had another role in memory.
+    pub roles: Vec<(UserId, Role)>,
     /// The connections of users who are no longer members. Their subscriptions have ended.
     pub detached: Vec<Arc<Connection>>,
 }
@@ -303,8 +305,8 @@ impl Room {
         self.state.lock().members.rename(user, person);
     }
 
-    pub(super) fn set_role(&self, user: UserId, role: Role) {
-        self.state.lock().members.set_role(user, role);
+    pub(super) fn set_role(&self, user: UserId, role: Role, version: i64) {
+        self.state.lock().members.set_role(user, role, version);
     }
 
     /// Takes a member out, and ends the subscriptions of all their connections. Returns these connections.
@@ -320,7 +322,7 @@ impl Room {
 
     /// Takes over the membership from the database if its version is newer: another process made the change.
     pub(super) fn reconcile(&self, version: i64, stored: ById<UserId, StoredMember>) -> Reconciled {
-        let (ended, gone, come) = {
+        let (ended, gone, come, roles) = {
             let RoomState { members, receipts, subscriptions, .. } = &mut *self.state.lock();
             if version <= members.version() {
                 return Reconciled::default();
@@ -338,9 +340,9 @@ impl Room {
             });
             let come = come.collect();
             let ended = subscriptions.end_of(|user| !members.has(user));
-            (ended, changes.gone.into_iter().map(|(_, person)| person).collect(), come)
+            (ended, changes.gone.into_iter().map(|(_, person)| person).collect(), come, changes.roles)
         };
-        Reconciled { gone, come, detached: give_replies(ended) }
+        Reconciled { gone, come, roles, detached: give_replies(ended) }
     }
 
     /// Marks the room as deleted, and ends all subscriptions. Returns their connections.

@@ -13,6 +13,8 @@ pub(in crate::chat) enum Action {
     /// Remove a member of this role.
     Remove(Role),
     Delete,
+    /// Change the role of a member, or hand the group over.
+    SetRole,
     /// Notify its members again that it exists.
     Announce,
 }
@@ -33,7 +35,7 @@ pub(in crate::chat) fn may(role: Option<Role>, action: Action) -> Result<()> {
         (Role::Owner, _) => true,
         (Role::Admin, Action::Update | Action::AddMembers | Action::Announce) => true,
         (Role::Admin, Action::Remove(target)) => target == Role::Member,
-        (Role::Admin, Action::Delete) | (Role::Member, _) => false,
+        (Role::Admin, Action::Delete | Action::SetRole) | (Role::Member, _) => false,
     };
     if allowed { Ok(()) } else { Err(Error::Forbidden(Forbidden::Role)) }
 }
@@ -51,6 +53,7 @@ mod tests {
             (Role::Owner, Remove(Role::Admin), true),
             (Role::Owner, Remove(Role::Owner), false),
             (Role::Owner, Delete, true),
+            (Role::Owner, SetRole, true),
             (Role::Admin, Update, true),
             (Role::Admin, AddMembers, true),
             (Role::Admin, Announce, true),
@@ -58,11 +61,13 @@ mod tests {
             (Role::Admin, Remove(Role::Admin), false),
             (Role::Admin, Remove(Role::Owner), false),
             (Role::Admin, Delete, false),
+            (Role::Admin, SetRole, false),
             (Role::Member, Update, false),
             (Role::Member, AddMembers, false),
             (Role::Member, Remove(Role::Member), false),
             (Role::Member, Announce, false),
             (Role::Member, Delete, false),
+            (Role::Member, SetRole, false),
         ];
         for (role, action, allowed) in rows {
             assert_eq!(may(Some(role), action).is_ok(), allowed, "{role:?} {action:?}");

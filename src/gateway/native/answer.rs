@@ -14,8 +14,8 @@ use crate::{
     gateway::{
         events::{self, Ack, AnswerForm, Response, borrowed_responses, owned_responses},
         wire::{
-            ChangesView, DeletedView, EditsView, GroupView, HistoryView, MessageSchema, MessageView, Refusal,
-            UserReactionsView, bounded::Entries, forms::exactly,
+            ChangesView, DeletedView, EditsView, GroupView, HistoryView, MemberView, MessageSchema,
+            MessageView, Refusal, UserReactionsView, bounded::Entries, forms::exactly,
         },
     },
 };
@@ -75,6 +75,7 @@ borrowed_responses!(
     EditsView as EditsView<'static>,
     GroupView as GroupView<'static>,
     HistoryView as HistoryView<'static>,
+    MemberView as MemberView<'static>,
     MessageView as MessageSchema,
     UserReactionsView as UserReactionsView<'static>,
 );

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::receipts::Acknowledgement;
 use crate::gateway::{
     events::{borrowed_responses, owned_responses, server_events},
-    wire::{GroupView, MessageChangedView, MessageSchema, MessageView, Time},
+    wire::{GroupView, MessageChangedView, MessageSchema, MessageView, RoleName, Time},
 };
 
 server_events! {
@@ -39,6 +39,8 @@ server_events! {
     MEMBER_JOINED = "memberJoined": MembershipView<'static>;
     /// the members, and the user who leaves
     MEMBER_LEFT = "memberLeft": MembershipView<'static>;
+    /// the members, when one of them has another role: also the new owner when the owner has left
+    MEMBER_CHANGED = "memberChanged": MemberChangedView<'static>;
     /// the other members of a group or a direct room, not of the lobby; may be dropped. `false` is also sent when the
     /// socket goes that has said `true`, unless the user is typing there on another one
     TYPING = "typing": TypingView<'static>;
@@ -137,6 +139,17 @@ pub struct MembershipView<'a> {
     pub username: &'a str,
 }
 
+/// A member of a group, with the role that the member has now.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = MemberChanged)]
+pub struct MemberChangedView<'a> {
+    #[schema(value_type = String, format = Uuid)]
+    pub group_id: RoomId,
+    pub username: &'a str,
+    pub role: RoleName,
+}
+
 /// A user is typing, or no longer.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TypingNotice)]
@@ -169,6 +182,7 @@ borrowed_responses!(
     RoomsChanged as RoomsChanged<'static>,
     MessageRead as MessageRead<'static>,
     OnlineStatus as OnlineStatus<'static>,
+    MemberChangedView as MemberChangedView<'static>,
     MembershipView as MembershipView<'static>,
     TypingView as TypingView<'static>,
     LastWords as LastWords<'static>,

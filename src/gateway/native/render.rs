@@ -3,10 +3,11 @@
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::notices::{
-    DELIVERED_TO_ALL, DISPLACED, GroupListChange, GroupNotice, LOBBY, LastWords, MEMBER_JOINED, MEMBER_LEFT,
-    MESSAGE_CHANGED, MESSAGE_READ, MembershipView, MessageNotice, MessageRead, NEW_GROUP, ONLINE_STATUS,
-    OnlineStatus, RESPONSE, ROOMS_CHANGED, RoomsChanged, SYNCED, Synced, SyncedUpTo, TOKEN_EXPIRED,
-    TOKEN_EXPIRING, TYPING, TokenExpiring, TypingView,
+    DELIVERED_TO_ALL, DISPLACED, GroupListChange, GroupNotice, LOBBY, LastWords, MEMBER_CHANGED,
+    MEMBER_JOINED, MEMBER_LEFT, MESSAGE_CHANGED, MESSAGE_READ, MemberChangedView, MembershipView,
+    MessageNotice, MessageRead, NEW_GROUP, ONLINE_STATUS, OnlineStatus, RESPONSE, ROOMS_CHANGED,
+    RoomsChanged, SYNCED, Synced, SyncedUpTo, TOKEN_EXPIRED, TOKEN_EXPIRING, TYPING, TokenExpiring,
+    TypingView,
 };
 use crate::{
     chat::{
@@ -15,7 +16,7 @@ use crate::{
     },
     gateway::{
         events::{Named, Response},
-        wire::{GroupView, MessageChangedView, MessageView, Time},
+        wire::{GroupView, MessageChangedView, MessageView, RoleName, Time},
     },
 };
 
@@ -78,6 +79,10 @@ pub fn render(event: &Event) -> Rendered {
         Event::MemberLeft { group, username } => {
             named(MEMBER_LEFT, &MembershipView { group_id: *group, username })
         }
+        Event::MemberChanged { group, username, role } => named(
+            MEMBER_CHANGED,
+            &MemberChangedView { group_id: *group, username, role: RoleName::of(*role) },
+        ),
         Event::Typing { sender, receiver, typing } => {
             let (receiver, group) = addressee(receiver);
             Rendered {

@@ -1,5 +1,4 @@
-//! `createGroup`, `joinGroup`, `leaveGroup`, `updateGroup`, `deleteGroup`, `addMembers` and
-//! `removeMember`.
+//! `createGroup`, `joinGroup`, `leaveGroup`, `updateGroup`, `deleteGroup`, `addMembers`, `removeMember` and `setRole`.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
@@ -10,7 +9,7 @@ use crate::{
     chat::{GroupChange, GroupRef, NewGroup, model::Group},
     error::{Error, Result},
     gateway::wire::{
-        GroupView, UserRef,
+        GroupView, MemberView, RoleName, UserRef,
         forms::{AnyForm, Form, Forms},
     },
     values::GroupName,
@@ -188,6 +187,27 @@ pub struct RemoveMember {
     #[schema(format = Uuid)]
     group_id: String,
     username: String,
+}
+
+/// The role that a member is to have.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleChange {
+    #[schema(format = Uuid)]
+    group_id: String,
+    username: String,
+    role: RoleName,
+}
+
+pub async fn set_role(call: NativeCall<'_, RoleChange>, answer: NativeAnswer<MemberView<'static>>) {
+    let RoleChange { group_id: group, username, role } = call.payload;
+    let socket = call.socket;
+    let changed =
+        async { socket.chat.set_role(&socket.caller(), group_id(&group)?, &username, role.role()).await };
+    match changed.await {
+        Ok(member) => answer.succeed(MemberView::of(&member)),
+        Err(err) => answer.fail(&err),
+    }
 }
 
 pub async fn remove_member(call: NativeCall<'_, RemoveMember>, answer: GroupAnswer) {

@@ -12,14 +12,14 @@ use super::{
     presence::{self, TypingRequest},
     reactions::{self, ReactRequest, ReactionsRequest},
     receipts::{self, Delivered, DeliveredUpTo, MarkRead, ReadUpTo},
-    rooms::{self, AddMembers, GroupId, Join, NewGroupRequest, RemoveMember, Update},
+    rooms::{self, AddMembers, GroupId, Join, NewGroupRequest, RemoveMember, RoleChange, Update},
     session::{self, Refresh, Refreshed},
 };
 use crate::gateway::{
     events::client_events,
     wire::{
-        ChangesView, DeletedView, EditsView, GroupView, HistoryView, MessageView, UserReactionsView,
-        forms::AnyForm,
+        ChangesView, DeletedView, EditsView, GroupView, HistoryView, MemberView, MessageView,
+        UserReactionsView, forms::AnyForm,
     },
 };
 
@@ -68,6 +68,8 @@ client_events! {
     "addMembers": AddMembers => GroupView<'static>, rooms::add_members;
     /// removes a member (owner; admins, except another admin)
     "removeMember": RemoveMember => GroupView<'static>, rooms::remove_member;
+    /// gives a member another role (owner); who makes somebody else the owner becomes an admin
+    "setRole": RoleChange => MemberView<'static>, rooms::set_role;
     /// all groups, in the order of their names
     "listGroups": ListPart<RoomId> => GroupList, lists::groups;
     /// all users, in the order of their names

@@ -93,7 +93,7 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(rooms::leave))
         .routes(routes!(rooms::change, rooms::delete))
         .routes(routes!(rooms::members, rooms::add_members))
-        .routes(routes!(rooms::remove_member))
+        .routes(routes!(rooms::set_role, rooms::remove_member))
         .routes(routes!(messages::list))
         .routes(routes!(changes::edit, changes::delete))
         .routes(routes!(changes::edits))

@@ -16,7 +16,8 @@ use crate::{
     chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, model::After},
     error::Result,
     gateway::wire::{
-        ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, UserRef,
+        ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, MemberView, RoleName,
+        UserRef,
         bounded::{ANSWER_BYTES, Bounded, entries},
     },
     identity::Caller,
@@ -264,6 +265,32 @@ pub async fn add_members(
 ) -> Result<Response> {
     let group = rest.chat.add_members(&caller, room, UserRef::usernames(new.users)).await?;
     answer::ok(GroupView::of(&group))
+}
+
+/// The role that a member is to have.
+#[derive(Deserialize, ToSchema)]
+pub struct NewRole {
+    role: RoleName,
+}
+
+/// Give a member of a group another role. Who makes somebody else the owner becomes an admin.
+#[utoipa::path(
+    patch, path = "/api/rooms/{id}/members/{username}", tag = "rooms", operation_id = "setRole",
+    params(("id" = Uuid, Path, description = "A groupId"), ("username" = String, Path)),
+    request_body = NewRole,
+    responses(
+        (status = 200, description = "The member as it is now", body = MemberView),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn set_role(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter((room, username)): PathParameter<(RoomId, String)>,
+    Json(NewRole { role }): Json<NewRole>,
+) -> Result<Response> {
+    let member = rest.chat.set_role(&caller, room, &username, role.role()).await?;
+    answer::ok(MemberView::of(&member))
 }
 
 /// Remove a user from a group. The user's connections leave it at once.

@@ -53,6 +53,7 @@ fn the_description_names_every_route_and_every_schema_it_refers_to() {
             "get /readyz",
             "patch /api/messages/{id}",
             "patch /api/rooms/{id}",
+            "patch /api/rooms/{id}/members/{username}",
             "patch /api/users/{idOrUsername}",
             "post /api/auth/login",
             "post /api/auth/logout",

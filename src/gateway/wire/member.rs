@@ -1,11 +1,8 @@
 //! The members of a room.
 
 use entity::{Seq, member};
-use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::schema::{ObjectBuilder, Type},
-};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Time, UserView};
 use crate::chat::model::{Member, Page};
@@ -18,8 +15,8 @@ pub struct MemberView<'a> {
     #[serde(flatten)]
     #[schema(value_type = UserView)]
     user: UserView<'a>,
-    #[schema(schema_with = role)]
-    role: &'static str,
+    #[schema(inline)]
+    role: RoleName,
     #[schema(value_type = i64, minimum = 0)]
     delivered: Seq,
     #[schema(value_type = i64, minimum = 0)]
@@ -27,23 +24,39 @@ pub struct MemberView<'a> {
     joined_at: Time,
 }
 
-fn role() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([OWNER, ADMIN, MEMBER]))
+/// The role of a member in a group.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Role)]
+pub enum RoleName {
+    Owner,
+    Admin,
+    Member,
 }
 
-const OWNER: &str = "owner";
-const ADMIN: &str = "admin";
-const MEMBER: &str = "member";
+impl RoleName {
+    pub fn of(role: member::Role) -> Self {
+        match role {
+            member::Role::Owner => Self::Owner,
+            member::Role::Admin => Self::Admin,
+            member::Role::Member => Self::Member,
+        }
+    }
+
+    pub fn role(self) -> member::Role {
+        match self {
+            Self::Owner => member::Role::Owner,
+            Self::Admin => member::Role::Admin,
+            Self::Member => member::Role::Member,
+        }
+    }
+}
 
 impl<'a> MemberView<'a> {
     pub fn of(member: &'a Member) -> Self {
         Self {
             user: UserView::public(&member.user),
-            role: match member.row.role {
-                member::Role::Owner => OWNER,
-                member::Role::Admin => ADMIN,
-                member::Role::Member => MEMBER,
-            },
+            role: RoleName::of(member.row.role),
             delivered: member.row.delivered_seq,
             read: member.row.read_seq,
             joined_at: Time(member.row.joined_at),

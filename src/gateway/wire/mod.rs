@@ -23,7 +23,7 @@ pub use self::{
     draft_fields::DraftFields,
     error::{ErrorCode, Refusal},
     group::{GroupPageView, GroupView},
-    member::{MemberPageView, MemberView},
+    member::{MemberPageView, MemberView, RoleName},
     message::{ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT},
     message_change::{ChangesView, Deleted, DeletedView, EditsView, MessageChangedView, UserReactionsView},
     time::Time,

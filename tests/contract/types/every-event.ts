@@ -14,6 +14,7 @@ import type {
   ErrorCode,
   Group,
   History,
+  Member,
   Message,
   Problem,
   RootClientToServerEvents,
@@ -66,6 +67,7 @@ export const sent: Sent = {
   deleteGroup: [{ groupId: 'g' }],
   addMembers: [{ groupId: 'g', users: ['bob', { username: 'cyd' }] }],
   removeMember: [{ groupId: 'g', username: 'bob' }],
+  setRole: [{ groupId: 'g', username: 'bob', role: 'admin' }],
   listGroups: [{}, { search: 'te', limit: 10, after: 'g' }],
   listUsers: [{}, { search: 'bo', limit: 10, after: 'u' }],
   listRooms: [{}, { limit: 10, after: 'r' }],
@@ -115,6 +117,7 @@ export async function awaited() {
     updateGroup: await chat.emitWithAck('updateGroup', { groupId: 'g', password: null }),
     deleteGroup: await chat.emitWithAck('deleteGroup', { groupId: 'g' }),
     addMembers: await chat.emitWithAck('addMembers', { groupId: 'g', users: ['bob'] }),
+    setRole: await chat.emitWithAck('setRole', { groupId: 'g', username: 'bob', role: 'owner' }),
     removeMember: await chat.emitWithAck('removeMember', { groupId: 'g', username: 'bob' }),
     listGroups: await chat.emitWithAck('listGroups', {}),
     listUsers: await chat.emitWithAck('listUsers', {}),
@@ -135,6 +138,7 @@ export async function awaited() {
   same<typeof answers.edits, Answer<Edits>>();
   same<typeof answers.changes, Answer<Changes>>();
   same<typeof answers.createGroup, Answer<Group>>();
+  same<typeof answers.setRole, Answer<Member>>();
   same<typeof answers.listUsers, Answer<User[]>>();
   same<typeof answers.listRooms, Answer<Conversation[]>>();
   same<typeof answers.typing, Answer<null>>();
@@ -233,6 +237,10 @@ export const received: ServerToClientEvents = {
   },
   memberJoined: ({ groupId, username }) => void [groupId, username],
   memberLeft: ({ groupId, username }) => void [groupId, username],
+  memberChanged: ({ groupId, username, role }) => {
+    same<typeof role, 'owner' | 'admin' | 'member'>();
+    void [groupId, username];
+  },
   typing: ({ sender, receiver, group, typing }) => void [sender, receiver, group, typing],
   'token-expiring': ({ expiresAt }) => void new Date(expiresAt),
   'token-expired': ({ response }) => void response.length,

@@ -10,6 +10,7 @@
 //! work; only this one allows.
 
 mod reread;
+mod roles;
 mod rows;
 
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(in crate::chat) enum MembershipChange {
     Leave { user: UserId, username: Arc<str> },
     /// A member removes another member from a group.
     Remove { by: UserId, user: UserId, username: Arc<str> },
+    /// The owner gives a member another role. Who makes somebody else the owner becomes an admin.
+    SetRole { by: UserId, user: UserId, role: Role },
     /// The account of a member was deleted; the room may be of any kind.
     AccountDeleted { user: UserId, username: Arc<str> },
     /// A member deletes a group, and with it all memberships.
@@ -87,6 +90,8 @@ enum Written {
         username: Arc<str>,
         heir: Heir,
     },
+    /// Members have other roles.
+    Roles(Vec<(UserId, Role)>),
     Deleted,
 }
 
@@ -131,7 +136,9 @@ impl Core {
         // Whether another process has changed the room since memory read it.
         let is_behind = live.version() + 1 != row.roster_version;
         let written = self.write(&tx, &row, change).await;
-        if is_behind && !matches!(written, Ok(Written::Added { .. } | Written::Removed { .. })) {
+        let has_written =
+            matches!(written, Ok(Written::Added { .. } | Written::Removed { .. } | Written::Roles(_)));
+        if is_behind && !has_written {
             self.reread_soon(room);
         }
         let written = written?;
@@ -186,6 +193,7 @@ impl Core {
                 let role = role.ok_or(Error::NotFound(Entity::User))?;
                 self.remove(tx, row, user, role, username).await
             }
+            MembershipChange::SetRole { by, user, role } => self.set_role(tx, row, by, user, role).await,
             MembershipChange::DeleteGroup { by } => {
                 may(role_of(tx, row.id, by).await?, Action::Delete)?;
                 lock_members(tx, member::of_rooms([row.id])).await?;
@@ -278,12 +286,13 @@ impl Core {
                 self.detach(&connections, room);
                 match heir {
                     Heir::NotNeeded => {}
-                    Heir::User(heir) => room.set_role(heir, Role::Owner),
+                    Heir::User(heir) => self.change_role(room, &row, heir, Role::Owner),
                     Heir::Nobody => deleted = before,
                 }
                 // The messages that only this user had not received may now have been received by everyone.
                 self.receipts.touch(room);
             }
+            Written::Roles(roles) => self.change_roles(room, &row, &roles),
             Written::Deleted => deleted = before,
         }
         if let Some(group) = &deleted {
@@ -330,7 +339,7 @@ impl Written {
 impl MembershipChange {
     fn takes_somebody_out(&self) -> bool {
         match self {
-            Self::Join { .. } | Self::Add { .. } => false,
+            Self::Join { .. } | Self::Add { .. } | Self::SetRole { .. } => false,
             Self::Leave { .. }
             | Self::Remove { .. }
             | Self::AccountDeleted { .. }

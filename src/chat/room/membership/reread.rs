@@ -67,6 +67,9 @@ impl Core {
                 let joined = Event::MemberJoined { group, username: person.username };
                 self.hub.publish(joined, Audience::Room(room, None));
             }
+            for (user, role) in changes.roles {
+                self.tell_role(room, user, role);
+            }
         }
         self.receipts.touch(room);
     }

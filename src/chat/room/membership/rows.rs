@@ -81,6 +81,22 @@ pub(super) async fn find_heir(tx: &DatabaseTransaction, group: RoomId, owner: Us
     Ok(heir.map_or(Heir::Nobody, |heir| Heir::User(heir.user_id)))
 }
 
+/// Gives a member another role.
+pub(super) async fn write_role(
+    tx: &DatabaseTransaction,
+    group: RoomId,
+    user: UserId,
+    role: Role,
+) -> Result<()> {
+    member::Entity::update_many()
+        .col_expr(member::Column::Role, Expr::value(role))
+        .filter(member::COLUMN.room_id.eq(group))
+        .filter(member::COLUMN.user_id.eq(user))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
 /// Makes a member the owner of a group.
 pub(super) async fn pass_on(
     tx: &DatabaseTransaction,
@@ -89,12 +105,7 @@ pub(super) async fn pass_on(
     now: sea_orm::prelude::DateTimeUtc,
 ) -> Result<()> {
     tracing::info!(room.id = %group, user.id = %heir, "a group passed to another owner");
-    member::Entity::update_many()
-        .col_expr(member::Column::Role, Expr::value(Role::Owner))
-        .filter(member::COLUMN.room_id.eq(group))
-        .filter(member::COLUMN.user_id.eq(heir))
-        .exec(tx)
-        .await?;
+    write_role(tx, group, heir, Role::Owner).await?;
     room::Entity::update_many()
         .col_expr(room::Column::OwnerId, Expr::value(heir.0))
         .col_expr(room::Column::ChangedAt, Expr::value(now.timestamp_millis()))
