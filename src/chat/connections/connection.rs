@@ -231,7 +231,16 @@ impl Connection {
     }
 
     fn has_expired(&self) -> bool {
-        self.expires_at.load(Ordering::SeqCst) <= self.clock.now().timestamp_millis()
+        self.has_expired_by(self.now())
+    }
+
+    fn has_expired_by(&self, now: i64) -> bool {
+        self.expires_at.load(Ordering::SeqCst) <= now
+    }
+
+    /// The time, in Unix milliseconds.
+    pub(in crate::chat) fn now(&self) -> i64 {
+        self.clock.now().timestamp_millis()
     }
 
     /// Whether it has been ended: its login has ended, or a newer connection has displaced it.
@@ -305,11 +314,16 @@ impl Connection {
 
     /// Whether it may be written to: it is open, not gone, and its login is valid.
     pub(in crate::chat) fn may_receive(&self) -> bool {
+        self.may_receive_at(self.now())
+    }
+
+    /// The same, by a look at the clock that serves many connections.
+    pub(in crate::chat) fn may_receive_at(&self, now: i64) -> bool {
         self.is_open()
             && !self.is_ended()
             && !self.is_disconnected()
             && !self.is_over()
-            && !self.has_expired()
+            && !self.has_expired_by(now)
     }
 
     /// Disconnects it, so that its client reconnects and catches up. If its login has ended, it gets a last

@@ -296,7 +296,10 @@ async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, storing: oneshot::Sender<()>
         metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
         reached = store(&core, drafts, storing).await;
     }
-    super::changes::carry_out(&core, changes).await;
+    if !changes.is_empty() {
+        // Boxed, because most commits have none: the future of each commit would have space for this, and be copied.
+        Box::pin(super::changes::carry_out(&core, changes)).await;
+    }
     drop(last);
     step_back(reached).await;
     // Whoever waits for these drafts goes on.

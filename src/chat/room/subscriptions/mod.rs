@@ -178,22 +178,24 @@ impl Subscriptions {
     /// it in one piece.
     pub fn publish(&mut self, batch: &[(Seq, Envelope)], may_wait: bool) -> Offered {
         self.heads.seq = batch.last().map_or(self.heads.seq, |(seq, _)| self.heads.seq.max(*seq));
-        self.offer(|subscription| subscription.offer(batch, may_wait))
+        self.offer(|subscription, now| subscription.offer(batch, may_wait, now))
     }
 
     /// Writes new changes, ascending, to all live subscriptions. Others are told of them when they catch up.
     pub fn publish_changes(&mut self, batch: &[(ChangeNumber, Envelope)]) -> Offered {
         self.heads.change =
             batch.last().map_or(self.heads.change, |(number, _)| self.heads.change.max(*number));
-        self.offer(|subscription| subscription.offer_changes(batch))
+        self.offer(|subscription, now| subscription.offer_changes(batch, now))
     }
 
-    fn offer(&mut self, mut write: impl FnMut(&mut Subscription) -> Offer) -> Offered {
+    /// `write` gets the time, in Unix milliseconds: one look at the clock is enough for all.
+    fn offer(&mut self, mut write: impl FnMut(&mut Subscription, i64) -> Offer) -> Offered {
+        let now = self.of_connections.values().next().map_or(0, |any| any.connection.now());
         let mut offered = Offered::default();
         let mut full = Vec::new();
         let live = |subscription: &&mut Subscription| subscription.state == State::Live;
         for subscription in self.of_connections.values_mut().filter(live) {
-            match write(subscription) {
+            match write(subscription, now) {
                 Offer::Taken => offered.reached += 1,
                 Offer::Behind => offered.behind.push(subscription.connection.clone()),
                 Offer::Full => full.push(subscription.connection.id),

@@ -131,10 +131,11 @@ impl Subscription {
         }
     }
 
-    pub fn offer_changes(&mut self, batch: &[(ChangeNumber, Envelope)]) -> Offer {
+    /// `now` is in Unix milliseconds.
+    pub fn offer_changes(&mut self, batch: &[(ChangeNumber, Envelope)], now: i64) -> Offer {
         let first = batch.partition_point(|(number, _)| *number <= self.told);
         let news = &batch[first..];
-        if !news.is_empty() && !self.connection.may_receive() {
+        if !news.is_empty() && !self.connection.may_receive_at(now) {
             return Offer::Full;
         }
         for (number, envelope) in news {
@@ -150,10 +151,11 @@ impl Subscription {
         Offer::Taken
     }
 
-    pub fn offer(&mut self, batch: &[(Seq, Envelope)], may_wait: bool) -> Offer {
+    /// `now` is in Unix milliseconds.
+    pub fn offer(&mut self, batch: &[(Seq, Envelope)], may_wait: bool, now: i64) -> Offer {
         let first = batch.partition_point(|(seq, _)| *seq <= self.sent);
         let news = &batch[first..];
-        if !news.is_empty() && !self.connection.may_receive() {
+        if !news.is_empty() && !self.connection.may_receive_at(now) {
             return Offer::Full;
         }
         for (seq, envelope) in news {
