@@ -1,7 +1,7 @@
 // What this device keeps of one user, in IndexedDB: conversations, their messages, what was not sent yet. Without
 // IndexedDB everything works, but nothing outlives the page.
 
-/** @import { Message, Place, Unsent } from './types.js' */
+/** @import { Change, Message, Place, Unsent } from './types.js' */
 
 /** Of one conversation at most so many messages are kept; older ones are on the server. */
 const MOST = 3000;
@@ -105,28 +105,47 @@ export async function messages(key, from, to) {
 /**
  * Keeps messages, where each conversation stands, and forgets what was sent, all at once: `last` is what the next
  * connection says this device has, so it must not be ahead of the messages.
- * @param {{ place: Place, messages: Message[] }[]} batch with copies that nobody changes @param {string[]} sent
+ * @param {{ place: Place, messages: Message[], changes: Change[] }[]} batch with copies that nobody changes
+ * @param {string[]} sent
  */
 export const keep = (batch, sent) =>
   change(['places', 'messages', 'unsent'], async (work) => {
     const kept = work.objectStore('places');
-    for (const { place: now, messages } of batch) {
-      for (const message of messages) work.objectStore('messages').put({ key: now.key, message });
+    const held = work.objectStore('messages');
+    for (const { place: now, messages, changes } of batch) {
+      for (const message of messages) held.put({ key: now.key, message });
+      for (const change of changes) {
+        /** @type {{ key: string, message: Message } | undefined} */
+        const row = await done(held.get([now.key, change.seq]));
+        if (row && apply(row.message, change)) held.put(row);
+      }
       /** @type {Place | undefined} */
       const before = await done(kept.get(now.key));
       // Another tab may be ahead. Where both know everything in between, both are right.
       if (before && before.last > 0 && before.first <= now.last + 1 && now.first <= before.last + 1) {
         now.first = now.first ? Math.min(before.first, now.first) : before.first;
         now.last = Math.max(before.last, now.last);
+        now.change = Math.max(before.change ?? 0, now.change ?? 0);
       }
       if (now.last - now.first >= MOST) {
         now.first = now.last - MOST + 1;
-        work.objectStore('messages').delete(IDBKeyRange.bound([now.key, 0], [now.key, now.first], false, true));
+        held.delete(IDBKeyRange.bound([now.key, 0], [now.key, now.first], false, true));
       }
       kept.put(now);
     }
     for (const id of sent) work.objectStore('unsent').delete(id);
   });
+
+/** Changes a message, unless it shows that change already. @param {Message} message @param {Change} change */
+export function apply(message, { change, set }) {
+  const isNews = change > (message.change ?? 0);
+  if (isNews) Object.assign(message, set, { change });
+  return isNews;
+}
+
+/** @param {string} key */
+export const dropMessages = (key) =>
+  change(['messages'], (work) => void work.objectStore('messages').delete(IDBKeyRange.bound([key, 0], [key, Infinity])));
 
 /** @param {string} key */
 export const drop = (key) =>

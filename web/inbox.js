@@ -2,14 +2,15 @@
 
 import * as connection from './connection.js';
 import * as database from './database.js';
+import { apply } from './database.js';
 import { changed, placeOf, state } from './store.js';
 
-/** @import { Message, Place } from './types.js' */
+/** @import { Change, Message, Place } from './types.js' */
 
 /** How often at most the server is told what has arrived. */
 const PAUSE = 200;
 
-/** What is not on the disk yet. @type {Map<Place, Message[]>} */
+/** What is not on the disk yet. @type {Map<Place, { messages: Message[], changes: Change[] }>} */
 let pending = new Map();
 /** @type {string[]} */
 let sent = [];
@@ -83,12 +84,42 @@ function settle(id) {
   write();
 }
 
-/** Puts messages of a conversation, or only its state, onto the disk soon. @param {Place} place @param {Message[]} [messages] */
-export function keep(place, messages = []) {
-  const waiting = pending.get(place) ?? [];
-  waiting.push(...messages);
+/**
+ * Puts messages of a conversation, changes of them, or only its state, onto the disk soon.
+ * @param {Place} place @param {Message[]} [messages] @param {Change[]} [changes]
+ */
+export function keep(place, messages = [], changes = []) {
+  const waiting = pending.get(place) ?? { messages: [], changes: [] };
+  waiting.messages.push(...messages);
+  waiting.changes.push(...changes);
   pending.set(place, waiting);
   write();
+}
+
+/** A message was changed. @param {Place} place @param {Change} change */
+export function alter(place, change) {
+  const isIt = (/** @type {Message | undefined} */ message) => message?.seq === change.seq;
+  const shown = state.timelines.get(place.key)?.messages.find(isIt);
+  const waiting = pending.get(place)?.messages.filter(isIt) ?? [];
+  const held = new Set([shown, isIt(place.lastMessage) ? place.lastMessage : undefined, ...waiting]);
+  for (const message of held) if (message) apply(message, change);
+  const isGone = change.set.deletedAt && change.seq > place.read && change.seq <= place.last;
+  if (isGone && shown && shown.sender !== state.me.username) place.unread = Math.max(0, place.unread - 1);
+  place.change = Math.max(place.change ?? 0, change.change);
+  keep(place, [], [change]);
+  changed('places', `timeline ${place.key}`);
+}
+
+/** What is held of a conversation may be out of date: it is read again. @param {Place} place */
+export async function restart(place) {
+  pending.delete(place);
+  await writing;
+  await database.dropMessages(place.key);
+  place.first = place.last + 1;
+  const timeline = state.timelines.get(place.key);
+  if (timeline) Object.assign(timeline, { messages: [], hasOlder: true, isFresh: true });
+  keep(place);
+  changed(`timeline ${place.key}`);
 }
 
 /** Forgets a conversation. @param {string} key */
@@ -110,7 +141,7 @@ function write() {
 }
 
 async function written() {
-  const batch = [...pending].map(([place, messages]) => ({ place: { ...place }, messages }));
+  const batch = [...pending].map(([place, waiting]) => ({ place: { ...place }, ...waiting }));
   const done = sent;
   pending = new Map();
   sent = [];

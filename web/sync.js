@@ -1,5 +1,6 @@
 // Keeps the store in step with the server: what to do when a connection is up, and what each event means.
 
+import * as changes from './changes.js';
 import * as connection from './connection.js';
 import * as database from './database.js';
 import * as inbox from './inbox.js';
@@ -41,11 +42,8 @@ export async function stop() {
 /** @param {() => void} ended @returns {Hooks} */
 const hooks = (ended) => ({
   token: session.token,
-  since(most) {
-    const known = [...state.places.values()].filter((place) => place.kind !== 'lobby' && place.roomId && place.last);
-    known.sort((a, b) => (b.lastMessage?.timestamp ?? '').localeCompare(a.lastMessage?.timestamp ?? ''));
-    return Object.fromEntries(known.slice(0, most).map((place) => [place.roomId, place.last]));
-  },
+  since: (most) => Object.fromEntries(changes.known(most).map((place) => [place.roomId, place.last])),
+  changes: changes.cursors,
   up() {
     become('online');
     void whenUp();
@@ -146,6 +144,8 @@ const events = {
     inbox.receive(response);
   },
   lobby: ({ response }) => lobbyMessage(response),
+  messageChanged: changes.heard,
+  synced: ({ rooms }) => void readAgain(changes.synced(rooms)),
   updateDeliveryStatusOnConnection: ({ response }) => {
     const place = state.places.get(inbox.keyOf(response));
     if (!place) return;
@@ -184,6 +184,14 @@ const events = {
     connection.pause();
   },
 };
+
+/** @param {Place[]} places */
+async function readAgain(places) {
+  for (const place of places) {
+    await inbox.restart(place);
+    if (state.open === place.key) timeline.open(place.key);
+  }
+}
 
 /** The user is a member of a group now. @param {Group} group */
 export function joined(group) {

@@ -1,6 +1,7 @@
 // What is shown of a conversation: the newest messages of this device, older ones from the disk, then from the
 // server.
 
+import { fetchAfter } from './changes.js';
 import { ask, address } from './connection.js';
 import * as database from './database.js';
 import { keep, marks } from './inbox.js';
@@ -62,8 +63,8 @@ async function fromServer(key, timeline) {
   const place = placeOf(key);
   const before = timeline.messages[0]?.seq;
   const query = { ...address(key), limit: PAGE, ...(before && { before }) };
-  /** @type {{ messages: Message[], hasMore: boolean }} */
-  const { messages, hasMore } = await ask('history', query);
+  /** @type {{ messages: Message[], hasMore: boolean, change?: number }} */
+  const { messages, hasMore, change = Infinity } = await ask('history', query);
   const last = messages.at(-1);
   if (last && (!place.roomId || !state.places.has(key))) {
     place.roomId = last.roomId;
@@ -78,6 +79,7 @@ async function fromServer(key, timeline) {
   else if (!isNext) return;
   place.first = Math.min(place.first || last.seq, messages[0].seq);
   keep(place, messages);
+  if (change < (place.change ?? 0)) await fetchAfter(place, change);
 }
 
 /**

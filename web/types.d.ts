@@ -1,8 +1,19 @@
 // The types that the modules of this client share.
 
 // What the server sends, from its own types.
-import type { Conversation, Group, Login, Member, Message, Refusal, User } from '../contract/parlor';
-export type { Group, Member, Message, User };
+import type {
+  ChangedFields,
+  Conversation,
+  Group,
+  Login,
+  Member,
+  Message,
+  MessageChanged,
+  Refusal,
+  SyncedUpTo,
+  User,
+} from '../contract/parlor';
+export type { Group, Member, Message, MessageChanged, SyncedUpTo, User };
 
 /** An entry of `listRooms`. */
 export type Room = Conversation;
@@ -31,6 +42,8 @@ export interface Hooks {
   token(): Promise<string>;
   /** Of each room, up to where this device has everything; most recent rooms first. */
   since(most: number): Record<string, number>;
+  /** Of the same rooms, the newest change that this device has, and the oldest message that it holds. */
+  changes(most: number): Record<string, { change: number; from: number }>;
   up(): void;
   down(): void;
   /** The server accepts this login no more. */
@@ -62,6 +75,8 @@ export interface Place {
   /** This device has every message from `first` to `last`; 0 for none. */
   first: number;
   last: number;
+  /** This device has all changes of these messages up to this one. */
+  change?: number;
   /** How far the user has read, and what is unread. */
   read: number;
   unread: number;
@@ -69,6 +84,13 @@ export interface Place {
   deliveredTo: number;
   readTo: number;
   lastMessage?: Message;
+}
+
+/** What was done to a message after it was sent. */
+export interface Change {
+  seq: number;
+  change: number;
+  set: ChangedFields;
 }
 
 /** A message that was written here and is not known to be stored. */

@@ -58,6 +58,13 @@ test('axe finds nothing on any view, and every target is large enough', async (t
   await tab.types('hello\n');
   await shows(tab, 'hello', 'stored');
   await isAccessible(tab, 'a conversation');
+  const hello = tab.locate('.message', 'hello');
+  await hello.hover();
+  await hello.locator('summary').click();
+  await isAccessible(tab, 'the menu of a message');
+  await hello.getByRole('button', { name: 'React with 🎉' }).click();
+  await tab.until('the reaction', () => document.querySelector('.reaction'));
+  await isAccessible(tab, 'a message with a reaction');
   const goes = (hash) => tab.runs((hash) => (location.hash = hash), hash);
   await goes(`#/g/${groupId}`);
   await shows(tab, 'in the group, https://example.com');

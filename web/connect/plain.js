@@ -8,8 +8,8 @@ import { Refused, call, hasEnded } from '../session.js';
 const PATIENCE = 15_000;
 /** The shortest and the longest pause before another try. */
 const PAUSE = [500, 5000];
-/** The most rooms that the address can name in `since`. */
-const ROOMS = 200;
+/** The most rooms that the address can name in `since` and `changes`. */
+const ROOMS = 100;
 /** The server has ended the login. */
 const LOGIN_ENDED = 4401;
 
@@ -50,6 +50,7 @@ export function plain(hooks) {
     url.searchParams.set('ticket', ticket);
     url.searchParams.set('receipts', 'batched');
     url.searchParams.set('since', JSON.stringify(hooks.since(ROOMS)));
+    url.searchParams.set('changes', JSON.stringify(hooks.changes(ROOMS)));
     return url;
   }
 

@@ -6,7 +6,7 @@ import { hasEnded } from '../session.js';
 
 /** How long an answer may take before the connection counts as dead. */
 const PATIENCE = 15_000;
-/** The most rooms that a connection names in `since`. */
+/** The most rooms that a connection names in `since` and `changes`. */
 const ROOMS = 1000;
 
 /** @param {Hooks} hooks @returns {Promise<Connector>} */
@@ -16,7 +16,7 @@ export async function socketIo(hooks) {
     autoConnect: false,
     auth: (give) => {
       hooks.token().then(
-        (token) => give({ token, since: hooks.since(ROOMS), receipts: 'batched' }),
+        (token) => give({ token, since: hooks.since(ROOMS), changes: hooks.changes(ROOMS), receipts: 'batched' }),
         // The client tries again by itself when its connection ends.
         (error) => (hasEnded(error) ? hooks.ended() : socket.io.engine.close()),
       );

@@ -1,11 +1,15 @@
 // The field to write in. What is not sent stays in it, over reloads too.
 
+import { edit as editMessage } from '../changes.js';
 import * as connection from '../connection.js';
 import { t } from '../i18n/index.js';
 import { write } from '../outbox.js';
 import { state } from '../store.js';
 import { h, icon } from './dom.js';
+import { problemText } from './forms.js';
 import { titleOf } from './room.js';
+
+/** @import { Message } from '../types.js' */
 
 /** How often at most the others are told that somebody is typing. */
 const PAUSE = 3000;
@@ -17,8 +21,11 @@ export function composer(key, signal, sent) {
   const text = h('textarea', { rows: 1, 'aria-label': label, placeholder: t('message'), enterkeyhint: 'send', dir: 'auto', 'aria-describedby': 'composer-error', oninput: typed, onkeydown: keys });
   const error = h('p', { class: 'composer-error', id: 'composer-error', role: 'alert' });
   const button = h('button', { class: 'send', 'aria-label': t('send'), title: t('send') }, icon('send'));
-  const element = h('form', { class: 'composer', onsubmit: submit }, h('div', { class: 'composer-box' }, text, button), error);
+  const about = h('p', { class: 'composer-editing', hidden: true }, h('span', null, t('editing')), h('button', { type: 'button', class: 'link', onclick: () => stopEditing() }, t('cancel')));
+  const element = h('form', { class: 'composer', onsubmit: submit }, about, h('div', { class: 'composer-box' }, text, button), error);
   let toldAt = 0;
+  /** The message whose content is in the field. @type {Message | null} */
+  let edited = null;
 
   text.value = localStorage.getItem(slot) ?? '';
   grow();
@@ -26,6 +33,7 @@ export function composer(key, signal, sent) {
 
   function typed() {
     error.textContent = '';
+    if (edited) return grow();
     if (text.value) localStorage.setItem(slot, text.value);
     else localStorage.removeItem(slot);
     grow();
@@ -49,6 +57,7 @@ export function composer(key, signal, sent) {
 
   /** @param {KeyboardEvent} event */
   function keys(event) {
+    if (event.key === 'Escape' && edited) return stopEditing();
     const isPlain = event.key === 'Enter' && !event.shiftKey && !event.isComposing;
     if (isPlain && !matchMedia('(pointer: coarse)').matches) submit(event);
   }
@@ -63,6 +72,10 @@ export function composer(key, signal, sent) {
       error.textContent = t('tooLong');
       return;
     }
+    if (edited) {
+      void replace(edited, content);
+      return;
+    }
     text.value = '';
     localStorage.removeItem(slot);
     error.textContent = '';
@@ -73,10 +86,44 @@ export function composer(key, signal, sent) {
     text.focus();
   }
 
+  /** @param {Message} message */
+  function edit(message) {
+    edited = message;
+    text.value = String(message.content);
+    about.hidden = false;
+    error.textContent = '';
+    grow();
+    text.focus();
+  }
+
+  function stopEditing() {
+    edited = null;
+    about.hidden = true;
+    error.textContent = '';
+    text.value = localStorage.getItem(slot) ?? '';
+    grow();
+    text.focus();
+  }
+
+  /** The field keeps the text until the server has agreed. @param {Message} message @param {string} content */
+  async function replace(message, content) {
+    try {
+      await editMessage(message, content);
+      if (edited === message) stopEditing();
+    } catch (problem) {
+      fail(problem instanceof connection.EventRefused ? problemText(problem.problem) : t('unreachable'));
+    }
+  }
+
+  /** @param {string} problem */
+  function fail(problem) {
+    error.textContent = problem;
+  }
+
   /** On a phone the keyboard would cover what one wants to read. */
   function focus() {
     if (!matchMedia('(pointer: coarse)').matches) text.focus();
   }
 
-  return { element, focus };
+  return { element, focus, edit, fail };
 }

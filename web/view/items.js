@@ -43,11 +43,11 @@ export function itemsOf(place, timeline, readBefore) {
     const isGroup = place.kind !== 'direct';
     const sender = senderOf(each);
     /** @type {Shown} */
-    const shown = { message, unsent: message ? undefined : /** @type {Unsent} */ (each), isOwn, isFirst, isLast, status, isGroup };
+    const shown = { message, unsent: message ? undefined : /** @type {Unsent} */ (each), isOwn, isFirst, isLast, status, isGroup, place };
     const presence = isGroup && isLast && !isOwn && state.people.get(sender)?.isOnline;
     items.push({
       key: isOwn ? `own ${message ? (message.clientMessageId ?? message.seq) : /** @type {Unsent} */ (each).id}` : `seq ${message?.seq}`,
-      version: [status, isFirst, isLast, isGroup && nameOf(sender), presence, message?.seq].join(),
+      version: [status, isFirst, isLast, isGroup && nameOf(sender), presence, message?.seq, message?.change].join(),
       height: assumed(message ? textOf(message) : /** @type {Unsent} */ (each).content, isFirst),
       shown,
     });

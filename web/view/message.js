@@ -1,5 +1,6 @@
 // One message as a bubble, and what is known of its way.
 
+import { hasReacted, react } from '../changes.js';
 import { t } from '../i18n/index.js';
 import { discard, retry } from '../outbox.js';
 import { nameOf, state } from '../store.js';
@@ -8,12 +9,14 @@ import { personAvatar } from './avatar.js';
 import { time, whole } from './dates.js';
 import { h, icon } from './dom.js';
 import { problemText } from './forms.js';
+import { acts, menu } from './message-menu.js';
 
 /** @import { Message, Place, Unsent } from '../types.js' */
 /** @typedef {'pending' | 'failed' | 'stored' | 'delivered' | 'read'} MessageStatus */
 
 /** @param {Message} message */
 export function textOf(message) {
+  if (message.deletedAt) return t('deletedMessage');
   if (message.kind === 'encrypted') return t('encrypted');
   return typeof message.content === 'string' ? message.content : JSON.stringify(message.content);
 }
@@ -45,16 +48,17 @@ export function tick(status) {
  * @property {boolean} isLast
  * @property {MessageStatus | ''} status
  * @property {boolean} isGroup
+ * @property {Place} place
  */
 
 /** @param {Shown} shown */
-export function bubble({ message, unsent, isOwn, isFirst, isLast, status, isGroup }) {
+export function bubble({ message, unsent, isOwn, isFirst, isLast, status, isGroup, place }) {
   const sender = message?.sender ?? state.me.username;
   const text = unsent?.content ?? (message ? textOf(message) : '');
   const at = new Date(message?.timestamp ?? unsent?.at ?? 0);
   const name = nameOf(sender);
   const showsName = isGroup && !isOwn;
-  const classes = ['message', isOwn && 'own', isFirst && 'first', isLast && 'last', isEmojis(text) && 'emojis', status];
+  const classes = ['message', isOwn && 'own', isFirst && 'first', isLast && 'last', isEmojis(text) && 'emojis', message?.deletedAt && 'deleted', status];
   return h(
     'li',
     { class: classes.filter(Boolean).join(' '), 'data-seq': message?.seq },
@@ -64,10 +68,23 @@ export function bubble({ message, unsent, isOwn, isFirst, isLast, status, isGrou
       { class: 'bubble' },
       showsName && isFirst ? h('a', { class: 'message-name', href: `#/u/${encodeURIComponent(sender)}`, 'data-colour': colourOf(sender) }, name) : h('span', { class: 'unseen' }, `${isOwn ? t('you') : name}: `),
       h('span', { class: message?.kind === 'encrypted' ? 'message-text encrypted' : 'message-text', dir: 'auto' }, linked(text)),
-      h('span', { class: 'message-meta' }, h('time', { datetime: at.toISOString(), title: whole(at) }, time(at)), status && tick(status)),
+      h('span', { class: 'message-meta' }, message?.editedAt && h('span', { class: 'edited' }, t('edited')), h('time', { datetime: at.toISOString(), title: whole(at) }, time(at)), status && tick(status)),
+      message && !message.deletedAt && menu(message, place),
     ),
+    message?.reactions && reactions(message),
     unsent?.problem && refused(unsent),
   );
+}
+
+/** @param {Message} message */
+function reactions(message) {
+  const each = message.reactions?.map(({ key, count, users }) => {
+    const label = t('reactedWith', { key, count });
+    const onclick = (/** @type {Event} */ event) => acts(event, react(message, key));
+    const title = users.map(nameOf).join(', ');
+    return h('button', { type: 'button', class: 'reaction', 'aria-pressed': String(hasReacted(message, key)), 'aria-label': label, title, onclick }, key, h('span', null, count));
+  });
+  return h('div', { class: 'reactions' }, each);
 }
 
 /** @param {Unsent} unsent */

@@ -71,6 +71,8 @@ export function room(main, key, signal) {
   on([`timeline ${key}`, 'people'], show, signal);
   on([`typing ${key}`], types, signal);
   scroller.addEventListener('scroll', scrolled, { passive: true });
+  scroller.addEventListener('edit', (event) => write.edit(/** @type {CustomEvent} */ (event).detail));
+  scroller.addEventListener('problem', (event) => write.fail(/** @type {CustomEvent} */ (event).detail));
   document.addEventListener('visibilitychange', read, { signal });
   addEventListener('focus', read, { signal });
   signal.addEventListener('abort', () => virtual.destroy());

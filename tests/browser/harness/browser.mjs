@@ -113,6 +113,11 @@ export class Tab {
     return this.#page.reload({ timeout: LIMIT });
   }
 
+  /** What a CSS selector finds that has this text in it. */
+  locate(selector, hasText) {
+    return this.#page.locator(selector, { hasText });
+  }
+
   /** Runs a function in the page, and gives what it returns or resolves to. It sees nothing of this side but `arg`. */
   runs(script, arg) {
     return this.#page.evaluate(script, plain(arg));
