@@ -170,6 +170,7 @@ const events = {
     changed('groups', 'places', 'members');
   },
   memberJoined: () => changed('members'),
+  memberChanged: () => changed('members'),
   memberLeft: ({ groupId, username }) => {
     if (username === state.me.username) void inbox.forget(`g:${groupId}`);
     changed('members', 'groups');
