@@ -223,18 +223,14 @@ impl Connection {
     pub fn check_login(&self) -> Result<()> {
         if self.is_ended() {
             Err(Error::Unauthenticated(AuthError::TokenRevoked))
-        } else if self.has_expired() {
+        } else if self.has_expired(self.now()) {
             Err(Error::expired(self.caller.read().expires_at))
         } else {
             Ok(())
         }
     }
 
-    fn has_expired(&self) -> bool {
-        self.has_expired_by(self.now())
-    }
-
-    fn has_expired_by(&self, now: i64) -> bool {
+    fn has_expired(&self, now: i64) -> bool {
         self.expires_at.load(Ordering::SeqCst) <= now
     }
 
@@ -319,11 +315,8 @@ impl Connection {
 
     /// The same, by a look at the clock that serves many connections.
     pub(in crate::chat) fn may_receive_at(&self, now: i64) -> bool {
-        self.is_open()
-            && !self.is_ended()
-            && !self.is_disconnected()
-            && !self.is_over()
-            && !self.has_expired_by(now)
+        let is_closed = self.is_ended() || self.is_disconnected() || self.is_over();
+        self.is_open() && !is_closed && !self.has_expired(now)
     }
 
     /// Disconnects it, so that its client reconnects and catches up. If its login has ended, it gets a last

@@ -139,6 +139,10 @@ impl Room {
             return Vec::new();
         }
         let floor = receipts.saved_floor();
+        // Most often nothing has moved; a crowd is not looked through for that.
+        if !receipts.lets_notify(floor) {
+            return Vec::new();
+        }
         let senders = recent.senders();
         // A connection gets the message itself, and the answer to it, before it is notified of the delivery.
         let here = subscriptions.answered_up_to();
@@ -177,8 +181,15 @@ impl Room {
     /// delivered after the last save of receipts stay.
     pub(in crate::chat) fn forget_notified(&self) {
         let RoomState { receipts, subscriptions, recent, .. } = &mut *self.state.lock();
-        let here = subscriptions.connections().filter_map(|connection| receipts.marks(connection.user()));
-        if let Some(notified) = here.map(|marks| marks.notified).min() {
+        let mut least: Option<Seq> = None;
+        for connection in subscriptions.connections() {
+            let Some(Marks { notified, .. }) = receipts.marks(connection.user()) else { continue };
+            if !recent.begins_before(notified) {
+                return;
+            }
+            least = Some(least.map_or(notified, |least| least.min(notified)));
+        }
+        if let Some(notified) = least {
             recent.forget_up_to(notified);
         }
     }

@@ -164,6 +164,11 @@ impl Receipts {
         floors
     }
 
+    /// Whether somebody may be notified of deliveries, if everyone has received what this floor says.
+    pub fn lets_notify(&self, floor: Floor) -> bool {
+        self.of_members.iter().any(|(user, receipts)| floor.of(*user) > receipts.marks.notified)
+    }
+
     /// The lowest seq that members are saved to have received.
     pub fn saved_floor(&self) -> Floor {
         let mut floor = Floor::default();

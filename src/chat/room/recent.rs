@@ -42,6 +42,11 @@ impl Recent {
         seq >= self.after
     }
 
+    /// Whether messages up to `seq` are here, so that they could be forgotten.
+    pub fn begins_before(&self, seq: Seq) -> bool {
+        self.after < seq
+    }
+
     /// Everything after `seq`, if all of it is still here.
     pub fn since(&self, seq: Seq) -> Option<Vec<Arc<Message>>> {
         let after = || self.messages.iter().filter(|message| message.row.seq > seq).cloned().collect();

@@ -169,6 +169,7 @@ impl Subscription {
         Offer::Taken
     }
 
+    #[inline]
     pub fn note_sent(&mut self, seq: Seq, envelope: &Envelope, emitted: Emitted) {
         let user = self.connection.user();
         let is_own = envelope.message().is_some_and(|message| message.row.sender_id == user);
