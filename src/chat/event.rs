@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use entity::{RoomId, Seq, member::Role};
+use entity::{RoomId, Seq, UserId, member::Role};
 
 use super::{
     connections::ConnectionId,
@@ -129,6 +129,13 @@ impl Envelope {
     /// The event as a gateway writes it. The first caller that asks for a type renders it; all others that
     /// ask for the same type get that value. The type is the key, so each wire form has a type of its own.
     pub fn rendered<T: Any + Send + Sync>(&self, render: impl Fn(&Event) -> T) -> &T {
+        let first = self.renderings.get().and_then(|rendering| rendering.value.downcast_ref());
+        first.unwrap_or_else(|| self.render(render))
+    }
+
+    /// The rendering of this type, made now if nobody has asked for it before.
+    #[inline(never)]
+    fn render<T: Any + Send + Sync>(&self, render: impl Fn(&Event) -> T) -> &T {
         let make = || Rendering { value: Box::new(render(&self.event)), next: OnceLock::new() };
         let mut rendering = self.renderings.get_or_init(make);
         loop {
@@ -137,6 +144,12 @@ impl Envelope {
                 None => rendering = rendering.next.get_or_init(|| Box::new(make())),
             }
         }
+    }
+
+    /// Whether it is a message of this user.
+    #[inline]
+    pub fn is_message_of(&self, user: UserId) -> bool {
+        self.message().is_some_and(|message| message.row.sender_id == user)
     }
 }
 

@@ -83,22 +83,21 @@ impl Acked {
     /// A message was sent to the connection. The user's own messages are kept apart, because who
     /// sends messages has not read others. `is_unrequested`: its client acknowledges messages, but was not asked to
     /// acknowledge this one.
-    #[inline]
     pub fn sent(&mut self, seq: Seq, is_own: bool, is_unrequested: bool) {
         if is_unrequested {
             self.add_unrequested(seq);
         }
-        if is_own {
-            self.add_own(seq);
-        } else {
-            self.newest_other = seq;
+        if !is_own {
+            self.sent_of_another(seq);
+        } else if self.own.len() < BEYOND {
+            self.own.push_back(seq);
         }
     }
 
-    fn add_own(&mut self, seq: Seq) {
-        if self.own.len() < BEYOND {
-            self.own.push_back(seq);
-        }
+    /// The same for a message of another user, whose acknowledgement was asked for.
+    #[inline]
+    pub fn sent_of_another(&mut self, seq: Seq) {
+        self.newest_other = seq;
     }
 
     fn add_unrequested(&mut self, seq: Seq) {

@@ -169,11 +169,14 @@ impl Subscription {
         Offer::Taken
     }
 
-    #[inline]
     pub fn note_sent(&mut self, seq: Seq, envelope: &Envelope, emitted: Emitted) {
-        let user = self.connection.user();
-        let is_own = envelope.message().is_some_and(|message| message.row.sender_id == user);
-        self.acked.sent(seq, is_own, emitted == Emitted::Unrequested);
+        let is_own = envelope.is_message_of(self.connection.user());
+        // This is done for each message to each connection.
+        if is_own || emitted == Emitted::Unrequested {
+            self.acked.sent(seq, is_own, emitted == Emitted::Unrequested);
+        } else {
+            self.acked.sent_of_another(seq);
+        }
         self.sent = seq;
     }
 }
