@@ -1,5 +1,6 @@
 //! Tells the tests what this machine has, so that what cannot run shows as ignored, with the
 //! reason, and never as passed. In CI everything has to be there: a missing service fails there.
+//! Says what a release is built from: the commit and its day, never the time of the build.
 //! Puts the browser client of Socket.IO into release builds, where npm has installed it in `web/`.
 
 use std::{
@@ -9,8 +10,8 @@ use std::{
 };
 
 /// Each program, how it is asked for its version, and what its presence is called.
-const TOOLS: [(&str, &str, &str); 9] = [
-    ("npm", "--version", "with_node"),
+const TOOLS: [(&str, &str, &str); 10] = [
+    ("git", "--version", "with_git"),
     ("pgbouncer", "--version", "with_pgbouncer"),
     // What checks and uses the files of deploy/.
     ("nginx", "-v", "with_nginx"),
@@ -20,7 +21,12 @@ const TOOLS: [(&str, &str, &str); 9] = [
     ("hadolint", "--version", "with_hadolint"),
     ("check-jsonschema", "--version", "with_check_jsonschema"),
     ("pg_dump", "--version", "with_pg_dump"),
+    ("promtool", "--version", "with_promtool"),
 ];
+
+/// The examples' tools need Node 20.19.
+const NODE_IS_NEW_ENOUGH: &str = "const [major, minor] = process.versions.node.split('.').map(Number); \
+     process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)";
 
 /// Whether a program is there and ends well.
 fn runs(program: &str, arguments: &[&str]) -> bool {
@@ -29,7 +35,7 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
 
 fn main() {
     println!(
-        "cargo::rustc-check-cfg=cfg(with_chromium, with_client, with_image_tools, with_mounts, with_postgres)"
+        "cargo::rustc-check-cfg=cfg(with_chromium, with_client, with_image_tools, with_mounts, with_node, with_postgres)"
     );
     println!("cargo::rerun-if-env-changed=CI");
     println!("cargo::rerun-if-env-changed=PATH");
@@ -42,6 +48,9 @@ fn main() {
         if in_ci || runs(tool, &[version]) {
             println!("cargo::rustc-cfg={name}");
         }
+    }
+    if in_ci || (runs("npm", &["--version"]) && runs("node", &["--eval", NODE_IS_NEW_ENOUGH])) {
+        println!("cargo::rustc-cfg=with_node");
     }
     // A file system of one's own, for a disk that is full: not everywhere allowed, and CI is no exception.
     if runs("unshare", &["-rm", "true"]) {
@@ -59,6 +68,7 @@ fn main() {
     if is_root && runs("buildah", &["--version"]) && runs("mmdebstrap", &["--version"]) {
         println!("cargo::rustc-cfg=with_image_tools");
     }
+    name_source();
     let is_needed = env::var("PARLOR_WITH_CLIENT").is_ok_and(|value| value == "1");
     if is_needed || env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         // Also for new files of the web client, which a release build contains.
@@ -78,6 +88,76 @@ fn main() {
             Err(_) => {}
         }
     }
+}
+
+/// Names the commit and the day of the source, for `parlor --version`. Both may be given, where there is no Git: the
+/// commit in PARLOR_COMMIT, the day in SOURCE_DATE_EPOCH. Other builds ask Git only for a release: otherwise each commit
+/// would build everything again.
+fn name_source() {
+    println!("cargo::rerun-if-env-changed=PARLOR_COMMIT");
+    println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let (of_git, at) = is_release.then(git_head).flatten().unwrap_or_default();
+    let commit = env::var("PARLOR_COMMIT").ok().filter(|given| !given.is_empty()).unwrap_or(of_git);
+    let commit: String = commit.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let at = env::var("SOURCE_DATE_EPOCH").ok().and_then(|given| given.parse().ok()).or(at);
+    let day = at.map(day).unwrap_or_default();
+    let known: Vec<&str> = [&*commit, &*day].into_iter().filter(|known| !known.is_empty()).collect();
+    let source = match (known.is_empty(), is_release) {
+        (false, _) => format!(" ({})", known.join(", ")),
+        (true, true) => String::new(),
+        (true, false) => " (debug build)".to_owned(),
+    };
+    println!("cargo::rustc-env=PARLOR_COMMIT={commit}");
+    println!("cargo::rustc-env=PARLOR_DATE={day}");
+    println!("cargo::rustc-env=PARLOR_SOURCE={source}");
+}
+
+/// The commit of this folder, and its time. `None` without Git, or if the folder is only inside somebody's repository.
+fn git_head() -> Option<(String, Option<i64>)> {
+    let git = |arguments: &[&str]| {
+        // In a container, the folder often belongs to somebody else.
+        let trusting = ["-c", "safe.directory=*"];
+        let output = Command::new("git").args(trusting).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let top = fs::canonicalize(git(&["rev-parse", "--show-toplevel"])?).ok()?;
+    if top != fs::canonicalize(".").ok()? {
+        return None;
+    }
+    // Changes with each commit and each checkout.
+    for file in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", file])?;
+        if Path::new(&path).exists() {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    let found = git(&["show", "--no-patch", "--format=%H %ct", "HEAD"])?;
+    let (commit, at) = found.split_once(' ')?;
+    Some((commit.to_owned(), at.parse().ok()))
+}
+
+/// The day of a time in seconds since 1970, in UTC.
+fn day(at: i64) -> String {
+    let mut days = at.div_euclid(86_400);
+    let mut year = 1970;
+    let is_leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let length = |year: i64| 365 + i64::from(is_leap(year));
+    while days >= length(year) {
+        days -= length(year);
+        year += 1;
+    }
+    let february = 28 + i64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year:04}-{month:02}-{:02}", days + 1)
 }
 
 /// Copies the scripts and the licence of the installed package to where the sources include them from.

@@ -61,6 +61,7 @@ fn row(room: RoomId, sender: UserId, seq: i64) -> message::Model {
         deleted_at: None,
         change: entity::ChangeNumber::ZERO,
         marks: None,
+        extras: None,
     }
 }
 
@@ -69,12 +70,14 @@ fn noun(seq: i64) -> Message {
     Message {
         row: row(room, UserId::new(), seq),
         marks: None,
+        extras: None,
         sender: Person::new("ada".into(), None),
         receiver: Receiver::Group(room),
         receiver_id: None,
         delivered_to_all: false,
         read_by_all: false,
         my_reactions: Vec::new(),
+        replies: None,
     }
 }
 
@@ -172,6 +175,7 @@ async fn account(app: &App, name: &str) -> anyhow::Result<Caller> {
         created_at: at(),
         last_seen_at: None,
         deleted_at: None,
+        disabled_at: None,
     };
     person.clone().into_active_model().insert(&*app.db.writer().await?).await?;
     let login = session::Model {
@@ -209,6 +213,7 @@ async fn make_room(app: &App, users: [UserId; 2], last: i64) -> anyhow::Result<R
         active_at: at(),
         deleted_at: None,
         changed_at: 0,
+        settings: None,
     };
     group.into_active_model().insert(&*app.db.writer().await?).await?;
     for (user_id, role) in users.into_iter().zip([member::Role::Owner, member::Role::Member]) {
@@ -221,6 +226,7 @@ async fn make_room(app: &App, users: [UserId; 2], last: i64) -> anyhow::Result<R
             read_seq: Seq(last),
             notified_seq: Seq(last),
             read_at: 0,
+            view: None,
         };
         membership.into_active_model().insert(&*app.db.writer().await?).await?;
     }
@@ -250,6 +256,7 @@ async fn write(stored: &Stored, rooms: impl Iterator<Item = &RoomId>) {
             body: Body::parse(message::Kind::Text, said, 1_000).expect("a text"),
             client_message_id: ClientMessageId::parse(&MessageId::new().to_string()).ok(),
             reply_to: None,
+            extras: None,
             written: None,
             seen: None,
         };

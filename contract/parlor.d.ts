@@ -56,7 +56,13 @@ export interface ClientToServerEvents {
   history: (payload: HistoryRequest, answered: (answer: Answer<History>) => void) => void;
   /** reads messages by their ids: those that exist and that one may read, in this order */
   getMessages: (payload: GetMessages, answered: (answer: Answer<Message[]>) => void) => void;
-  /** replaces the content of one's own message; the same content again changes nothing. The answer comes after the socket's own `messageChanged` */
+  /** sends a copy of a message, with `forwardedFrom`; not of an encrypted one */
+  forwardMessage: (payload: ForwardRequest, answered: (answer: Answer<Message>) => void) => void;
+  /** the threads of a room, those with the newest reply first */
+  threads: (payload: ThreadsRequest, answered: (answer: Answer<Threads>) => void) => void;
+  /** follows a thread, or stops following it; who begins a thread, answers in it or is mentioned in it follows it */
+  followThread: (payload: FollowRequest, answered: (answer: Answer<Following>) => void) => void;
+  /** replaces the content of one's own message, its mentions, or its data; the same again changes nothing. The answer comes after the socket's own `messageChanged` */
   editMessage: (payload: EditRequest, answered: (answer: Answer<Message>) => void) => void;
   /** deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or none. The answer comes after the socket's own `messageChanged` */
   deleteMessage: (payload: DeleteRequest, answered: (answer: Answer<DeletedMessages>) => void) => void;
@@ -92,7 +98,11 @@ export interface ClientToServerEvents {
   listUsers: (payload: ListRequest, answered: (answer: Answer<User[]>) => void) => void;
   /** my conversations, most recent first */
   listRooms: (payload: ListRoomsRequest, answered: (answer: Answer<Conversation[]>) => void) => void;
-  /** I have read everything up to `seq`; the answer is the current receipt */
+  /** my own settings of a room: what is given replaces, what is not given stays. The answer is the room; my other sockets receive `roomChanged` */
+  setRoom: (payload: SetRoom, answered: (answer: Answer<Conversation>) => void) => void;
+  /** after how long messages disappear that are sent without `expiresIn` from now on (either of two users; owner, admins) */
+  setDisappearing: (payload: Disappearing, answered: (answer: Answer<Conversation>) => void) => void;
+  /** I have read everything up to `seq`, or the replies of one thread or of all that I follow; the answer is the current receipt */
   markRead: (payload: MarkRead, answered: (answer: Answer<Receipt>) => void) => void;
   /** everything up to `seq` has arrived; the answer has the current receipts */
   delivered: (payload: Delivered, answered: (answer: Answer<DeliveredReceipts>) => void) => void;
@@ -116,6 +126,8 @@ export interface ServerToClientEvents {
   updateDeliveryStatusOnConnection: (payload: MessageNotice) => void;
   /** the other members, and the reader's own other sockets; also after they were away */
   messageRead: (payload: MessageRead) => void;
+  /** the user's own other sockets, when something differs in one of the user's rooms: after `setRoom`, when the user has read on, and when a deletion or an edit changes what is unread */
+  roomChanged: (payload: RoomChanged) => void;
   /** all other users while at most 1,000 are online; above that, users who share a room. If many connect at once, the events come together, up to 50 ms later */
   onlineStatus: (payload: OnlineStatus) => void;
   /** the members of a new group; a user added to one */
@@ -323,6 +335,14 @@ export interface ChangedFields {
   pinnedAt?: Time | null;
   /** The username. */
   pinnedBy?: string | null;
+  mentions?: string[];
+  data?: Record<string, unknown> | null;
+  /** Only `null`, of a deleted message. */
+  mentionsAll?: boolean | null;
+  forwardedFrom?: ForwardedFrom | null;
+  expiresAt?: Time | null;
+  /** Only `null`, of a deleted message. */
+  replySeq?: number | null;
   /** Only `null`, of a deleted message. */
   replyTo?: string | null;
   /** Only `null`, of a deleted message. */
@@ -436,14 +456,45 @@ export interface DirectConversation {
   unread: number;
   /** The newest change of its messages. */
   lastChange?: number;
+  /** The user has marked it as unread, and has not read it since. */
+  markedUnread?: boolean;
+  archived?: boolean;
+  notify?: Notify;
+  mutedUntil?: Time;
+  draft?: RoomDraft;
   lastMessage?: Message;
+  /** How many of the unread messages mention the caller, or everyone. */
+  unreadMentions?: number;
+  /** How many threads with unread replies the caller follows. */
+  unreadThreads?: number;
+  /** After how many seconds messages disappear that are sent without saying so. */
+  disappearAfter?: number;
 }
 
-/** What to replace in a message. */
+/** After how long messages of a room disappear that are sent from now on. */
+export interface DisappearAfter {
+  /** 5 to 7,776,000 (90 days); null: they stay. */
+  seconds: number | null;
+}
+
+/** After how long messages of a room disappear that are sent from now on. */
+export interface Disappearing {
+  /** A username, or a groupId if `group` is true. */
+  receiver: string;
+  group: boolean;
+  /** 5 to 7,776,000 (90 days); null: they stay. */
+  seconds: number | null;
+}
+
+/** What to replace in a message. What is left out stays. */
 export interface EditRequest {
   messageId: string;
   /** As in the message: a string; for `encrypted` any JSON. */
-  content: unknown;
+  content?: unknown;
+  /** The usernames of at most 50 members. Without them, `@username` in a new text mentions. */
+  mentions?: string[];
+  /** A JSON object of at most 4 KiB. */
+  data?: Record<string, unknown>;
 }
 
 /** The contents that a message had before its edits, oldest first; at most 50. */
@@ -490,6 +541,20 @@ export interface EncryptedMessage {
   pinnedAt?: Time;
   /** The username of who has pinned it. */
   pinnedBy?: string;
+  /** The seq of the message that it answers. */
+  replySeq?: number;
+  /** The messageId of the root of its thread. */
+  thread?: string;
+  /** A message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  replies?: Replies;
+  forwardedFrom?: ForwardedFrom;
+  /** The usernames that its sender has named. */
+  mentions?: string[];
+  mentionsAll?: boolean;
+  /** What its sender's client has added. */
+  data?: Record<string, unknown>;
+  expiresAt?: Time;
 }
 
 /** What is needed to join a group. */
@@ -513,6 +578,53 @@ export interface FirstAdmin {
   password: string;
 }
 
+/** A thread to follow, or not to follow any more. */
+export interface FollowRequest {
+  /** The root of the thread, or a message in it. */
+  messageId: string;
+  on: boolean;
+}
+
+/** Whether the user follows the thread now. */
+export interface Following {
+  following: boolean;
+}
+
+/** Whether the caller follows the thread now. */
+export interface Follows {
+  following: boolean;
+}
+
+/** Where to forward a message. */
+export interface ForwardMessage {
+  /** A username, or a groupId if `group` is true. */
+  receiver: string;
+  group?: boolean;
+  /** A text that is sent before the copy. */
+  comment?: string;
+  /** As for every message; the comment has the same with `:comment` behind it. */
+  clientMessageId?: string;
+}
+
+/** A message to forward, and where to. */
+export interface ForwardRequest {
+  messageId: string;
+  /** A username, or a groupId if `group` is true. */
+  receiver: string;
+  group: boolean;
+  /** A text that is sent before the copy. */
+  comment?: string;
+  /** As for every message; the comment has the same with `:comment` behind it. */
+  clientMessageId?: string;
+}
+
+/** Who has written a forwarded message first, and when. */
+export interface ForwardedFrom {
+  /** The username. */
+  sender: string;
+  timestamp: Time;
+}
+
 /** Messages by their ids. */
 export interface GetMessages {
   /** At most 100. */
@@ -533,6 +645,8 @@ export interface Group {
   users?: User[];
   lastSeq: number;
   createdAt: Time;
+  /** Changes of the membership and the name are told by messages of the server. */
+  systemMessages?: boolean;
 }
 
 /** What has happened to a group. */
@@ -552,7 +666,19 @@ export interface GroupConversation {
   unread: number;
   /** The newest change of its messages. */
   lastChange?: number;
+  /** The user has marked it as unread, and has not read it since. */
+  markedUnread?: boolean;
+  archived?: boolean;
+  notify?: Notify;
+  mutedUntil?: Time;
+  draft?: RoomDraft;
   lastMessage?: Message;
+  /** How many of the unread messages mention the caller, or everyone. */
+  unreadMentions?: number;
+  /** How many threads with unread replies the caller follows. */
+  unreadThreads?: number;
+  /** After how many seconds messages disappear that are sent without saying so. */
+  disappearAfter?: number;
 }
 
 /** A new group. */
@@ -570,23 +696,47 @@ export type GroupMessage = {
   receiver: string;
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: string;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind?: "text";
   /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 } | {
   /** A groupId. */
   receiver: string;
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: unknown;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind: "encrypted";
   /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 };
 
 /** A group. */
@@ -610,6 +760,8 @@ export interface GroupReference {
 export interface GroupUpdate {
   groupName?: string;
   password?: string | null;
+  /** Whether changes of the membership and the name are told by messages of the server. */
+  systemMessages?: boolean;
 }
 
 /** The server works. */
@@ -642,6 +794,8 @@ export type HistoryRequest = {
   around?: number;
   /** Only pinned messages. */
   pinned?: boolean;
+  /** The messageId of the root of a thread, or of a message in it: only the root and its replies. */
+  thread?: string;
   /** The most messages: 50 by default, at most 200. */
   limit?: number;
   /** Whether the answer says up to which change it shows everything. A socket that passed `changes` is always told. */
@@ -657,6 +811,8 @@ export type HistoryRequest = {
   around?: number;
   /** Only pinned messages. */
   pinned?: boolean;
+  /** The messageId of the root of a thread, or of a message in it: only the root and its replies. */
+  thread?: string;
   /** The most messages: 50 by default, at most 200. */
   limit?: number;
   /** Whether the answer says up to which change it shows everything. A socket that passed `changes` is always told. */
@@ -700,21 +856,45 @@ export interface ListRoomsRequest {
 export type LobbyMessage = {
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: string;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind?: "text";
-  /** An id of the client's choice, unique per sender. The same one again stores nothing and answers with the stored message. */
+  /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 } | {
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: unknown;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind: "encrypted";
-  /** An id of the client's choice, unique per sender. The same one again stores nothing and answers with the stored message. */
+  /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 };
 
 /** A login of the caller. */
@@ -748,6 +928,10 @@ export interface MarkRead {
   receiver: string;
   group: boolean;
   seq: number;
+  /** The root of a thread, or a message in it: its replies were read, and not the room. */
+  thread?: string;
+  /** The replies of all threads were read that one follows, and not the room. */
+  threads?: boolean;
 }
 
 /** A user in a room: the user's fields, and the user's role and receipts in the room. */
@@ -800,6 +984,8 @@ export interface MessageChanged {
   set: ChangedFields;
   /** Everyone who has reacted in this change, or has withdrawn a reaction. */
   reacted?: Reacted[];
+  /** The usernames of those whom an edit mentions and who were not mentioned before. */
+  mentioned?: string[];
 }
 
 /** Which messages to delete. */
@@ -810,10 +996,14 @@ export interface MessageDeletion {
   reason?: string | null;
 }
 
-/** What to replace in a message. */
+/** What to replace in a message. What is left out stays. */
 export interface MessageEdit {
   /** As in the message: a string; for `encrypted` any JSON. */
-  content: unknown;
+  content?: unknown;
+  /** The usernames of at most 50 members. Without them, `@username` in a new text mentions. */
+  mentions?: string[];
+  /** A JSON object of at most 4 KiB. */
+  data?: Record<string, unknown>;
 }
 
 /** A message. */
@@ -852,6 +1042,18 @@ export interface MessageToSend {
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 }
 
 /** A content that a message had before an edit. */
@@ -871,11 +1073,32 @@ export interface NewRole {
   role: Role;
 }
 
+/** A draft to keep. */
+export interface NewRoomDraft {
+  /** A text, limited like that of a message. */
+  content: string;
+  /** The messageId of the message that it answers. The server does not look for it. */
+  replyTo?: string;
+}
+
+/** Which messages of a room to notify the user of. The server stores it, and clients act on it. */
+export type Notify = "all" | "mentions" | "none";
+
 /** A user went online or offline. */
 export interface OnlineStatus {
   username: string;
   online: boolean;
   lastSeen: Time;
+}
+
+/** One's own settings of a room. What is not given stays. */
+export interface OwnSettings {
+  notify?: Notify;
+  mutedUntil?: Time | null;
+  archived?: boolean;
+  /** Until the user reads the room, or writes into it. */
+  markedUnread?: boolean;
+  draft?: NewRoomDraft | null;
 }
 
 /** A message to pin, or to take the pin away from. */
@@ -891,23 +1114,47 @@ export type PrivateMessage = {
   receiver: string;
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: string;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind?: "text";
   /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 } | {
   /** A username. */
   receiver: string;
   /** A string; for `encrypted` any JSON, which the server does not read. */
   content: unknown;
-  /** `text` by default. */
+  /** `text` by default, or `encrypted`. */
   kind: "encrypted";
   /** An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with the stored message. */
   clientMessageId?: string;
   /** The messageId of the message that this one answers. */
   replyTo?: string;
+  /** The messageId of the root of a thread, or of a message in it. */
+  thread?: string;
+  /** Whether a message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  /** The usernames of at most 50 members. Without them, `@username` in a text mentions. */
+  mentions?: string[];
+  /** Mentions everyone; in a group of more than 100 members only moderators may. */
+  mentionsAll?: boolean;
+  /** A JSON object of at most 4 KiB, which the server does not read. */
+  data?: Record<string, unknown>;
+  /** After how many seconds the message disappears: 5 to 7,776,000 (90 days). */
+  expiresIn?: number;
 };
 
 /** The body of every refusal: RFC 9457, with the fields of every other refusal beside it. */
@@ -966,6 +1213,20 @@ export interface ReactionsRequest {
   limit?: number;
 }
 
+/** How far a room was read, or its threads. */
+export interface ReadMark {
+  seq: number;
+  /** The root of a thread, or a message in it: its replies were read, and not the room. */
+  thread?: string;
+  /** The replies of all threads were read that the caller follows, and not the room. */
+  threads?: boolean;
+}
+
+/** The current receipt. */
+export interface ReadReceipt {
+  seq: number;
+}
+
 /** The current receipt of a room. */
 export interface Receipt {
   seq: number;
@@ -997,6 +1258,15 @@ export interface RemoveMember {
   username: string;
 }
 
+/** The replies of a thread, without deleted ones. */
+export interface Replies {
+  count: number;
+  /** The newest; the root's seq if there are none. */
+  lastSeq: number;
+  /** The usernames of the first who have answered, at most 5. */
+  users: string[];
+}
+
 /** The role of a member in a group. */
 export type Role = "owner" | "admin" | "member";
 
@@ -1005,6 +1275,34 @@ export interface RoleChange {
   groupId: string;
   username: string;
   role: Role;
+}
+
+/** Something differs in one of the user's rooms. */
+export interface RoomChanged {
+  roomId: string;
+  set: RoomFields;
+}
+
+/** A message that the user has begun to write. */
+export interface RoomDraft {
+  content: string;
+  /** The messageId of the message that it answers. */
+  replyTo?: string;
+}
+
+/** The fields of the conversation that differ now, whole. `null`: back at the default, or no longer there. */
+export interface RoomFields {
+  read?: number;
+  unread?: number;
+  unreadMentions?: number | null;
+  unreadThreads?: number | null;
+  markedUnread?: boolean | null;
+  archived?: boolean | null;
+  notify?: Notify | null;
+  mutedUntil?: Time | null;
+  draft?: RoomDraft | null;
+  /** In seconds. */
+  disappearAfter?: number | null;
 }
 
 /** A change in the list of groups. */
@@ -1022,6 +1320,19 @@ export interface RootFailure {
 export interface Session {
   user: User;
   expiresAt: Time;
+}
+
+/** One's own settings of a room. What is not given stays. */
+export interface SetRoom {
+  /** A username, or a groupId if `group` is true. */
+  receiver: string;
+  group: boolean;
+  notify?: Notify;
+  mutedUntil?: Time | null;
+  archived?: boolean;
+  /** Until the user reads the room, or writes into it. */
+  markedUnread?: boolean;
+  draft?: NewRoomDraft | null;
 }
 
 /** A token, under both names that front ends use. */
@@ -1096,6 +1407,20 @@ export interface SystemMessage {
   pinnedAt?: Time;
   /** The username of who has pinned it. */
   pinnedBy?: string;
+  /** The seq of the message that it answers. */
+  replySeq?: number;
+  /** The messageId of the root of its thread. */
+  thread?: string;
+  /** A message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  replies?: Replies;
+  forwardedFrom?: ForwardedFrom;
+  /** The usernames that its sender has named. */
+  mentions?: string[];
+  mentionsAll?: boolean;
+  /** What its sender's client has added. */
+  data?: Record<string, unknown>;
+  expiresAt?: Time;
 }
 
 /** A message in a room. */
@@ -1137,6 +1462,50 @@ export interface TextMessage {
   pinnedAt?: Time;
   /** The username of who has pinned it. */
   pinnedBy?: string;
+  /** The seq of the message that it answers. */
+  replySeq?: number;
+  /** The messageId of the root of its thread. */
+  thread?: string;
+  /** A message of a thread is for the room, too. */
+  alsoInRoom?: boolean;
+  replies?: Replies;
+  forwardedFrom?: ForwardedFrom;
+  /** The usernames that its sender has named. */
+  mentions?: string[];
+  mentionsAll?: boolean;
+  /** What its sender's client has added. */
+  data?: Record<string, unknown>;
+  expiresAt?: Time;
+}
+
+/** A thread of a room, as the caller has read it. */
+export interface Thread {
+  root: Message;
+  /** The caller has read the replies up to this seq. */
+  read: number;
+  /** The number of replies of others after that. */
+  unread: number;
+  following: boolean;
+}
+
+/** Threads of a room, those with the newest reply first. */
+export interface Threads {
+  threads: Thread[];
+  /** Whether there are more. */
+  more: boolean;
+}
+
+/** Which threads of a room to return. */
+export interface ThreadsRequest {
+  /** A username, or a groupId if `group` is true. */
+  receiver: string;
+  group: boolean;
+  /** Only threads that one follows, with unread replies. */
+  unread?: boolean;
+  /** Only threads whose newest reply is before this seq. */
+  before?: number;
+  /** The most threads: 20 by default, at most 100. */
+  limit?: number;
 }
 
 /** A ticket. It is shown only once. */
@@ -1181,6 +1550,8 @@ export interface UpdateGroup {
   groupName?: string;
   /** null removes the password. */
   password?: string | null;
+  /** Whether changes of the membership and the name are told by messages of the server. */
+  systemMessages?: boolean;
 }
 
 /** An account. */
@@ -1200,6 +1571,8 @@ export interface User {
   email?: string;
   /** Shown to the user and to admins only, and only if it is set. */
   phone?: string;
+  /** Whether the user administers this server. Shown to the user and to admins only, and only if it is true. */
+  isAdmin?: boolean;
 }
 
 /** A page of the list of users. */

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{counts::Count, shutdown::Shutdown, sweep::WeakList};
+use crate::{counts::Count, metrics, shutdown::Shutdown, sweep::WeakList};
 
 /// The limits, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +100,7 @@ impl Totals {
             if most.waiting() == 0 {
                 return;
             }
-            metrics::counter!("parlor_outgoing_relieved_total").increment(1);
+            metrics::OUTGOING_RELIEVED.one();
             if let Some(close) = most.close() {
                 close();
             }

@@ -40,6 +40,8 @@ pub enum Error {
 pub enum AuthError {
     #[error("Wrong username or password")]
     WrongLogin,
+    #[error("This account is disabled")]
+    Disabled,
     #[error("A token is needed")]
     TokenMissing,
     #[error("The token is not valid")]
@@ -159,7 +161,7 @@ impl Error {
         match self {
             Self::Invalid { .. } => "bad_request",
             Self::Unauthenticated(why) => match why {
-                AuthError::WrongLogin => "unauthorized",
+                AuthError::WrongLogin | AuthError::Disabled => "unauthorized",
                 AuthError::TokenMissing => "token_missing",
                 AuthError::TokenInvalid | AuthError::TicketMisplaced => "token_invalid",
                 AuthError::TokenExpired(_) => "token_expired",

@@ -11,7 +11,8 @@
 //! - [`chat`]: the core. It checks rights, orders and stores messages, and publishes events
 //! - [`jobs`]: background work
 //! - [`backlog`], [`clock`], [`config`], [`counts`], [`db`], [`descriptors`], [`error`], [`identity`], [`limits`],
-//!   [`message_marks`], [`password`], [`random`], [`rates`], [`shutdown`], [`telemetry`], [`values`]: shared parts. They use none of the
+//!   [`message_extras`], [`message_marks`], [`metrics`], [`password`], [`random`], [`rates`], [`room_settings`],
+//!   [`room_view`], [`shutdown`], [`system_message`], [`telemetry`], [`values`]: shared parts. They use none of the
 //!   modules above
 //! - crates of their own: `entity` (the tables as SeaORM entities), `migration` (the migrations that make them),
 //!   `text` (rules for what people type), `allocator` (settings of the memory allocator)
@@ -44,11 +45,16 @@ pub mod gateway;
 pub mod identity;
 pub mod jobs;
 pub mod limits;
+pub mod message_extras;
 pub mod message_marks;
+pub mod metrics;
 pub mod password;
 pub mod random;
 pub mod rates;
+pub mod room_settings;
+pub mod room_view;
 pub mod shutdown;
 pub mod sweep;
+pub mod system_message;
 pub mod telemetry;
 pub mod values;

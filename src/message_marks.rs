@@ -19,6 +19,9 @@ pub struct MessageMarks {
     pub reactions: Vec<ReactionMarks>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin: Option<PinMarks>,
+    /// Whether it is the root of a thread.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_thread: bool,
 }
 
 /// Who has pinned a message, and when.

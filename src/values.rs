@@ -1,7 +1,11 @@
 //! Values that users enter, parsed once and valid from then on: no code that gets these types checks a length
 //! again.
 
+use std::time::Duration;
+
 use entity::{message, names::MOST_BYTES as NAME_BYTES};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
@@ -103,6 +107,11 @@ impl Body {
     pub fn json(&self) -> &str {
         &self.json
     }
+
+    /// The text of it; `None` for encrypted content.
+    pub fn text(&self) -> Option<String> {
+        (self.kind == message::Kind::Text).then(|| serde_json::from_str(&self.json).ok()).flatten()
+    }
 }
 
 /// Whether a text of nothing but such characters was sent by mistake. Control characters are content: people do
@@ -200,6 +209,16 @@ pub fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Texts as a JSON array.
+pub fn json_list(texts: &[String]) -> String {
+    serde_json::Value::from(texts).to_string()
+}
+
+/// The texts of a JSON array that [`json_list`] has made.
+pub fn list_of_json(json: &str) -> Vec<String> {
+    serde_json::from_str(json).unwrap_or_default()
+}
+
 /// What a user reacts to a message with, such as an emoji: 1 to 64 bytes, printable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReactionKey(String);
@@ -218,6 +237,59 @@ impl ReactionKey {
     }
 }
 
+/// Data of the client beside a message: a JSON object of at most 4 KiB, kept as it was written.
+#[derive(Clone, Debug)]
+pub struct Data(Box<RawValue>);
+
+impl Data {
+    const MOST_BYTES: usize = 4_096;
+
+    pub fn parse(json: Box<RawValue>) -> Result<Self> {
+        if !json.get().starts_with('{') {
+            return Err(Error::invalid("data", "must be a JSON object"));
+        }
+        if json.get().len() > Self::MOST_BYTES {
+            return Err(Error::TooLarge { what: "data", limit: Self::MOST_BYTES });
+        }
+        Ok(Self(json))
+    }
+
+    /// The form that is stored.
+    pub fn json(&self) -> &RawValue {
+        &self.0
+    }
+
+    /// Whether this is what is stored.
+    pub fn is(&self, stored: Option<&RawValue>) -> bool {
+        stored.is_some_and(|stored| stored.get() == self.0.get())
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.0.get().len()
+    }
+}
+
+/// After how many seconds a message disappears: 5 seconds to 90 days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifetime(u32);
+
+impl Lifetime {
+    pub fn parse(field: &'static str, seconds: u32) -> Result<Self> {
+        if !(5..=90 * 24 * 60 * 60).contains(&seconds) {
+            return Err(Error::invalid(field, "must be from 5 seconds to 90 days, in seconds"));
+        }
+        Ok(Self(seconds))
+    }
+
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+
+    pub fn duration(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
 /// A client's own id for a message: 1 to 128 characters, printable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientMessageId(String);
@@ -229,6 +301,11 @@ impl ClientMessageId {
         }
         printable("clientMessageId", text)?;
         Ok(Self(text.to_owned()))
+    }
+
+    /// The id of the comment on a message that is forwarded under this id.
+    pub fn of_comment(&self) -> Self {
+        Self(format!("{}:comment", self.0))
     }
 
     pub fn as_str(&self) -> &str {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{A_WHILE, ANSWER, Server, Socket, Transport, at_full_speed, succeeded};
+use crate::harness::{A_WHILE, ANSWER, Server, Socket, Transport, at_full_speed, succeeded, until};
 
 fn range(range: std::ops::RangeInclusive<i64>) -> Vec<i64> {
     range.collect()
@@ -384,4 +384,33 @@ async fn since_counts_whoever_else_uses_the_room_while_a_device_comes_in() {
         assert_eq!(phone.seqs(&json!(room)), Vec::<i64>::new(), "it said that it has {last}");
         phone.leaves();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acknowledges_nothing_is_sent_no_more_than_it_reads() {
+    let server = Server::with(|config| {
+        at_full_speed(config);
+        (config.limits.outgoing_packets, config.limits.unacknowledged) = (64, 64);
+    })
+    .await;
+    let (ada, bob) = (server.online("ada").await, server.person("bob").await);
+    let mut rooms = Vec::new();
+    for name in ["one", "two", "three", "four", "five"] {
+        let group = ada.makes_group(name, &["bob"]).await;
+        for number in 0..60 {
+            ada.posts_in(&group, &number.to_string()).await;
+        }
+        rooms.push(json!(group));
+    }
+    // What it is sent waits for its next poll. After these, so many acknowledgements are pending that no more are
+    // asked for, and in the other rooms nothing says when a page has arrived.
+    let socket = bob.connecting().by(Transport::Polling).without_acknowledging().open().await;
+    until("two pages", || async { socket.all("response").len() >= 64 }).await;
+    socket.stops_reading();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    socket.reads_again();
+    for room in &rooms {
+        assert_eq!(socket.sees_seqs(room, 60).await, range(1..=60));
+    }
+    assert!(!socket.has_ended());
 }

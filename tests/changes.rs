@@ -148,6 +148,59 @@ async fn a_device_that_was_away_gets_each_changed_message_once_as_it_stands_now(
     assert_eq!(phone.sees_any("messageChanged").await["change"], 7);
 }
 
+/// `PARLOR_CHANGES=10000,300` takes other numbers: how many changes, and of how many messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn however_much_was_changed_each_message_is_told_once_as_it_stands_now() {
+    let numbers = std::env::var("PARLOR_CHANGES").unwrap_or_else(|_| "900,60".into());
+    let (changes, messages) = numbers.split_once(',').expect("two numbers");
+    let (changes, messages): (usize, usize) = (changes.parse().unwrap(), messages.parse().unwrap());
+    let server = Server::with(|config| {
+        at_full_speed(config);
+        config.limits.changes_replayed = messages;
+    })
+    .await;
+    let (ada, bob) = (server.online("ada").await, server.person("bob").await);
+    let group = ada.makes_group("friends", &["bob"]).await;
+    let mut all = Vec::new();
+    for number in 0..messages {
+        all.push(ada.posts_in(&group, &format!("message {number}")).await);
+    }
+    let mut store = Store::default();
+    let (phone, _) = store.reconnects(&bob, &group).await;
+    phone.sees_seqs(&json!(group), messages).await;
+    store.take(&phone, &group);
+    phone.leaves();
+    // Each edit waits for the answer to the one before, so each has a commit and a number of its own.
+    for number in 0..changes {
+        ada.asks("editMessage", edit(&all[number % messages], &format!("{number}"))).await;
+    }
+    let (phone, synced) = store.reconnects(&bob, &group).await;
+    assert_eq!(synced, json!({ "seq": messages, "change": changes }));
+    assert_eq!(phone.all("messageChanged").len(), messages);
+    store.take(&phone, &group);
+    phone.leaves();
+    let page = ada.asks("changes", json!({ "roomId": group, "after": 0, "limit": 200 })).await;
+    assert_eq!(page["changes"].as_array().unwrap().len(), messages.min(200));
+    let last = |seq: usize| (changes - 1 - seq) / messages * messages + seq;
+    for (seq, content) in store.contents().iter().enumerate() {
+        assert_eq!(*content, last(seq).to_string());
+    }
+    // One more message than may differ: the room is read again, and then it is right, too.
+    let more = ada.posts_in(&group, "more").await;
+    let (phone, _) = store.reconnects(&bob, &group).await;
+    phone.sees_seqs(&json!(group), 1).await;
+    store.take(&phone, &group);
+    phone.leaves();
+    for message in all.iter().chain([&more]) {
+        ada.asks("editMessage", edit(message, "new")).await;
+    }
+    let (phone, synced) = store.reconnects(&bob, &group).await;
+    assert_eq!(synced["reset"], true);
+    let history = phone.history(&group).await;
+    let contents: Vec<_> = history.iter().map(|message| message["content"].as_str().unwrap()).collect();
+    assert_eq!(contents, vec!["new"; messages + 1]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_device_begins_depends_on_what_it_names() {
     let server = Server::with(at_full_speed).await;
@@ -464,6 +517,40 @@ async fn every_store_is_what_history_says_though_devices_come_and_go_while_messa
     store.is_as(&ada.history(&group).await);
 }
 
+/// Why only `messageChanged` and `synced` may move a device's cursor: an answer tells of one message alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_moves_by_an_answer_misses_what_was_changed_before() {
+    let server = Server::with(at_full_speed).await;
+    let (ada, bob) = (server.online("ada").await, server.person("bob").await);
+    let (group, first) = group_with_a_message(&ada, &["bob"]).await;
+    let second = bob.connect().await.posts_in(&group, "second").await;
+    let (mut right, mut wrong) = (Store::default(), Store::default());
+    for store in [&mut right, &mut wrong] {
+        let (phone, _) = store.reconnects(&bob, &group).await;
+        store.take(&phone, &group);
+        phone.leaves();
+    }
+    ada.asks("editMessage", edit(&first, "edited")).await;
+    let path = format!("/api/messages/{}", second["messageId"].as_str().unwrap());
+    let answer = bob.patch(&path, json!({ "content": "second, edited" })).await.is(200);
+    // Both show what they were answered; one also takes it for everything up to there.
+    for store in [&mut right, &mut wrong] {
+        store.messages.insert(2, answer.clone());
+    }
+    wrong.change = answer["change"].as_i64().unwrap();
+    for store in [&mut right, &mut wrong] {
+        let (phone, _) = store.reconnects(&bob, &group).await;
+        store.take(&phone, &group);
+        phone.leaves();
+    }
+    let history = ada.history(&group).await;
+    right.is_as(&history);
+    assert_eq!(
+        (&history[0]["content"], &wrong.messages[&1]["content"]),
+        (&json!("edited"), &first["content"])
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_websocket_replays_by_a_query_parameter() {
     let server = Server::start().await;
@@ -488,6 +575,11 @@ async fn the_lobby_is_told_at_once_and_direct_rooms_and_groups_over_http_too() {
     ada.asks("editMessage", edit(&said, "hello")).await;
     let changed = bob.sees_any("messageChanged").await;
     assert_eq!((&changed["set"]["content"], &changed["roomId"]), (&json!("hello"), &said["roomId"]));
+    // The server replays nothing of the lobby. A device that comes back asks for the changes.
+    let missed = bob.asks("changes", json!({ "roomId": said["roomId"], "after": 0 })).await;
+    assert_eq!((&missed["change"], &missed["changes"][0]["set"]["content"]), (&json!(1), &json!("hello")));
+    let path = format!("/api/rooms/{}/changes?after=0", said["roomId"].as_str().unwrap());
+    assert_eq!(bob.get(&path).await.is(200), missed);
     let direct = ada.posts_to("bob", "helo").await;
     let path = format!("/api/messages/{}", direct["messageId"].as_str().unwrap());
     let edited = ada.patch(&path, json!({ "content": "hello" })).await.is(200);

@@ -1,5 +1,10 @@
 //! The command line: the real program, in a folder of its own, with nothing of ours in its environment.
 
+mod doctor;
+mod listening;
+mod settings;
+mod version;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -26,21 +31,29 @@ fn every_command_has_a_help_to_work_from() {
         ("migrate down", ["Undo", "--yes", "LOSE"]),
         ("migrate status", ["--check", "pending", "Exit with 1"]),
         ("seed", ["ada", "Library", "--yes-in-production"]),
-        ("user", ["create", "passwd", "Examples:"]),
+        ("user", ["create", "disable", "Examples:"]),
         ("user create", ["<NAME>", "--admin", "--password-stdin"]),
         ("user passwd", ["<NAME>", "--password-stdin", "logins"]),
         ("user delete", ["<NAME>", "--yes", "stays"]),
+        ("user promote", ["<NAME>", "admin", "accounts"]),
+        ("user demote", ["<NAME>", "ordinary", "10 seconds"]),
+        ("user disable", ["<NAME>", "enable", "10 seconds"]),
+        ("user enable", ["<NAME>", "disabled", "sign in"]),
         ("user list", ["--search", "order", "names"]),
         ("token", ["issue", "inspect", "Examples:"]),
         ("token issue", ["<NAME>", "--ttl", "standard output"]),
         ("token inspect", ["[TOKEN]", "standard input", "exit code 1"]),
         ("config", ["show", "check", "Examples:"]),
-        ("config show", ["TOML", "<redacted>", "secrets"]),
+        ("config default", ["defaults", "meaning", "TOML"]),
+        ("config init", ["[FILE]", "never replaces", "secret"]),
+        ("config show", ["layer", "<redacted>", "secrets"]),
         ("config check", ["ok", "every mistake", "exit code 1"]),
         ("backup", ["<FILE>", "while the server runs", "Examples:"]),
         ("restore", ["<FILE>", "Stop the server", "Examples:"]),
         ("move", ["--to", "PGPASSWORD", "Examples:"]),
         ("healthcheck", ["--url", "--timeout", "/readyz"]),
+        ("doctor", ["exit code is 1", "repair", "Examples:"]),
+        ("completions", ["bash", "zsh", "fish"]),
         ("schema", ["openapi", "asyncapi", "typescript"]),
         ("schema typescript", ["TypeScript", "/parlor.d.ts", "src/parlor.d.ts"]),
         ("licences", ["licence of Parlor", "notice", "browser client"]),

@@ -46,6 +46,7 @@ async fn a_deleted_message_keeps_its_place_sender_and_time_and_nothing_else() {
     let set = json!({
         "content": "", "deletedAt": deleted["deletedAt"], "deletedBy": "bob", "editedAt": gone, "edits": gone,
         "reactions": gone, "replyTo": gone, "clientMessageId": gone, "pinnedAt": gone, "pinnedBy": gone,
+        "replySeq": gone, "mentions": gone, "mentionsAll": gone, "data": gone, "forwardedFrom": gone, "expiresAt": gone,
     });
     assert_eq!((&changed["set"], &changed["by"], &changed["change"]), (&set, &json!("bob"), &json!(3)));
     let tombstone = json!({

@@ -8,7 +8,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::harness::run_suite;
+use crate::{
+    harness::{Database, Process, run_suite},
+    metrics::sample_names,
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -119,6 +122,66 @@ fn chats_through(proxy: &str) {
         ("PARLOR_TEST_FILES", "transports.test.mjs"),
     ];
     run_suite(&["socket-io-client"], &env);
+}
+
+#[test]
+#[cfg_attr(not(with_promtool), ignore = "promtool is not installed (Debian: prometheus)")]
+fn the_configuration_of_prometheus_is_valid_and_each_alarm_is_raised_when_it_should_be() {
+    succeeds(Command::new("promtool").args(["check", "config", "deploy/prometheus/scrape.yml"]));
+    succeeds(Command::new("promtool").args(["test", "rules", "deploy/prometheus/alerts-test.yml"]));
+    let read = |name: &str| fs::read_to_string(root().join("deploy/prometheus").join(name)).unwrap();
+    let (alarms, tests) = (read("alerts.yml"), read("alerts-test.yml"));
+    let named = alarms.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    for alarm in named {
+        // Once when all is well, and once when it is not.
+        assert_eq!(tests.matches(&format!("alertname: {alarm}\n")).count(), 2, "{alarm}");
+    }
+}
+
+/// Every expression of the dashboard, with the alarms.
+fn expressions() -> Vec<String> {
+    let read = |name: &str| fs::read_to_string(root().join("deploy").join(name)).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&read("grafana/parlor.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let mut expressions: Vec<String> =
+        targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect();
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        expressions.extend(variable["definition"].as_str().map(str::to_owned));
+    }
+    let alarms = read("prometheus/alerts.yml");
+    let parts =
+        alarms.split("        expr: ").skip(1).map(|part| part.split("        labels:").next().unwrap());
+    expressions.extend(parts.map(str::to_owned));
+    expressions
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_of_the_dashboard_and_of_the_alarms_is_in_a_scrape() {
+    let database = Database::fresh().await;
+    let process = Process::start(&database).await;
+    let scrape = process.http.get("/metrics").await.text;
+    let known = sample_names(&scrape);
+    let expressions = expressions();
+    assert!(expressions.len() > 50, "{}", expressions.len());
+    for expression in &expressions {
+        let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        let named = words.filter(|word| word.starts_with("parlor_") || word.starts_with("process_"));
+        let named: Vec<&str> = named.collect();
+        // `up` is Prometheus' own.
+        assert!(!named.is_empty() || expression.starts_with("up{"), "{expression}");
+        for name in named {
+            assert!(known.contains(name), "{name}: {expression}");
+        }
+        // The labels that are compared have these values.
+        for (label, rest) in expression.split(['{', ',']).filter_map(|part| part.split_once("=\"")) {
+            let value = rest.split('"').next().unwrap();
+            let pair = format!("{}=\"{value}\"", label.trim());
+            assert!(pair == "job=\"parlor\"" || scrape.contains(&pair), "{pair}: {expression}");
+        }
+    }
+    drop(process);
+    database.remove().await;
 }
 
 /// The unit's own lines, as systemd runs them: it is not the first process here.

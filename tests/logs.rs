@@ -190,3 +190,34 @@ async fn who_comes_in_and_who_is_refused_is_written_down() {
     assert!(page.contains("http://evil.example/") && page.len() < 1_000, "{page}");
     database.remove().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_has_one_span_numbers_and_the_address_of_the_client() {
+    let database = Database::fresh().await;
+    let env = [("PARLOR__TELEMETRY__FORMAT", "json"), ("PARLOR__SERVER__TRUSTED_PROXIES", "127.0.0.1")];
+    let mut process = Process::with(&database, &env).await;
+    let ada = process.person("ada").await;
+    ada.get("/api/auth/session").await.is(200);
+    let request = process.http.request(http::Method::GET, "/api/users");
+    let request =
+        request.header("x-forwarded-for", "198.51.100.7").header("x-request-id", "a-request-of-mine");
+    Answer::to(request).await.is(401);
+    process.signal("TERM").await;
+    process.exits().await;
+    let written = process.written();
+    let entries = written.lines().filter(|line| line.starts_with('{'));
+    let entries: Vec<serde_json::Value> = entries.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(entries.iter().all(|entry| entry.get("spans").is_none()), "{written}");
+    let answered: Vec<_> = entries.iter().filter(|entry| entry.get("http.status").is_some()).collect();
+    assert!(answered.len() >= 4, "{written}");
+    for entry in answered {
+        assert!(entry["http.status"].is_u64() && entry["latency_ms"].is_number(), "{entry}");
+        let span = &entry["span"];
+        assert_eq!(span["name"], "request", "{entry}");
+        assert!(span["http.route"].is_string() && span["request.id"].is_string(), "{entry}");
+        let expected = if span["request.id"] == "a-request-of-mine" { "198.51.100.7" } else { "127.0.0.1" };
+        assert_eq!(span["client"], expected, "{entry}");
+    }
+    assert!(written.contains("a-request-of-mine"), "{written}");
+    database.remove().await;
+}

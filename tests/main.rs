@@ -15,10 +15,12 @@ mod handshake;
 mod socket_conduct;
 
 // Accounts, logins, and the words of refusal.
+mod disabled_accounts;
 mod issuers;
 mod logins;
 mod names;
 mod own_account;
+mod own_settings;
 mod refusals;
 mod rest;
 mod sessions;
@@ -73,10 +75,13 @@ mod catching_up;
 mod changes;
 mod connection_limit;
 mod deleting;
+mod extras;
+mod first_contract;
 mod groups;
 mod idempotency;
 mod lobby;
 mod lobby_page;
+mod message_rights;
 mod messaging;
 mod ordering;
 mod permissions;
@@ -87,7 +92,9 @@ mod reading;
 mod receipts;
 mod reconnect_news;
 mod roles;
+mod threads;
 mod typing;
+mod unread;
 
 // The front ends of the seeds.
 mod lobby_dialect;
@@ -97,7 +104,9 @@ mod rooms_dialect;
 mod backups;
 mod deploy;
 mod first_start;
+mod metrics;
 mod moving;
+mod nodes;
 #[cfg(target_os = "linux")]
 mod supervisor;
 mod upgrades;

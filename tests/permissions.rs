@@ -120,6 +120,10 @@ async fn an_account_is_changed_by_its_user_and_by_admins() {
     bob.put("/api/users/ada", change.clone()).await.is_refused(403, "forbidden");
     assert_eq!(ada.patch("/api/users/ada", change).await.is(200)["firstName"], "Ada");
     assert_eq!(admin.patch("/api/users/ada", json!({ "lastName": "L" })).await.is(200)["lastName"], "L");
+    // Who is an admin knows it, and so do admins; others are not told.
+    assert_eq!(admin.get("/api/users/admin").await.is(200)["isAdmin"], true);
+    assert_eq!(ada.get("/api/users/admin").await.is(200)["isAdmin"], Json::Null);
+    assert_eq!(ada.get("/api/users/ada").await.is(200)["isAdmin"], Json::Null);
     // Nobody makes themself an admin.
     let wish = json!({ "firstName": "Bob", "isAdmin": true, "is_admin": true, "role": "admin" });
     let answer = bob.patch("/api/users/bob", wish).await;

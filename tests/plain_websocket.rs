@@ -514,7 +514,9 @@ async fn a_graceful_stop_closes_with_1001_and_coming_back_goes_on_without_a_gap(
     from.posts_to("bob", "after").await;
     back.sees_message("after").await;
     let more = back.seqs(&room);
-    assert_eq!(more, (had.len() as i64 + 1..=*more.last().unwrap()).collect::<Vec<i64>>());
+    // What bob acknowledged too late for the server that went down comes again.
+    assert!(more[0] <= had.len() as i64 + 1, "a gap: {more:?} after {} messages", had.len());
+    assert_eq!(more, (more[0]..=*more.last().unwrap()).collect::<Vec<i64>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Person, Plain, Server, Socket, Store, at_full_speed, until, without_quotas};
+use crate::harness::{Person, Plain, Server, Socket, Store, at_full_speed, until};
 
 fn react(message: &Json, key: &str, on: bool) -> Json {
     json!({ "messageId": message["messageId"], "key": key, "on": on })
@@ -150,11 +150,7 @@ async fn all_reactions(ada: &Socket, message: &Json, key: Option<&str>) -> Vec<J
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_reactions_is_counted_exactly_in_few_changes() {
-    let server = Server::with(|config| {
-        at_full_speed(config);
-        without_quotas(config);
-    })
-    .await;
+    let server = Server::with(at_full_speed).await;
     let (ada, users, message) = crowd(&server, 30).await;
     // Each reacts with all keys, several times to and fro.
     let mut answers = Vec::new();
@@ -205,13 +201,40 @@ async fn a_storm_of_reactions_is_counted_exactly_in_few_changes() {
     assert_eq!(sum.len(), 120);
 }
 
+/// `PARLOR_CROWD=1000` takes another number of people, who all react at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_whole_room_reacts_at_once_there_are_no_more_events_than_commits() {
+    let people = std::env::var("PARLOR_CROWD").map_or(60, |people| people.parse().unwrap());
+    let server = Server::with(at_full_speed).await;
+    let (ada, users, message) = crowd(&server, people).await;
+    let commits = async || ada.metrics().await["parlor_commit_duration_seconds_count"];
+    let before = commits().await;
+    let began = std::time::Instant::now();
+    let answers: Vec<_> = users.iter().map(|user| user.sends("react", react(&message, "+1", true))).collect();
+    for answer in answers {
+        let answer = answer.await;
+        assert_eq!(answer["success"], true, "{answer}");
+    }
+    let took = began.elapsed();
+    let made = commits().await - before;
+    let now = ada.history(message["roomId"].as_str().unwrap()).await[0].clone();
+    let last = now["change"].as_i64().unwrap();
+    assert_eq!((&now["reactions"][0]["count"], &now["reactions"][1]), (&json!(people), &Json::Null));
+    println!("{people} reactions in a room of {}: {took:?}, {made} commits, {last} changes", people + 1);
+    assert!(last as f64 <= made, "{last} changes in {made} commits");
+    for socket in users.iter().chain([&ada]) {
+        socket.sees("messageChanged", |changed| changed["change"] == last).await;
+        let told = socket.all("messageChanged");
+        assert_eq!(told.len() as i64, last, "each change once");
+        let counted = told.iter().map(|changed| changed["reacted"].as_array().unwrap().len());
+        assert_eq!(counted.sum::<usize>(), people, "everyone is named once");
+        assert_eq!(told.last().unwrap()["set"]["reactions"][0]["count"], people);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_one_of_the_first_users_withdraws_the_next_is_named() {
-    let server = Server::with(|config| {
-        at_full_speed(config);
-        without_quotas(config);
-    })
-    .await;
+    let server = Server::with(at_full_speed).await;
     let (_ada, users, message) = crowd(&server, 22).await;
     for user in &users {
         user.asks("react", react(&message, "+1", true)).await;

@@ -15,18 +15,6 @@ fn moved(person: &Person, process: &Process) -> Http {
     process.http.with_token(&person.token)
 }
 
-async fn stored(http: &Http, room: &str) -> Vec<Json> {
-    let mut messages: Vec<Json> = Vec::new();
-    loop {
-        let after = messages.last().map_or(0, |message| message["seq"].as_i64().unwrap());
-        let page = http.get(&format!("/api/rooms/{room}/messages?after={after}&limit=200")).await.is(200);
-        messages.extend(page["messages"].as_array().unwrap().iter().cloned());
-        if page["hasMore"] == false {
-            return messages;
-        }
-    }
-}
-
 /// Sends until the connection ends; what was acknowledged.
 async fn talks_until_the_end(socket: Socket, begun: tokio::sync::oneshot::Sender<()>) -> Vec<Json> {
     let mut acknowledged = Vec::new();
@@ -87,7 +75,7 @@ async fn sigterm_drains_and_every_acknowledged_message_is_there() {
     let process = Process::with(&database, &QUICK).await;
     let http = moved(&ada, &process);
     let room = http.get("/api/rooms/mine").await.is(200)[0]["roomId"].as_str().unwrap().to_owned();
-    all_there(&acknowledged, &stored(&http, &room).await);
+    all_there(&acknowledged, &http.history(&room).await);
     // What Bob was shown is there as well, and what he has not got comes now.
     let seen = bob.seqs(&json!(room));
     assert_eq!(seen, (1..=seen.len() as i64).collect::<Vec<i64>>());
@@ -155,7 +143,7 @@ async fn sigkill_takes_nothing_that_was_acknowledged() {
     let process = Process::with(&database, &QUICK).await;
     let http = moved(&ada, &process);
     let room = acknowledged[0]["roomId"].as_str().unwrap().to_owned();
-    all_there(&acknowledged, &stored(&http, &room).await);
+    all_there(&acknowledged, &http.history(&room).await);
     drop(process);
     database.remove().await;
 }
@@ -202,7 +190,7 @@ async fn sigkill_takes_no_acknowledged_change_and_a_retry_makes_none_twice() {
     let process = Process::with(&database, &QUICK).await;
     let http = moved(&ada, &process);
     let room = messages[0]["roomId"].as_str().unwrap();
-    let now = stored(&http, room).await;
+    let now = http.history(room).await;
     let changed = |message: &Json| {
         let fields = [
             "content",
@@ -229,7 +217,7 @@ async fn sigkill_takes_no_acknowledged_change_and_a_retry_makes_none_twice() {
     }
     // Each message has changed once, whether it was before the crash or after it.
     let mut numbers: Vec<i64> =
-        stored(&http, room).await.iter().map(|message| message["change"].as_i64().unwrap()).collect();
+        http.history(room).await.iter().map(|message| message["change"].as_i64().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=80).collect::<Vec<_>>());
     drop((ada, process));

@@ -123,6 +123,25 @@ async fn an_edit_of_another_process_shows_in_what_memory_has_once_the_next_edit_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_a_change_of_another_process_comes_after_that_change() {
+    let (server, other, ada, _, group) = pair().await;
+    let adas = ada.connect().await;
+    let message = adas.posts_in(&group, "helo").await;
+    let edit = json!({ "messageId": message["messageId"], "content": "hello" });
+    let there = at(&other, &ada).await.connect().await;
+    there.asks("editMessage", edit.clone()).await;
+    // Nothing is left to change, and the answer shows what the other process has changed.
+    let answer = adas.asks("editMessage", edit).await;
+    assert_eq!((&answer["content"], &answer["change"]), (&json!("hello"), &json!(1)));
+    adas.sees("messageChanged", |changed| changed["change"] == 1).await;
+    let story = adas.story();
+    let place = |event: &str| story.iter().rposition(|name| name == event);
+    assert!(place("messageChanged") < place(crate::harness::ANSWER), "{story:?}");
+    drop((adas, there));
+    drop((other, server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_of_another_process_count_when_a_connection_starts() {
     let (server, other, ada, bob, group) = pair().await;
     let adas = ada.connect().await;

@@ -209,6 +209,8 @@ async fn a_client_of_ones_own_takes_the_place_of_ours() {
     let page = server.http.get("/").await;
     assert_eq!((page.status, &*page.text), (200, "<title>mine</title>"));
     assert!(page.header("content-security-policy").contains("script-src 'self' 'unsafe-inline'"));
+    // Pages of Angular name their base.
+    assert!(page.header("content-security-policy").contains("base-uri 'self'"));
     let script = server.http.get("/assets/app.js").await;
     assert_eq!((script.status, &*script.text), (200, "// mine"));
     // Addresses that only the client knows.

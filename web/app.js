@@ -80,7 +80,7 @@ async function installWorker() {
   await navigator.serviceWorker.register('/worker.js');
   const { active } = await navigator.serviceWorker.ready;
   // What came before there was a worker, and what comes later.
-  const later = ['settings', 'details', 'groups-dialogs', 'picker'].map((name) => `/view/${name}.js`);
+  const later = ['settings', 'details', 'groups', 'groups-dialogs', 'message-actions', 'people', 'picker', 'pinned'].map((name) => `/view/${name}.js`);
   const loaded = performance.getEntriesByType('resource').map(({ name }) => name);
   const addresses = [location.pathname, ...later, ...loaded.filter((name) => name.startsWith(location.origin))];
   if (isFirst && active) {

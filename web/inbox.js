@@ -3,7 +3,10 @@
 import * as connection from './connection.js';
 import * as database from './database.js';
 import { apply } from './database.js';
+import { watch } from './expiry.js';
+import { mentionsMe } from './mentioned.js';
 import { changed, placeOf, state } from './store.js';
+import { isAside, recount } from './threads.js';
 
 /** @import { Change, Message, Place } from './types.js' */
 
@@ -12,6 +15,8 @@ const PAUSE = 200;
 
 /** What is not on the disk yet. @type {Map<Place, { messages: Message[], changes: Change[] }>} */
 let pending = new Map();
+/** What is being written there. @type {typeof pending} */
+let leaving = new Map();
 /** @type {string[]} */
 let sent = [];
 /** @type {Promise<void> | null} */
@@ -57,14 +62,22 @@ export function receive(message, isLobby) {
   place.last = message.seq;
   // A page of the newest may have been ahead of the connection.
   if (timeline && message.seq > (timeline.messages.at(-1)?.seq ?? 0)) timeline.messages.push(message);
-  if (!place.lastMessage || place.lastMessage.seq <= message.seq) place.lastMessage = message;
-  if (!isOwn && message.seq > place.read) {
-    place.unread += 1;
+  if (message.thread && !isOwn) recount(place);
+  if (!isAside(message) && (!place.lastMessage || place.lastMessage.seq <= message.seq)) place.lastMessage = message;
+  if (!isOwn && !isAside(message) && message.seq > place.read) {
+    if (message.seq > (place.counted ?? 0)) count(place, message);
     onNews(place, message);
   }
   if (!isOwn) state.typing.get(place.key)?.delete(message.sender);
   keep(place, [message]);
+  watch(place, [message]);
   changed('places', `timeline ${place.key}`, `typing ${place.key}`);
+}
+
+/** @param {Place} place @param {Message} message */
+function count(place, message) {
+  place.unread += 1;
+  if (mentionsMe(message)) place.unreadMentions = (place.unreadMentions ?? 0) + 1;
 }
 
 /** What a message says of the receipts of the user's own messages. @param {Place} place @param {Message} message */
@@ -96,16 +109,21 @@ export function keep(place, messages = [], changes = []) {
   write();
 }
 
+/** The changes of a conversation that are not on the disk yet. @param {Place} place */
+export const unwritten = (place) => [leaving, pending].flatMap((waiting) => waiting.get(place)?.changes ?? []);
+
 /** A message was changed. @param {Place} place @param {Change} change */
 export function alter(place, change) {
-  const isIt = (/** @type {Message | undefined} */ message) => message?.seq === change.seq;
+  const isIt = (/** @type {Message | undefined} */ message) => message?.messageId === change.messageId;
   const shown = state.timelines.get(place.key)?.messages.find(isIt);
   const waiting = pending.get(place)?.messages.filter(isIt) ?? [];
-  const held = new Set([shown, isIt(place.lastMessage) ? place.lastMessage : undefined, ...waiting]);
+  const aside = [...state.threads.values()].flatMap((messages) => messages.filter(isIt));
+  const held = new Set([shown, isIt(place.lastMessage) ? place.lastMessage : undefined, ...waiting, ...aside]);
   for (const message of held) if (message) apply(message, change);
   const isGone = change.set.deletedAt && change.seq > place.read && change.seq <= place.last;
-  if (isGone && shown && shown.sender !== state.me.username) place.unread = Math.max(0, place.unread - 1);
-  place.change = Math.max(place.change ?? 0, change.change);
+  if (isGone && shown && !isAside(shown) && shown.sender !== state.me.username) place.unread = Math.max(0, place.unread - 1);
+  // The lobby's are not repeated to a connection: there, `lobby-history` says what this device has.
+  if (place.kind !== 'lobby') place.change = Math.max(place.change ?? 0, change.change);
   keep(place, [], [change]);
   changed('places', `timeline ${place.key}`);
 }
@@ -143,9 +161,11 @@ function write() {
 async function written() {
   const batch = [...pending].map(([place, waiting]) => ({ place: { ...place }, ...waiting }));
   const done = sent;
+  leaving = pending;
   pending = new Map();
   sent = [];
   await database.keep(batch, done);
+  leaving = new Map();
   for (const { place, messages } of batch) if (messages.length > 0) tell(place);
 }
 

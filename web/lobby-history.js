@@ -1,7 +1,9 @@
-// The lobby: everyone is in it, and it has no receipts, so this device itself asks for what it has missed.
+// The lobby: everyone is in it, and it has no receipts, so this device itself asks for what it has missed: messages,
+// and what was changed of those that it has.
 
-import { ask } from './connection.js';
-import { receive } from './inbox.js';
+import { fetchAfter } from './changes.js';
+import { history } from './heard.js';
+import { keep, receive } from './inbox.js';
 import { placeOf, state } from './store.js';
 import { meetUnknown } from './people.js';
 
@@ -29,6 +31,8 @@ export async function catchUp() {
     let isComplete = isNew;
     for (let page = 0; page < PAGES && !isComplete; page += 1) isComplete = await take({ after: place.last });
     if (isNew || !isComplete) await take({});
+    if (!isNew) place.change = await fetchAfter(place, place.change ?? 0);
+    keep(place);
   } finally {
     const late = early ?? [];
     early = null;
@@ -40,9 +44,11 @@ export async function catchUp() {
 
 /** @param {{ after?: number }} span @returns {Promise<boolean>} whether there is no more */
 async function take(span) {
-  /** @type {{ messages: Message[], hasMore: boolean }} */
-  const { messages, hasMore } = await ask('history', { lobby: true, limit: 200, ...span });
+  const { messages, hasMore, change = 0 } = await history({ lobby: true, limit: 200, changes: true, ...span });
   if (!state.me) return true;
+  const place = placeOf('lobby');
+  // The first page shows all changes so far.
+  if (place.last === 0) place.change = change;
   meetUnknown(messages.map((message) => message.sender));
   for (const message of messages) receive(message, true);
   return !hasMore;

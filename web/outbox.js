@@ -23,11 +23,14 @@ export async function load() {
   changed('places');
 }
 
-/** @param {string} key @param {string} content */
-export async function write(key, content) {
+/**
+ * @param {string} key @param {string} content
+ * @param {Pick<Unsent, 'replyTo' | 'thread' | 'alsoInRoom'>} [more]
+ */
+export async function write(key, content, more = {}) {
   written += 1;
   /** @type {Unsent} */
-  const entry = { id: crypto.randomUUID?.() ?? randomId(), key, content, at: Date.now(), order: written };
+  const entry = { id: crypto.randomUUID?.() ?? randomId(), key, content, ...more, at: Date.now(), order: written };
   state.unsent.push(entry);
   const place = placeOf(key);
   state.places.set(key, place);
@@ -68,8 +71,8 @@ async function flush(key) {
 }
 
 /** @param {Unsent} entry @returns {[string, object]} */
-function event({ id, key, content }) {
-  const message = { content, clientMessageId: id };
+function event({ id, key, content, replyTo, thread, alsoInRoom }) {
+  const message = { content, clientMessageId: id, ...(replyTo && { replyTo }), ...(thread && { thread, alsoInRoom: alsoInRoom ?? false }) };
   if (key === 'lobby') return ['lobbyMessage', message];
   return [key.startsWith('g:') ? 'groupMessage' : 'privateMessage', { ...message, ...address(key) }];
 }

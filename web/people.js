@@ -100,6 +100,7 @@ export function hasRead(place, username, seq) {
 export function areMembers(place, members) {
   const marks = readers.get(place.key) ?? new Map();
   for (const { username, read } of members) marks.set(username, Math.max(marks.get(username) ?? 0, read));
+  place.role = members.find(({ username }) => username === state.me.username)?.role ?? 'member';
   for (const username of marks.keys()) if (!members.some((member) => member.username === username)) marks.delete(username);
   readers.set(place.key, marks);
   byAll(place);

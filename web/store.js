@@ -1,6 +1,6 @@
 // What the views show, and who is told when it changes. `sync` and `outbox` change it.
 
-/** @import { Facts, Place, Status, Timeline, Topic, Unsent, User } from './types.js' */
+/** @import { Facts, Message, Place, Status, Timeline, Topic, Unsent, User } from './types.js' */
 
 export const state = {
   /** @type {Facts} */
@@ -19,8 +19,12 @@ export const state = {
   people: new Map(),
   /** Open conversations. @type {Map<string, Timeline>} */
   timelines: new Map(),
+  /** What the server has of open threads, by their root. @type {Map<string, Message[]>} */
+  threads: new Map(),
   /** Who is typing, until when. @type {Map<string, Map<string, number>>} */
   typing: new Map(),
+  /** Messages that replies answer; `null` where there is none. @type {Map<string, Message | null>} */
+  quotes: new Map(),
   /** In the order of writing. @type {Unsent[]} */
   unsent: [],
   /** The conversation on the screen. */
@@ -71,7 +75,9 @@ export function reset() {
   state.places.clear();
   state.people.clear();
   state.timelines.clear();
+  state.threads.clear();
   state.typing.clear();
+  state.quotes.clear();
   state.unsent = [];
   state.open = '';
   state.status = 'connecting';
@@ -88,6 +94,9 @@ export function placeOf(key) {
   }
   return place;
 }
+
+/** @param {string} roomId */
+export const placeOfRoom = (roomId) => [...state.places.values()].find((place) => place.roomId === roomId);
 
 /** The display name of a user. @param {string} username */
 export function nameOf(username) {

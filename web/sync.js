@@ -3,12 +3,15 @@
 import * as changes from './changes.js';
 import * as connection from './connection.js';
 import * as database from './database.js';
+import { forgetAll, watch } from './expiry.js';
 import * as inbox from './inbox.js';
 import { catchUp, lobbyMessage } from './lobby-history.js';
 import * as outbox from './outbox.js';
 import * as people from './people.js';
+import { fetchQuotes } from './quotes.js';
+import { assume, takeSettings } from './room-settings.js';
 import * as session from './session.js';
-import { changed, placeOf, state } from './store.js';
+import { changed, placeOf, placeOfRoom, state } from './store.js';
 import * as timeline from './timeline.js';
 
 /** @import { Group, Hooks, Place, Room, Status } from './types.js' */
@@ -22,6 +25,7 @@ export async function start(ended) {
   await database.open(me.id);
   for (const place of await database.places()) {
     state.places.set(place.key, place);
+    if (place.lastMessage) watch(place, [place.lastMessage]);
     if (place.group?.users) people.meetAll(place.group.users);
   }
   for (const person of people.kept()) people.meetAll([person]);
@@ -35,6 +39,7 @@ export async function start(ended) {
 
 export async function stop() {
   connection.disconnect();
+  forgetAll();
   tabs?.close();
   await inbox.settled();
 }
@@ -67,6 +72,7 @@ export function useHere() {
 
 async function whenUp() {
   outbox.flushAll();
+  void fetchQuotes();
   try {
     await list();
     await catchUp();
@@ -101,23 +107,29 @@ function take(room) {
   state.places.set(place.key, place);
   place.roomId = room.roomId;
   if (room.kind === 'group') place.group = { ...place.group, ...room.group };
+  // It may have changed while this device was away.
+  delete place.role;
   if (room.lastMessage && room.lastMessage.seq >= (place.lastMessage?.seq ?? 0)) place.lastMessage = room.lastMessage;
   if (room.lastMessage) {
     inbox.marks(place, room.lastMessage);
+    watch(place, [room.lastMessage]);
     people.meetUnknown([room.lastMessage.sender]);
   }
-  if (room.read >= place.read) Object.assign(place, { read: room.read, unread: room.unread });
+  if (room.read >= place.read) Object.assign(place, { read: room.read, unread: room.unread, counted: room.lastSeq });
   else void connection.request('markRead', { ...connection.address(place.key), seq: place.read }).catch(() => {});
-  inbox.keep(place);
+  takeSettings(place, room);
   return place;
 }
 
-/** The user has seen everything of a conversation. @param {string} key */
-export function markRead(key) {
+/**
+ * The user has seen everything of a conversation.
+ * @param {string} key @param {boolean} [anyway] also if that is known: it is no longer marked as unread
+ */
+export function markRead(key, anyway = false) {
   const place = state.places.get(key);
   const last = Math.max(place?.last ?? 0, state.timelines.get(key)?.messages.at(-1)?.seq ?? 0);
-  if (!place || last <= place.read) return;
-  Object.assign(place, { read: last, unread: 0 });
+  if (!place || (last <= place.read && !anyway)) return;
+  Object.assign(place, { read: Math.max(last, place.read), unread: 0, unreadMentions: 0, markedUnread: false });
   inbox.keep(place);
   changed('places');
   tabs?.postMessage({ key, seq: last });
@@ -130,12 +142,10 @@ export function markRead(key) {
 function readElsewhere({ key, seq }) {
   const place = state.places.get(key);
   if (!place || seq <= place.read) return;
-  Object.assign(place, { read: seq, unread: seq >= place.last ? 0 : place.unread });
+  const isAll = seq >= place.last;
+  Object.assign(place, { read: seq, ...(isAll && { unread: 0, unreadMentions: 0 }) });
   changed('places');
 }
-
-/** @param {string} roomId */
-const byRoom = (roomId) => [...state.places.values()].find((place) => place.roomId === roomId);
 
 /** What the events of the server mean. @type {Record<string, (data: any) => void>} */
 const events = {
@@ -154,11 +164,15 @@ const events = {
     changed(`timeline ${place.key}`, 'places');
   },
   messageRead: ({ roomId, username, seq }) => {
-    const place = byRoom(roomId);
+    const place = placeOfRoom(roomId);
     if (!place) return;
     if (username === state.me.username) return readElsewhere({ key: place.key, seq });
     people.hasRead(place, username, seq);
     changed(`timeline ${place.key}`, 'places');
+  },
+  roomChanged: ({ roomId, set }) => {
+    const place = placeOfRoom(roomId);
+    if (place) assume(place, set);
   },
   onlineStatus: ({ username, online, lastSeen }) => people.isOnline(username, online, lastSeen),
   newgrp: ({ response }) => joined(response),
@@ -170,7 +184,11 @@ const events = {
     changed('groups', 'places', 'members');
   },
   memberJoined: () => changed('members'),
-  memberChanged: () => changed('members'),
+  memberChanged: ({ groupId, username, role }) => {
+    const place = state.places.get(`g:${groupId}`);
+    if (place && username === state.me.username) place.role = role;
+    changed('members');
+  },
   memberLeft: ({ groupId, username }) => {
     if (username === state.me.username) void inbox.forget(`g:${groupId}`);
     changed('members', 'groups');

@@ -10,10 +10,13 @@ import type {
   Message,
   MessageChanged,
   Refusal,
+  RoomDraft,
+  RoomFields,
+  SetRoom,
   SyncedUpTo,
   User,
 } from '../contract/parlor';
-export type { Group, Member, Message, MessageChanged, SyncedUpTo, User };
+export type { Group, Member, Message, MessageChanged, RoomFields, SetRoom, SyncedUpTo, User };
 
 /** An entry of `listRooms`. */
 export type Room = Conversation;
@@ -80,14 +83,28 @@ export interface Place {
   /** How far the user has read, and what is unread. */
   read: number;
   unread: number;
+  /** `unread` has everything up to this message: some of it may come later. */
+  counted?: number;
   /** Up to where the user's own messages were delivered to all, and read by all. */
   deliveredTo: number;
   readTo: number;
+  /** The user's own role in a group, once it is known. */
+  role?: Member['role'];
+  /** The user's own settings, and counts that only the server knows. */
+  markedUnread?: boolean;
+  archived?: boolean;
+  notify?: Room['notify'];
+  mutedUntil?: string;
+  draft?: RoomDraft;
+  disappearAfter?: number;
+  unreadMentions?: number;
+  unreadThreads?: number;
   lastMessage?: Message;
 }
 
 /** What was done to a message after it was sent. */
 export interface Change {
+  messageId: string;
   seq: number;
   change: number;
   set: ChangedFields;
@@ -99,6 +116,11 @@ export interface Unsent {
   id: string;
   key: string;
   content: string;
+  /** The messageId of the message that it answers. */
+  replyTo?: string;
+  /** The messageId of the root of its thread, and whether it is for the room, too. */
+  thread?: string;
+  alsoInRoom?: boolean;
   at: number;
   order: number;
   /** Why the server refuses it for good. */
@@ -112,14 +134,15 @@ export interface Timeline {
   messages: Message[];
   /** Whether the server may have older ones. */
   hasOlder: boolean;
-  loading: boolean;
+  /** What is under way. */
+  loading: Promise<void> | null;
   /** Nothing is known yet. */
   isFresh: boolean;
   failed: boolean;
 }
 
 export type Status = 'connecting' | 'online' | 'offline' | 'displaced';
-export type Topic = 'status' | 'me' | 'places' | 'people' | 'groups' | 'members' | `timeline ${string}` | `typing ${string}`;
+export type Topic = 'status' | 'me' | 'places' | 'people' | 'groups' | 'members' | 'pins' | `timeline ${string}` | `typing ${string}` | `draft ${string}`;
 
 declare global {
   interface CSSStyleDeclaration {

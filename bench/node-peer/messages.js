@@ -1,4 +1,4 @@
-// The events of a client: privateMessage, groupMessage, delivered, history.
+// The events of a client: privateMessage, groupMessage, delivered, react, history.
 import { view } from "./rooms.js";
 
 const CONTENT_BYTES = 16_384;
@@ -39,6 +39,14 @@ export function listen(socket, rooms, database) {
   on(socket, "delivered", async ({ roomId, seq }) => {
     if (!socket.data.rooms.has(roomId)) throw refusal("not_found", "there is no such room");
     return { seq: rooms.arrived(await rooms.get(roomId), user.id, seq) };
+  });
+  on(socket, "react", async ({ messageId, key, on: isOn = true }) => {
+    if (typeof key !== "string" || key.length === 0 || key.length > 64) throw refusal("bad_request", "no key");
+    const found = await database.byId(messageId);
+    if (!found) throw refusal("not_found", "there is no such message");
+    if (!socket.data.rooms.has(found.room_id)) throw refusal("not_a_member", "you are not in this room");
+    await rooms.react(await rooms.get(found.room_id), { message: { ...found, id: messageId }, user, key, on: isOn });
+    return { messageId };
   });
   on(socket, "history", async ({ receiver, group, before, after, limit = 50 }) => {
     const room = await roomOf({ receiver, group });

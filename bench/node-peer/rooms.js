@@ -5,10 +5,11 @@ const RECEIPTS_TICK = 50;
 const ACK_TIMEOUT = 60_000;
 
 class Room {
-  constructor({ id, kind, lastSeq, members }) {
+  constructor({ id, kind, lastSeq, lastChange, members }) {
     this.id = id;
     this.kind = kind;
     this.lastSeq = lastSeq;
+    this.lastChange = lastChange;
     // username by user id, and delivered seq by user id.
     this.members = new Map(members.map((member) => [member.user_id, member.username]));
     this.delivered = new Map(members.map((member) => [member.user_id, Number(member.delivered_seq)]));
@@ -58,7 +59,7 @@ export class Rooms {
   }
 
   /** Sends a socket what it has missed and lets it hear what comes. */
-  async enter(socket, id, since, catchUp, delivered) {
+  async enter(socket, id, { since, changes, catchUp }, delivered) {
     const room = await this.get(id);
     const { user, batched } = socket.data;
     if (since !== undefined) this.arrived(room, user.id, since);
@@ -76,15 +77,39 @@ export class Rooms {
       }
       sent = Number(page.at(-1).seq);
     }
-    // No await since the comparison: nothing can have come in between.
+    let told = changes ?? room.lastChange;
+    while (told < room.lastChange) {
+      const page = await this.#database.changesAfter(id, told, PAGE);
+      if (page.length === 0) break;
+      for (const row of page) socket.emit("messageChanged", changed(room, user.id, row, ["caught-up"]));
+      told = page.at(-1).change;
+    }
+    // No await since the comparisons: nothing can have come in between, but for messages while changes were read.
+    if (sent < room.lastSeq) return this.enter(socket, id, { since: sent, changes: told, catchUp: true }, delivered);
     socket.join(batched ? room.batched : room.acknowledged);
+    if (changes !== undefined) socket.emit("synced", { rooms: { [id]: { seq: sent, change: told } } });
+  }
+
+  /** Stores a reaction and tells everyone; resolves when it is stored. */
+  react(room, reaction) {
+    return inTurn(room, () => this.#react(room, reaction));
+  }
+
+  async #react(room, { message, user, key, on }) {
+    const number = room.lastChange + 1;
+    const row = { room_id: room.id, seq: message.seq, key, user_id: user.id };
+    const reactions = await this.#database.react(row, on, number, (before) => counted(before, key, user.username, on));
+    if (!reactions) return;
+    room.lastChange = number;
+    const change = { seq: message.seq, id: message.id, change: number, reactions };
+    const told = { ...changed(room, user.id, change, ["reactions"]), by: user.username };
+    told.reacted = [{ username: user.username, key, on }];
+    this.#chat.to(room.batched).to(room.acknowledged).emit("messageChanged", told);
   }
 
   /** Stores a message and sends it to everyone; resolves when it is stored. */
   send(room, message) {
-    const stored = room.tail.then(() => this.#store(room, message));
-    room.tail = stored.catch(() => {});
-    return stored;
+    return inTurn(room, () => this.#store(room, message));
   }
 
   async #store(room, { sender, content, clientMessageId }) {
@@ -170,6 +195,40 @@ export class Rooms {
     }
     room.untold.splice(0, told);
   }
+}
+
+/** Stores something after everything before it in the room; resolves when it is stored. */
+function inTurn(room, store) {
+  const stored = room.tail.then(store);
+  room.tail = stored.catch(() => {});
+  return stored;
+}
+
+/** The first of those who have reacted are named. */
+const NAMED = 20;
+
+function counted(before, key, username, on) {
+  const reactions = before.filter((each) => each.key !== key || each.count + (on ? 1 : -1) > 0);
+  const mine = reactions.find((each) => each.key === key);
+  if (!mine) return on ? [...reactions, { key, count: 1, users: [username] }] : reactions;
+  mine.count += on ? 1 : -1;
+  if (!on) mine.users = mine.users.filter((each) => each !== username);
+  else if (mine.users.length < NAMED) mine.users.push(username);
+  return reactions;
+}
+
+function changed(room, user, { id, seq, change, reactions }, what) {
+  return {
+    roomId: room.id,
+    receiver: room.receiver(user),
+    group: room.kind === "group",
+    messageId: id,
+    seq,
+    change,
+    at: new Date().toISOString(),
+    what,
+    set: { reactions: typeof reactions === "string" ? JSON.parse(reactions) : reactions },
+  };
 }
 
 /** How far everyone has got: the member who is furthest behind, and how far everyone else has got at least. */

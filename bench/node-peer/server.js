@@ -43,9 +43,11 @@ chat.on("connection", async (socket) => {
   // All memberships before the first await that follows, so that a send does not meet half of them.
   for (const { room_id: id } of mine) socket.data.rooms.add(id);
   presence.came(socket);
-  const { since = {}, catchUp = true } = socket.handshake.auth;
+  const { since = {}, changes, catchUp = true } = socket.handshake.auth;
   for (const { room_id: id, delivered_seq: delivered } of mine) {
-    await rooms.enter(socket, id, since[id], catchUp, Number(delivered));
+    // A room that `since` names and `changes` does not counts as 0; one that neither names begins now.
+    const from = changes && (changes[id] ?? (since[id] === undefined ? undefined : 0));
+    await rooms.enter(socket, id, { since: since[id], changes: from, catchUp }, Number(delivered));
   }
 });
 

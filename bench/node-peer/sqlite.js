@@ -18,6 +18,16 @@ const SCHEMA = `
   ) WITHOUT ROWID;
   CREATE UNIQUE INDEX IF NOT EXISTS messages_client_id ON messages (room_id, sender_id, client_message_id)
     WHERE client_message_id IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS changes (
+    room_id TEXT NOT NULL, change INTEGER NOT NULL, seq INTEGER NOT NULL, reactions TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS changes_number ON changes (room_id, change);
+  CREATE TABLE IF NOT EXISTS reactions (
+    room_id TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT NOT NULL, user_id TEXT NOT NULL,
+    PRIMARY KEY (room_id, seq, key, user_id)
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX IF NOT EXISTS messages_id ON messages (id);
 `;
 
 export function open(url) {
@@ -49,6 +59,22 @@ export function open(url) {
   );
   const after = db.prepare("SELECT * FROM messages WHERE room_id = ? AND seq > ? ORDER BY seq LIMIT ?");
   const before = db.prepare("SELECT * FROM messages WHERE room_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?");
+  const byId = db.prepare("SELECT room_id, seq FROM messages WHERE id = ?");
+  const lastChange = db.prepare("SELECT coalesce(max(change), 0) FROM changes WHERE room_id = ?").pluck();
+  const changesAfter = db.prepare(
+    `SELECT changes.*, id FROM changes JOIN messages USING (room_id, seq)
+     WHERE room_id = ? AND change > ? ORDER BY change LIMIT ?`,
+  );
+  const reactionsOf = db.prepare("SELECT reactions FROM changes WHERE room_id = ? AND seq = ?").pluck();
+  const reacted = db.prepare(
+    "INSERT INTO reactions (room_id, seq, key, user_id) VALUES (@room_id, @seq, @key, @user_id) ON CONFLICT DO NOTHING",
+  );
+  const withdrawn = db.prepare(
+    "DELETE FROM reactions WHERE room_id = @room_id AND seq = @seq AND key = @key AND user_id = @user_id",
+  );
+  const change = db.prepare(
+    "INSERT OR REPLACE INTO changes (room_id, change, seq, reactions) VALUES (@room_id, @change, @seq, @reactions)",
+  );
   const receipt = db.prepare("UPDATE members SET delivered_seq = ? WHERE room_id = ? AND user_id = ?");
   const statements = {
     users: db.prepare("INSERT INTO users (id, username) VALUES (@id, @username)"),
@@ -61,13 +87,23 @@ export function open(url) {
     roomsOf: (id) => roomsOf.all(id),
     room: (id) => {
       const found = room.get(id);
-      return found && { ...found, lastSeq: lastSeq.get(id), members: members.all(id) };
+      return found && { ...found, lastSeq: lastSeq.get(id), lastChange: lastChange.get(id), members: members.all(id) };
     },
     directRoom: (mine, username) => direct.get({ mine, username }),
     insert: (message) => insert.run(message),
     repeated: (...key) => repeated.get(...key),
     after: (...page) => after.all(...page),
     before: (...page) => before.all(...page),
+    byId: (id) => byId.get(id),
+    changesAfter: (...page) => changesAfter.all(...page),
+    /** Stores a reaction, or withdraws it; `count` makes the message's new reactions of the old ones. */
+    react: db.transaction((reaction, on, number, count) => {
+      if ((on ? reacted : withdrawn).run(reaction).changes === 0) return undefined;
+      const { room_id, seq } = reaction;
+      const reactions = count(JSON.parse(reactionsOf.get(room_id, seq) ?? "[]"));
+      change.run({ room_id, seq, change: number, reactions: JSON.stringify(reactions) });
+      return reactions;
+    }),
     saveReceipts: db.transaction((changes) => {
       for (const [room, user, seq] of changes) receipt.run(seq, room, user);
     }),

@@ -50,6 +50,8 @@ pub struct Options {
     pub has: i64,
     /// Whether it asks for the messages after that.
     pub catches_up: bool,
+    /// The newest change of the room that it has, if it asks for later ones.
+    pub changes: Option<i64>,
 }
 
 /// The user, and the only room that this client receives messages of.
@@ -88,6 +90,8 @@ pub struct Answer {
 pub struct Story {
     /// The seq of the last delivery.
     pub has: i64,
+    /// The number of the last change.
+    pub change: i64,
     /// The times from sending to delivery.
     pub deliveries: Latencies,
 }
@@ -118,7 +122,11 @@ impl Client {
             reported: options.has,
             report: None,
             tally,
-            story: Story { has: options.has, ..Story::default() },
+            story: Story {
+                has: options.has,
+                change: options.changes.unwrap_or_default(),
+                ..Story::default()
+            },
             waiting: HashMap::new(),
             next_id: 0,
             stalled: false,
@@ -161,6 +169,9 @@ fn auth(identity: &Identity, options: &Options) -> serde_json::Value {
     }
     if options.catches_up {
         auth["since"] = serde_json::json!({ &*identity.room: options.has });
+    }
+    if let Some(change) = options.changes {
+        auth["changes"] = serde_json::json!({ &*identity.room: change });
     }
     auth
 }
@@ -294,6 +305,9 @@ impl Talk {
             self.delivery(event)?;
             return self.acknowledge(id).await;
         }
+        if event.starts_with("[\"messageChanged\",") {
+            return self.change(event);
+        }
         if event.starts_with("[\"updateDeliveryStatusOnConnection\",") {
             ensure!(has(event, "\"deliveredToAll\":true"), "a status that says nothing: {event}");
             self.tally.statuses.one_more();
@@ -315,6 +329,18 @@ impl Talk {
         }
         self.story.has = next;
         self.tally.deliveries.one_more();
+        Ok(())
+    }
+
+    /// Checks that it is a later change of the room, and that it has reactions.
+    fn change(&mut self, event: &str) -> Result<()> {
+        let number = field(event, "\"change\":").and_then(leading_number).context("no change")?;
+        let number = i64::try_from(number)?;
+        ensure!(number > self.story.change, "change {number} after {}: {event}", self.story.change);
+        ensure!(has(event, &self.identity.room), "a change in another room: {event}");
+        ensure!(has(event, "\"reactions\":[{\"key\":\"+1\""), "a change without a reaction: {event}");
+        self.story.change = number;
+        self.tally.changes.one_more();
         Ok(())
     }
 

@@ -65,6 +65,7 @@ fn users(scene: &Scene, now: DateTime<Utc>) -> Vec<user::ActiveModel> {
         created_at: Set(now),
         last_seen_at: Set(None),
         deleted_at: Set(None),
+        disabled_at: Set(None),
     };
     scene.users.iter().map(row).collect()
 }
@@ -101,6 +102,7 @@ fn rooms(scene: &Scene, now: DateTime<Utc>) -> Vec<room::ActiveModel> {
             deleted_at: Set(None),
             last_change: Set(entity::ChangeNumber::ZERO),
             changed_at: Set(0),
+            settings: Set(None),
         }
     };
     scene.rooms.iter().map(row).collect()
@@ -126,6 +128,7 @@ fn members(scene: &Scene, now: DateTime<Utc>) -> Vec<member::ActiveModel> {
             read_seq: Set(last),
             notified_seq: Set(last),
             read_at: Set(0),
+            view: Set(None),
         };
         room.members.iter().map(row).collect::<Vec<_>>()
     };
@@ -148,6 +151,7 @@ fn messages(scene: &Scene, now: DateTime<Utc>) -> Vec<message::ActiveModel> {
             deleted_at: Set(None),
             change: Set(entity::ChangeNumber::ZERO),
             marks: Set(None),
+            extras: Set(None),
         };
         (1..=room.messages).map(row).collect::<Vec<_>>()
     };

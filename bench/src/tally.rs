@@ -18,6 +18,8 @@ pub struct Tally {
     pub deliveries: Count,
     /// Messages whose senders were notified of the delivery to everyone.
     pub statuses: Count,
+    /// Changes of messages.
+    pub changes: Count,
     wrong: Mutex<Option<String>>,
 }
 
@@ -63,6 +65,11 @@ impl Tally {
         self.reach(&self.deliveries).await.context("deliveries")
     }
 
+    /// Waits until exactly the announced changes have arrived.
+    pub async fn changed(&self) -> Result<()> {
+        self.reach(&self.changes).await.context("changes")
+    }
+
     async fn reach(&self, count: &Count) -> Result<()> {
         let waited = tokio::time::timeout(PATIENCE, async {
             while !count.is_reached() && self.wrong.lock().is_none() {
@@ -87,6 +94,7 @@ impl Tally {
         });
         self.deliveries.reached.notify_one();
         self.statuses.reached.notify_one();
+        self.changes.reached.notify_one();
     }
 
     /// Returns the first failure, if there is one.

@@ -37,7 +37,7 @@ async fn the_load_generator_drives_parlor_and_finds_nothing_amiss() {
         scale: Scale::Tiny,
         runs: 1,
         // One of each kind; all of them would take half a minute.
-        only: ["hot room", "private pairs", "catch-up", "history"].map(str::to_owned).to_vec(),
+        only: ["hot room", "private pairs", "catch-up", "history", "reactions"].map(str::to_owned).to_vec(),
         contenders: vec![Contender::Parlor, Contender::Floor],
     };
     let runs = plan.run().await.unwrap_or_else(|err| panic!("{err:#}"));

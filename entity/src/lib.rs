@@ -3,9 +3,10 @@
 //! A `user` has `session`s (logins), `ticket`s (single-use permissions to connect) and external `identity`
 //! rows. A `member` row puts a user into a `room`, with a role and receipts. A `message` belongs to a room
 //! and has a `seq` there; a `message_version` is a content that it had before an edit, a `reaction` is a user's to it,
-//! and a `pin` keeps it in sight. A `joined_room` row notes a room that a client has joined. A `deletion` row marks an account
+//! a `pin` keeps it in sight, and a `mention` row counts for a user whom it names. Messages that answer another one may be a
+//! `thread`, which users follow and read by their `thread_mark`s. A `joined_room` row notes a room that a client has joined. A `deletion` row marks an account
 //! whose deletion is not finished. A `look_alike` row is a reading of a name. An `admin_link` row is the link that makes
-//! the first admin. Rows do not implement `Serialize`, so
+//! the first admin. A `notice` row tells the other nodes of a change. Rows do not implement `Serialize`, so
 //! that none can reach a client by accident: a gateway has to render it.
 
 pub mod admin_link;
@@ -15,13 +16,18 @@ pub mod ids;
 pub mod joined_room;
 pub mod look_alike;
 pub mod member;
+pub mod mention;
 pub mod message;
 pub mod message_version;
 pub mod names;
+pub mod notice;
 pub mod pin;
 pub mod reaction;
 pub mod room;
 pub mod session;
+pub mod stored_message;
+pub mod thread;
+pub mod thread_mark;
 pub mod ticket;
 pub mod user;
 

@@ -1,7 +1,7 @@
 //! A user in a room, with a role and receipts.
 
 use sea_orm::{
-    QuerySelect, QueryTrait,
+    Iterable, QuerySelect, QueryTrait,
     entity::prelude::*,
     sea_query::{Expr, SimpleExpr},
 };
@@ -38,6 +38,9 @@ pub struct Model {
     pub notified_seq: Seq,
     /// When `read_seq` moved last, in Unix milliseconds; zero if it has not moved.
     pub read_at: i64,
+    /// The user's own settings of the room, as JSON text; `None` if all of them are at their defaults.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub view: Option<String>,
     #[sea_orm(belongs_to, from = "room_id", to = "id")]
     pub room: BelongsTo<super::room::Entity>,
     #[sea_orm(belongs_to, from = "user_id", to = "id")]
@@ -49,6 +52,12 @@ impl ActiveModelBehavior for ActiveModel {}
 /// All members of these rooms.
 pub fn of_rooms(rooms: impl IntoIterator<Item = RoomId>) -> Select<Entity> {
     Entity::find().filter(COLUMN.room_id.is_in(rooms))
+}
+
+/// Reads members without their views, which nobody else sees and which may be long.
+pub fn without_views(members: Select<Entity>) -> Select<Entity> {
+    let others = Column::iter().filter(|column| !matches!(column, Column::View));
+    members.select_only().columns(others).expr_as(Expr::cust("NULL"), "view")
 }
 
 /// All memberships of one user.

@@ -46,14 +46,18 @@ pub struct Model {
     pub change: ChangeNumber,
     /// What changes have done to it, as JSON; `None` for a message that was never changed.
     pub marks: Option<String>,
+    /// What it was sent with beyond its content, as JSON; `None` for most messages. Some of it also stands in the
+    /// columns of [`super::stored_message`].
+    pub extras: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// The bytes of what has no bound of its own: the content, and what changes have added.
+    /// The bytes of what has no bound of its own: the content, what it was sent with, and what changes have added.
     pub fn bytes(&self) -> usize {
-        self.content.len() + self.marks.as_ref().map_or(0, String::len)
+        let beside = [&self.marks, &self.extras].into_iter().flatten().map(String::len).sum::<usize>();
+        self.content.len() + beside
     }
 }
 

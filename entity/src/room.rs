@@ -55,6 +55,9 @@ pub struct Model {
     /// When the name, the owner, or whether there is a password changed last, in Unix milliseconds; zero if
     /// nothing of it has changed.
     pub changed_at: i64,
+    /// What its members have set for all of them, as JSON; `None` while everything is at its default. No index may name
+    /// this column.
+    pub settings: Option<String>,
     #[sea_orm(has_many)]
     pub members: HasMany<super::member::Entity>,
 }

@@ -1,8 +1,11 @@
 //! A login. Every token belongs to a session, and is invalid once the session has ended.
 
-use sea_orm::{UpdateMany, entity::prelude::*, sea_query::Expr};
+use sea_orm::{entity::prelude::*, sea_query::Expr};
 
-use crate::ids::{SessionId, UserId};
+use crate::{
+    ids::{SessionId, UserId},
+    notice,
+};
 
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -39,14 +42,22 @@ pub fn live_of(user: UserId, now: DateTimeUtc) -> Select<Entity> {
     open_of(user).filter(COLUMN.expires_at.gt(now))
 }
 
-/// Ends the sessions of a user that have not been ended, except `spare`.
-pub fn revoke_all(user: UserId, spare: Option<SessionId>, now: DateTimeUtc) -> UpdateMany<Entity> {
+/// Ends the sessions of a user that have not been ended, except `spare`, and notes it for the other nodes. Call it in a
+/// transaction.
+pub async fn revoke_all(
+    tx: &impl ConnectionTrait,
+    user: UserId,
+    spare: Option<SessionId>,
+    now: DateTimeUtc,
+) -> Result<(), DbErr> {
     let all = Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::value(now))
         .filter(COLUMN.user_id.eq(user))
         .filter(COLUMN.revoked_at.is_null());
-    match spare {
+    let all = match spare {
         Some(spare) => all.filter(COLUMN.id.ne(spare)),
         None => all,
-    }
+    };
+    all.exec(tx).await?;
+    notice::tell(tx, [notice::of_user(notice::Kind::LoginsEnded, user, None)]).await
 }

@@ -34,6 +34,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub last_seen_at: Option<DateTimeUtc>,
     pub deleted_at: Option<DateTimeUtc>,
+    /// Since when the account may not sign in.
+    pub disabled_at: Option<DateTimeUtc>,
     #[sea_orm(has_many)]
     pub sessions: HasMany<super::session::Entity>,
     #[sea_orm(has_many)]
@@ -61,6 +63,11 @@ pub fn search_text(username: &str, first_name: Option<&str>, last_name: Option<&
 /// Accounts that are not deleted.
 pub fn live() -> Select<Entity> {
     Entity::find().filter(COLUMN.deleted_at.is_null())
+}
+
+/// Accounts that may sign in: neither deleted nor disabled.
+pub fn may_sign_in() -> Select<Entity> {
+    live().filter(COLUMN.disabled_at.is_null())
 }
 
 /// The account with this name, if it is not deleted. Take the first row: see [`NameKeys`].

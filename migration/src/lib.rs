@@ -15,6 +15,10 @@ mod m20261127_000009_remember_what_issuers_said;
 mod m20261127_000010_link_to_the_first_admin;
 mod m20261127_000011_number_changes;
 mod m20261127_000012_react_pin_and_delete;
+mod m20261128_000013_thread_mention_and_expire;
+mod m20261128_000014_disable_accounts;
+mod m20261128_000015_remember_views_of_rooms;
+mod m20261128_000016_know_the_nodes;
 
 pub struct Migrator;
 
@@ -34,6 +38,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000010_link_to_the_first_admin::Migration),
             Box::new(m20261127_000011_number_changes::Migration),
             Box::new(m20261127_000012_react_pin_and_delete::Migration),
+            Box::new(m20261128_000013_thread_mention_and_expire::Migration),
+            Box::new(m20261128_000014_disable_accounts::Migration),
+            Box::new(m20261128_000015_remember_views_of_rooms::Migration),
+            Box::new(m20261128_000016_know_the_nodes::Migration),
         ]
     }
 }

@@ -33,6 +33,8 @@ use crate::{
 
 /// The name and the licence notice of the browser client in this program, if there is one.
 pub use crate::gateway::client_script::built_in::notice as client_notice;
+/// Whether pages can load the Socket.IO client from this program, or from the folder of its package.
+pub use crate::gateway::client_script::is_there as has_client_script;
 /// The contract with front ends, as documents.
 pub use crate::gateway::contract;
 
@@ -54,6 +56,8 @@ pub struct App {
     open_connections: OpenConnections,
     /// Metrics that have an address of their own.
     metrics: Option<(SocketAddr, rest::RenderMetrics)>,
+    /// Where they are served.
+    metrics_listener: Option<TcpListener>,
     times: http::ConnectionTimes,
     drain_timeout: Duration,
 }
@@ -79,9 +83,9 @@ impl App {
         let socketio = gateways.socketio();
         let metrics = metrics::render(&chat, socketio.sessions);
         let (metrics_for_clients, metrics) = match config.telemetry.metrics {
-            config::Metrics::Same => (metrics, None),
+            config::Metrics::Same => (Some(metrics), None),
             config::Metrics::Off => (None, None),
-            config::Metrics::Own(address) => (None, metrics.map(|render| (address, render))),
+            config::Metrics::Own(address) => (None, Some((address, metrics))),
         };
         let router = gateways.router(socketio.router, metrics_for_clients);
         let open_connections = OpenConnections::new(config.server.silence());
@@ -98,6 +102,7 @@ impl App {
             backlogs,
             open_connections,
             metrics,
+            metrics_listener: None,
             times: http::ConnectionTimes {
                 head: config.server.head_timeout,
                 idle: config.server.keep_alive_timeout,
@@ -106,17 +111,24 @@ impl App {
         })
     }
 
+    /// The address of the metrics, if they have one of their own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Metrics that have an address of their own are served here.
+    pub fn serve_metrics_on(&mut self, listener: TcpListener) {
+        self.metrics_listener = Some(listener);
+    }
+
     /// Serves until `stop`, and then goes down without losing anything.
     pub async fn serve(
-        self,
+        mut self,
         listeners: Vec<TcpListener>,
         stop: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let most = descriptors::connections(self.db.descriptors());
-        if let Some((address, render)) = self.metrics.clone() {
-            let listener = TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} for metrics"))?;
+        if let (Some((_, render)), Some(listener)) = (self.metrics.take(), self.metrics_listener.take()) {
             self.spawn_server(listener, rest::metrics(render), most.saturating_add(FOR_METRICS));
         }
         for listener in listeners {

@@ -7,11 +7,12 @@ use entity::{UserId, session as session_row, user};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Auth, Credential, Device, SignIn, session};
+use super::{Auth, Credential, Device, SignIn, refuse_disabled, session};
 use crate::{
     error::{AuthError, Error, Forbidden, Result},
     identity::Caller,
     limits::{Attempt, Guesser, Refused, is_same_network},
+    metrics,
     password::{Checked, Purpose, needs_rehash},
     values,
 };
@@ -22,8 +23,26 @@ impl Auth {
     /// token of the account, in `shown`, then gives it attempts of its own.
     ///
     /// # Errors
-    /// `unauthorized`; `rate_limited` after too many wrong passwords.
+    /// `unauthorized`, also if the account is disabled; `rate_limited` after too many wrong passwords.
     pub async fn login(
+        &self,
+        device: &Device,
+        shown: Option<Credential>,
+        username: &str,
+        password: SecretString,
+    ) -> Result<SignIn> {
+        let login = self.login_by_password(device, shown, username, password).await;
+        metrics::LOGINS.one(match &login {
+            Ok(_) => "ok",
+            Err(Error::Unauthenticated(AuthError::Disabled)) => "disabled",
+            Err(Error::Unauthenticated(_)) => "wrong",
+            Err(Error::RateLimited { .. }) => "limited",
+            Err(_) => "failed",
+        });
+        login
+    }
+
+    async fn login_by_password(
         &self,
         device: &Device,
         shown: Option<Credential>,
@@ -40,6 +59,7 @@ impl Auth {
         };
         let user = self.check(attempt, Purpose::Login, user, password).await?;
         let user = user.ok_or(Error::Unauthenticated(AuthError::WrongLogin))?;
+        refuse_disabled(&user)?;
         self.open_session(&user, device, true).await
     }
 

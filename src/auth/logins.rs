@@ -77,7 +77,9 @@ impl Auth {
     /// Ends all of the caller's logins but the current one.
     pub async fn end_other_logins(&self, caller: &Caller) -> Result<()> {
         let (user, spare) = (caller.user, Some(caller.session));
-        session::revoke_all(user, spare, self.0.clock.now()).exec(&*self.0.db.writer().await?).await?;
+        let tx = self.0.db.begin().await?;
+        session::revoke_all(&*tx, user, spare, self.0.clock.now()).await?;
+        tx.commit().await?;
         self.0.watch.ended(Ended::User { user, spare }, "This login was ended");
         Ok(())
     }

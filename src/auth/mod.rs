@@ -145,6 +145,7 @@ impl Auth {
     /// Opens a session without a password. Refused as `WrongLogin` if the account was deleted or its password
     /// changed since `user` was read, because such a change ends all sessions of the user.
     pub async fn sign_in(&self, user: &user::Model, device: &Device) -> Result<SignIn> {
+        refuse_disabled(user)?;
         self.open_session(user, device, false).await
     }
 
@@ -254,7 +255,7 @@ impl Auth {
             }
         };
         let (row, user) = found
-            .filter(|(row, user)| row.revoked_at.is_none() && user.deleted_at.is_none())
+            .filter(|(row, user)| row.revoked_at.is_none() && is_usable(user))
             .ok_or(Error::Unauthenticated(AuthError::TokenRevoked))?;
         let caller = Caller::signed_in(user, row.id, vouched.expires_at, device.address);
         Ok(Caller { by_issuer: true, ..caller })
@@ -304,6 +305,19 @@ impl Auth {
         let claims = Claims::new(&self.0.keys, &user, session, now, expires_at);
         let token = self.0.keys.sign(&claims)?;
         Ok(SignIn { token, expires_at, lasts: expires_at - now, user, session })
+    }
+}
+
+/// Whether the account may sign in.
+fn is_usable(user: &user::Model) -> bool {
+    user.deleted_at.is_none() && user.disabled_at.is_none()
+}
+
+/// The reason is for those alone who could sign in otherwise.
+fn refuse_disabled(user: &user::Model) -> Result<()> {
+    match user.disabled_at {
+        Some(_) => Err(Error::Unauthenticated(AuthError::Disabled)),
+        None => Ok(()),
     }
 }
 

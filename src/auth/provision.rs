@@ -43,7 +43,7 @@ pub(super) async fn seen(db: &Db, session: SessionId) -> Result<Option<(session:
 /// [`note`].
 ///
 /// # Errors
-/// `token_revoked` if the subject's account was deleted: it stays deleted.
+/// `token_revoked` if the subject's account was deleted or disabled: it stays so.
 pub(super) async fn welcome(
     db: &Db,
     vouched: &Vouched,
@@ -58,7 +58,7 @@ pub(super) async fn welcome(
             known(db, vouched).await?.ok_or_else(|| Error::internal("a new identity is not there"))?
         }
     };
-    if user.deleted_at.is_some() {
+    if user.deleted_at.is_some() || user.disabled_at.is_some() {
         return Err(Error::Unauthenticated(AuthError::TokenRevoked));
     }
     let new = NewSession { now, expires_at: vouched.expires_at, device, by_password: false };
@@ -197,6 +197,7 @@ fn new_account(introduction: &Introduction, attempt: u32, now: DateTime<Utc>) ->
         created_at: now,
         last_seen_at: None,
         deleted_at: None,
+        disabled_at: None,
     }
 }
 

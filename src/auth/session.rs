@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use entity::{SessionId, UserId, session, user};
+use entity::{SessionId, UserId, notice, session, user};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, JoinType, QueryFilter, QueryOrder,
     QueryResult, QuerySelect, RelationTrait, UpdateMany, sea_query::Expr,
@@ -78,8 +78,8 @@ impl NewSession<'_> {
     }
 }
 
-/// Opens a session, and returns it with the current user. None if the account is gone or its password has
-/// changed.
+/// Opens a session, and returns it with the current user. None if the account is gone or disabled, or its
+/// password has changed.
 ///
 /// The user's row is locked meanwhile. An earlier password change is seen here; a later one finds the session
 /// and ends it. Without the lock, a login with the old password could survive the change.
@@ -89,7 +89,8 @@ pub(super) async fn open(
     new: NewSession<'_>,
 ) -> Result<Option<(SessionId, user::Model)>> {
     let transaction = db.begin().await?;
-    let user = user::live().filter(user::Column::Id.eq(known.id)).lock_shared().one(&*transaction).await?;
+    let user =
+        user::may_sign_in().filter(user::Column::Id.eq(known.id)).lock_shared().one(&*transaction).await?;
     let Some(user) = user.filter(|user| user.password_hash == known.password_hash) else { return Ok(None) };
     let id = SessionId::new();
     session::Entity::insert(new.row(id, user.id)).exec_without_returning(&*transaction).await?;
@@ -97,7 +98,7 @@ pub(super) async fn open(
     Ok(Some((id, user)))
 }
 
-/// A session that has not ended, of a user who is not deleted.
+/// A session that has not ended, of a user who is neither deleted nor disabled.
 pub(super) async fn live(
     db: &Db,
     session: SessionId,
@@ -107,6 +108,7 @@ pub(super) async fn live(
         .filter(session::Column::UserId.eq(user))
         .filter(session::Column::RevokedAt.is_null())
         .filter(user::Column::DeletedAt.is_null())
+        .filter(user::Column::DisabledAt.is_null())
         .find_also_related(user::Entity)
         .one(db.reader())
         .await?;
@@ -123,6 +125,7 @@ pub(super) async fn ended_among(db: &Db, sessions: Vec<SessionId>) -> Result<Vec
             .filter(session::Column::RevokedAt.is_null())
             .join(JoinType::InnerJoin, session::Relation::User.def())
             .filter(user::Column::DeletedAt.is_null())
+            .filter(user::Column::DisabledAt.is_null())
             .select_only()
             .column(session::Column::Id)
             .into_tuple()
@@ -145,11 +148,16 @@ pub(super) async fn prolong(db: &Db, session: SessionId, until: DateTime<Utc>) -
 }
 
 pub(super) async fn revoke(db: &Db, session: SessionId, now: DateTime<Utc>) -> Result<()> {
-    open_sessions()
+    let tx = db.begin().await?;
+    let revoke = open_sessions()
         .col_expr(session::Column::RevokedAt, Expr::value(now))
-        .filter(session::Column::Id.eq(session))
-        .exec(&*db.writer().await?)
-        .await?;
+        .filter(session::Column::Id.eq(session));
+    if revoke.exec(&*tx).await?.rows_affected > 0
+        && let Some(row) = session::Entity::find_by_id(session).one(&*tx).await?
+    {
+        notice::tell(&*tx, [notice::of_user(notice::Kind::LoginsEnded, row.user_id, None)]).await?;
+    }
+    tx.commit().await?;
     Ok(())
 }
 

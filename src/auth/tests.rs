@@ -265,8 +265,8 @@ async fn ending_all_spares_one_and_other_people() {
     }
     let spare = signed_in.pop().unwrap();
     let end_all = async |spare| {
-        let ending = entity::session::revoke_all(ada.id, spare, house.clock.now());
-        ending.exec(&*house.db.writer().await.unwrap()).await.unwrap();
+        let writer = house.db.writer().await.unwrap();
+        entity::session::revoke_all(&*writer, ada.id, spare, house.clock.now()).await.unwrap();
     };
     end_all(Some(spare.session)).await;
     for ended in &signed_in {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use entity::{RoomId, Seq, UserId, member, message, room, user};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QuerySelect,
     sea_query::{Alias, Condition, Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
@@ -15,11 +15,11 @@ use super::{
     model::{Conversation, ConversationKind, Group, Message, Page, User},
     profiles,
     room::{Room, registry::LISTED},
-    sql,
+    unread::UnreadRange,
+    views::read_view,
 };
 use crate::{
-    db::values_list::{self, Pad},
-    error::{Error, Result},
+    error::{Entity, Error, Forbidden, Result},
     identity::{Caller, Person},
 };
 
@@ -27,13 +27,6 @@ use crate::{
 const USERS_READ: usize = 5_000;
 /// The most rooms in one part of the list: each may have a message of `content_bytes`.
 const CONVERSATIONS: u64 = 250;
-
-/// Up to this many messages after the read receipt are scanned for the user's own. If there are more, the user's
-/// own messages are looked up by their index.
-const UNREAD_SCANNED: i64 = 1_000;
-
-/// The most rooms in one query. Each has four parameters.
-const ROOMS_ASKED: usize = 250;
 
 /// The part of the caller's rooms.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,23 +76,59 @@ impl Chat {
             query = query.filter(Condition::any().add(earlier).add(beside));
         }
         let rows: Vec<(member::Model, Option<room::Model>)> = query.all(core.db.reader()).await?;
-        let rooms: Vec<room::Model> = rows.into_iter().filter_map(|(_, room)| room).collect();
-        let Page { items: rooms, next } = Page::of(rooms, limit, |room| Some(room.id.to_string()));
+        let rows = rows.into_iter().filter_map(|(member, room)| Some((room?, member.view))).collect();
+        let Page { items, next } =
+            Page::of(rows, limit, |(room, _): &(room::Model, _)| Some(room.id.to_string()));
+        Ok(Page { items: core.as_seen_by(caller.user, items, list.with_users).await?, next })
+    }
+}
+
+impl Core {
+    /// One room as a user sees it. `view` is the user's view of it, as stored.
+    pub(super) async fn seen_by(
+        self: &Arc<Self>,
+        user: UserId,
+        room: RoomId,
+        view: Option<String>,
+    ) -> Result<Conversation> {
+        let row = room::live().filter(room::COLUMN.id.eq(room)).one(self.db.reader()).await?;
+        let row = row.ok_or(Error::NotFound(Entity::Room))?;
+        let mut seen = self.as_seen_by(user, vec![(row, view)], false).await?;
+        seen.pop().ok_or(Error::Forbidden(Forbidden::NotAMember))
+    }
+
+    /// Rooms of a user as that user sees them. Each comes with the user's view of it, as stored.
+    pub(super) async fn as_seen_by(
+        self: &Arc<Self>,
+        user: UserId,
+        rows: Vec<(room::Model, Option<String>)>,
+        with_users: bool,
+    ) -> Result<Vec<Conversation>> {
+        let core = self;
+        let (rooms, views): (Vec<room::Model>, Vec<Option<String>>) = rows.into_iter().unzip();
         let live_rooms = core.rooms_in_memory(rooms.iter().map(|room| room.id).collect()).await?;
         let live_rooms: HashMap<RoomId, Arc<Room>> =
             live_rooms.into_iter().map(|live| (live.id, live)).collect();
-        for live in live_rooms.values().filter(|live| !live.has(caller.user)) {
+        for live in live_rooms.values().filter(|live| !live.has(user)) {
             // Another process has added the user.
             core.reread(live.id).await?;
         }
         let mut last = core.last_messages(&rooms, &live_rooms).await?;
-        let unread = core.unread(caller.user, &rooms, &live_rooms).await?;
-        let mut peers = core.peers(&rooms, caller.user).await?;
+        let range = |room: &room::Model| {
+            let read = live_rooms.get(&room.id)?.marks(user)?.read;
+            Some(UnreadRange { room: room.id, user, read, last: room.last_seq })
+        };
+        let ranges: Vec<UnreadRange> = rooms.iter().filter_map(range).collect();
+        let unread = core.unread_in(&ranges).await?;
+        let threads: Vec<_> = rooms.iter().map(|room| (room.id, user)).collect();
+        let threads = core.unread_threads(&threads).await?;
+        let mut peers = core.peers(&rooms, user).await?;
         let mut users =
-            if list.with_users { core.group_users(&rooms, &live_rooms).await? } else { HashMap::new() };
-        let conversations = rooms.into_iter().filter_map(|room| {
+            if with_users { core.group_users(&rooms, &live_rooms).await? } else { HashMap::new() };
+        let conversations = rooms.into_iter().zip(views).filter_map(|(room, view)| {
             let live = live_rooms.get(&room.id)?;
-            let marks = live.marks(caller.user)?;
+            let marks = live.marks(user)?;
+            let view = view.as_deref().map(read_view).unwrap_or_default();
             let kind = match room.kind {
                 room::Kind::Group => {
                     let users = users.remove(&room.id);
@@ -107,16 +136,22 @@ impl Chat {
                 }
                 _ => ConversationKind::Direct { peer: Box::new(peers.remove(&room.id)?) },
             };
+            let unread = unread.get(&(room.id, user)).copied().unwrap_or_default();
             Some(Conversation {
                 delivered: marks.delivered,
                 read: marks.read,
-                unread: unread.get(&room.id).copied().unwrap_or(0),
+                unread: unread.messages,
+                unread_mentions: unread.mentions,
+                unread_threads: threads.get(&(room.id, user)).copied().unwrap_or(0),
+                disappear_after: live.settings().disappear_after,
                 kind,
                 last_message: last.remove(&room.id),
+                is_marked_unread: live.counts_mark(user, view.marked),
+                view,
                 room,
             })
         });
-        Ok(Page { items: conversations.collect(), next })
+        Ok(conversations.collect())
     }
 }
 
@@ -178,48 +213,6 @@ impl Core {
         Ok(message::Model::find_by_statement(db.get_database_backend().build(&query)).all(db).await?)
     }
 
-    /// The number of messages of others after a user's read receipt, for the rooms that have any.
-    ///
-    /// Seqs have no gaps, so the messages after the receipt are counted without reading them. Only the user's own among
-    /// them have to be found, and those that others have written and that are deleted.
-    async fn unread(
-        &self,
-        user: UserId,
-        rooms: &[room::Model],
-        live_rooms: &HashMap<RoomId, Arc<Room>>,
-    ) -> Result<HashMap<RoomId, i64>> {
-        let mut unread = HashMap::with_capacity(rooms.len());
-        let (mut near, mut far): (Vec<[Value; 4]>, Vec<[Value; 4]>) = (Vec::new(), Vec::new());
-        for room in rooms {
-            let Some(marks) = live_rooms.get(&room.id).and_then(|live| live.marks(user)) else { continue };
-            let (read, last) = (marks.read.0, room.last_seq.0);
-            if read < last {
-                unread.insert(room.id, last - read);
-                let asked = [room.id.0.into(), user.0.into(), read.into(), last.into()];
-                if last - read <= UNREAD_SCANNED { near.push(asked) } else { far.push(asked) }
-            }
-        }
-        let db = self.db.reader();
-        let all = near.iter().chain(&far).cloned().collect();
-        let texts = [
-            (sql::OWN_NEAR.to_owned(), near),
-            (sql::own_far(), far),
-            (sql::DELETED_OF_OTHERS.to_owned(), all),
-        ];
-        for (text, asked) in texts {
-            for part in asked.chunks(ROOMS_ASKED) {
-                let rows = part.iter().cloned();
-                let counted = values_list::statement(db.get_database_backend(), &text, rows, Pad::Null);
-                for row in db.query_all_raw(counted).await? {
-                    let (room, number): (RoomId, i64) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-                    unread.entry(room).and_modify(|count| *count -= number);
-                }
-            }
-        }
-        Ok(unread)
-    }
-
-    /// The other user of each direct room, also deleted ones.
     /// The users of the groups among these rooms, [`Group::USERS`] of each at most. Groups that come after
     /// [`USERS_READ`] users are left out.
     async fn group_users(
@@ -257,6 +250,7 @@ impl Core {
         Ok(users)
     }
 
+    /// The other user of each direct room, also deleted ones.
     async fn peers(&self, rooms: &[room::Model], user: UserId) -> Result<HashMap<RoomId, User>> {
         let other: HashMap<RoomId, UserId> = rooms
             .iter()

@@ -11,7 +11,7 @@ use entity::{RoomId, Seq, UserId, member::Role};
 
 use super::{
     connections::ConnectionId,
-    model::{Group, Message, MessageChange, Presence, Receiver, SyncedRoom},
+    model::{Group, Message, MessageChange, Presence, Receiver, RoomChange, SyncedRoom},
 };
 
 /// What happened (docs/events.md, server to client).
@@ -53,6 +53,11 @@ pub enum Event {
         group: RoomId,
         username: Arc<str>,
         role: Role,
+    },
+    /// Something differs in one of the user's rooms; to the user's own other connections.
+    RoomChanged {
+        room: RoomId,
+        set: RoomChange,
     },
     /// Lossy: the one event that may be dropped.
     Typing {

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Chat, Core,
+    extras::{expire_model, read_extras, root_of},
     messages::Place,
     model::{HistoryPage, Message},
     page_size::{self, Parts},
@@ -18,7 +19,7 @@ use super::{
     sql::history::{self, Range},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Entity, Error, Result},
     identity::{Caller, Person},
 };
 
@@ -44,6 +45,8 @@ pub struct HistoryQuery {
     pub around: Option<Seq>,
     /// Only pinned messages.
     pub pinned: bool,
+    /// Only the thread that this message begins or is in: its root and its replies.
+    pub thread: Option<MessageId>,
     /// At most 200; a greater number means 200. The default is 50.
     pub limit: Option<u64>,
     /// Whether the page says up to which change it shows everything, and has the messages that its messages answer.
@@ -77,7 +80,11 @@ impl Chat {
         let is_lobby = room.kind == room::Kind::Lobby;
         // Memory may not know yet that another process has removed the caller.
         let reader = (!is_lobby).then_some(caller.user);
-        let (mut rows, has_more) = core.rows_of(room.id, query, reader).await?;
+        let thread = match query.thread {
+            Some(message) => Some(core.root_in(&room, message).await?),
+            None => None,
+        };
+        let (mut rows, has_more) = core.rows_of(room.id, query, thread, reader).await?;
         if rows.is_empty() && !is_lobby {
             core.check_membership(caller, room.id).await?;
         }
@@ -87,7 +94,7 @@ impl Chat {
         for (models, rows) in page.iter_mut().zip([rows, referenced]) {
             let found = core.to_messages(&room, rows).await?;
             *models = found.into_iter().map(Arc::unwrap_or_clone).collect();
-            core.mark_own_reactions(caller, models).await?;
+            core.complete_for(caller, models).await?;
         }
         let [messages, referenced] = page;
         Ok(HistoryPage { messages, referenced, has_more, change })
@@ -121,11 +128,11 @@ impl Chat {
             let models = core.to_messages(&room, vec![row]).await?;
             messages.extend(models.into_iter().map(Arc::unwrap_or_clone));
         }
-        core.mark_own_reactions(caller, &mut messages).await?;
+        core.complete_for(caller, &mut messages).await?;
         Ok(messages)
     }
 
-    /// A place's newest messages without deleted ones, oldest first, for front ends that do not page: 2,000 messages, or fewer if
+    /// A place's newest messages without deleted ones and those of the server, oldest first, for front ends that do not page: 2,000 messages, or fewer if
     /// their contents have more than 1 MB together. Their contents exceed 1 MB by at most one page (512 KB),
     /// so the gateway ends its answer at its own limit. [`Chat::history`] returns older messages.
     pub async fn newest(&self, caller: &Caller, place: Place) -> Result<Vec<Message>> {
@@ -137,7 +144,8 @@ impl Chat {
             let page = self.history(caller, place.clone(), query).await?;
             before = page.messages.first().map(|message| message.row.seq);
             bytes += page.messages.iter().map(|message| message.row.content.len()).sum::<usize>();
-            let shown = page.messages.into_iter().rev().filter(|message| message.row.deleted_at.is_none());
+            let is_shown = |message: &Message| message.row.deleted_at.is_none() && !message.is_system();
+            let shown = page.messages.into_iter().rev().filter(is_shown);
             newest_first.extend(shown);
             if !page.has_more || newest_first.len() >= NEWEST_MOST || bytes >= NEWEST_ENOUGH {
                 newest_first.reverse();
@@ -153,6 +161,7 @@ impl Core {
         &self,
         room: RoomId,
         query: HistoryQuery,
+        thread: Option<Seq>,
         reader: Option<UserId>,
     ) -> Result<(Vec<message::Model>, bool)> {
         let limit = query.limit.unwrap_or(HISTORY_DEFAULT).clamp(1, HISTORY_MOST);
@@ -162,6 +171,7 @@ impl Core {
             before: query.before.unwrap_or(Seq(i64::MAX)),
             oldest_first: query.after.is_some(),
             pinned: query.pinned,
+            thread,
             limit: 0,
         };
         let Some(around) = query.around else { return self.part(room, range, limit, reader).await };
@@ -205,11 +215,20 @@ impl Core {
         Ok((rows, has_more))
     }
 
-    /// The messages that those of a page answer and that are not on it, as many as the page has room for.
+    /// The seq of the root of the thread that a message of this room begins or is in.
+    async fn root_in(&self, room: &Room, message: MessageId) -> Result<Seq> {
+        let found =
+            message::Entity::find().filter(message::COLUMN.id.eq(message)).one(self.db.reader()).await?;
+        let row = found.filter(|row| row.room_id == room.id).ok_or(Error::NotFound(Entity::Message))?;
+        Ok(root_of(&row).seq)
+    }
+
+    /// The messages that those of a page point at and that are not on it: those that they answer, and the roots of their
+    /// threads; as many as the page has room for.
     async fn referenced(&self, page: &[message::Model]) -> Result<Vec<message::Model>> {
         let there: HashSet<MessageId> = page.iter().map(|row| row.id).collect();
         let wanted: HashSet<MessageId> =
-            page.iter().filter_map(|row| row.reply_to).filter(|id| !there.contains(id)).collect();
+            page.iter().flat_map(pointed_at).filter(|id| !there.contains(id)).collect();
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -243,10 +262,13 @@ impl Core {
         rows: Vec<message::Model>,
     ) -> Result<Vec<Arc<Message>>> {
         let floors = room.floors();
+        let now = self.clock.now();
         let people = self.senders(room, &rows).await?;
         let model = |row: message::Model| {
             let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
-            Arc::new(to_message(room, row, sender, Some(floors)))
+            let mut message = to_message(room, row, sender, Some(floors));
+            expire_model(&mut message, now, &self.settings.messages);
+            Arc::new(message)
         };
         Ok(rows.into_iter().map(model).collect())
     }
@@ -265,6 +287,13 @@ impl Core {
         found.extend(people(self.db.reader(), unknown).await?);
         Ok(found)
     }
+}
+
+/// The messages that a message answers, and in whose thread it is.
+fn pointed_at(row: &message::Model) -> impl Iterator<Item = MessageId> {
+    let extras = row.extras.as_deref().map(read_extras);
+    let thread = extras.and_then(|extras| extras.thread).map(|root| root.id);
+    [row.reply_to, thread].into_iter().flatten()
 }
 
 /// One of the first, one of the second, and so on.

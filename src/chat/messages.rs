@@ -8,7 +8,8 @@ use super::{
     Chat, Core,
     connections::connection::Connection,
     event::Origin,
-    room::{Reply, Room, permissions::moderates},
+    extras::{DraftExtras, Extras, PointedAt},
+    room::{Reply, Room},
     writer,
 };
 use crate::{
@@ -32,11 +33,20 @@ pub struct Draft {
     pub body: Body,
     pub client_message_id: Option<ClientMessageId>,
     pub reply_to: Option<MessageId>,
+    /// `None` for a message that is sent with nothing else.
+    pub extras: Option<Box<Extras>>,
     /// See [`super::event::Origin`].
     pub written: Option<Arc<str>>,
     /// What the sender's connection had acknowledged in the room when it sent the message. Once the message
     /// is stored, this counts as read.
     pub seen: Option<Seq>,
+}
+
+impl Draft {
+    /// A message with this body, and nothing else.
+    pub fn of(body: Body) -> Self {
+        Self { body, client_message_id: None, reply_to: None, extras: None, written: None, seen: None }
+    }
 }
 
 impl Chat {
@@ -51,10 +61,23 @@ impl Chat {
         draft: Draft,
         reply: Reply,
     ) {
-        match self.core.place_to_write(caller, origin, &place).await {
-            Ok(room) => {
-                let reply = self.core.reading(caller, origin, &room, draft.seen, reply);
-                self.core.queue(caller, origin, room, draft, reply);
+        let core = &self.core;
+        let room = match core.place_to_write(caller, origin, &place).await {
+            Ok(room) => room,
+            Err(err) => return reply(Err(err)),
+        };
+        let thread = draft.extras.as_ref().and_then(|asked| asked.thread);
+        let pointed_at = match thread.is_some() || draft.reply_to.is_some() {
+            // Boxed, because most messages point at none: the future of each would reserve space for this.
+            true => Box::pin(core.pointed_at(&room, thread, draft.reply_to)).await,
+            false => Ok(PointedAt::default()),
+        };
+        match pointed_at.and_then(|pointed_at| {
+            core.extras_of(caller, &room, (draft.extras.as_deref(), &draft.body), pointed_at)
+        }) {
+            Ok(extras) => {
+                let reply = core.reading(caller, origin, &room, draft.seen, reply);
+                core.queue(caller, origin, room, draft, extras, reply);
             }
             Err(err) => reply(Err(err)),
         }
@@ -88,13 +111,15 @@ impl Core {
         seen: Option<Seq>,
         reply: Reply,
     ) -> Reply {
-        let Some(seen) = seen.filter(|seen| room.reads_further(caller.user, *seen)) else { return reply };
+        let Some(seen) = room.reads_by_sending(caller.user, seen) else { return reply };
         let (core, room, user) = (self.clone(), room.clone(), caller.user);
         let by = origin.map(|connection| connection.id);
         Box::new(move |stored| {
             let now = core.clock.now();
-            if stored.is_ok() && room.read_up_to(user, by, seen, now).is_some_and(|moved| moved.has_moved) {
-                core.receipts.touch(&room);
+            if stored.is_ok()
+                && let Some(read) = room.read_up_to(user, by, seen, now)
+            {
+                core.has_read(&room, user, by, &read);
             }
             reply(stored);
         })
@@ -107,6 +132,7 @@ impl Core {
         origin: Option<&Arc<Connection>>,
         room: Arc<Room>,
         draft: Draft,
+        extras: Option<Box<DraftExtras>>,
         reply: Reply,
     ) {
         let Some(roster_version) = room.version_with(caller.user) else {
@@ -120,6 +146,7 @@ impl Core {
             body: draft.body,
             client_message_id: draft.client_message_id,
             reply_to: draft.reply_to,
+            extras,
             origin: origin.map(|connection| Origin { connection: connection.id, written: draft.written }),
             reply,
         });
@@ -139,10 +166,7 @@ impl Core {
             return reply(Err(Error::Forbidden(Forbidden::NotAMember)));
         };
         // After the version: if the role is newer, the transaction finds a newer version and reads the role again.
-        let moderates = match room.kind {
-            room::Kind::Lobby => caller.is_admin,
-            kind => moderates(kind, room.role(caller.user)),
-        };
+        let moderates = room.is_moderated_by(caller);
         self.writer.queue_change(writer::QueuedChange {
             roster_version,
             room,

@@ -6,18 +6,21 @@
 //! - `groups`: create, join, leave, change, delete and list groups. `public_list`: notifies everyone of changes
 //!   in the list of groups; `quotas`: how many groups a user may make and how many members a user may add
 //! - `messages`: send messages; `history`: read them; `page_size`: where a page of messages ends;
-//!   `conversations`: the list of a user's rooms
-//! - `changes`: what is done to messages after they were sent, and its replay
+//!   `conversations`: the list of a user's rooms; `unread`: what is unread in them
+//! - `extras`: what messages are sent with beyond their content; `threads`: reads and follows threads
+//! - `changes`: what is done to messages after they were sent, and its replay; `tombstone`: empties a deleted message
 //! - `receipts`: delivered and read receipts, merged in memory and saved in batches
+//! - `views`: each user's own settings of a room
 //! - `presence`: online, offline, typing
 //! - `session_watch`: what `auth` notifies the core of
 //! - `joined`: which rooms a client has joined, for dialects in which a client receives only those
+//! - `cluster`: other nodes on the same database: which are alive, and what they have stored
 //! - `readiness`: whether the database reads and writes; `retry`: asks it again after a lost answer
-//! - `connections`: the connections of all users. `hub`: all of them, by user; `connection`: one of them;
+//! - `connections`: the connections of all users. `hub`: all of them, by user; `connection`: one of them; `ending`: disconnects it;
 //!   `lifecycle`: connect, open, refresh, disconnect; `expiry`: the ends of tokens; `publish`: writes an event
 //!   to its audience; `options`: what a client may request; `news`: what a reconnect tells besides messages
-//! - `room`: a live room. Its parts in memory: `members`, `receipts`, `subscriptions`, `recent`. `fanout`: writes
-//!   messages to the subscriptions; `changes`: publishes changes of messages; `delivery`: acknowledgements move receipts; `registry`: the rooms in memory;
+//! - `room`: a live room. Its parts in memory: `members`, `receipts`, `subscriptions`, `recent`, `unread_marks`. `fanout`:
+//!   writes messages to the subscriptions; `changes`: publishes changes of messages; `delivery`: acknowledgements move receipts; `views`: who has marked it as unread; `registry`: the rooms in memory;
 //!   `create`: finds rooms, and makes direct rooms and the lobby; `membership`: changes of the members;
 //!   `permissions`: what a role may do; `watermark`: the rules of receipts; `catch_up` and `replay_cache`: messages that a connection has missed
 //! - `writer`: stores messages. `scheduler`: which messages share a commit; `fast_path`: the common commit;
@@ -34,7 +37,9 @@ pub mod event;
 pub mod model;
 
 mod changes;
+mod cluster;
 mod conversations;
+mod extras;
 mod groups;
 mod history;
 mod joined;
@@ -48,7 +53,11 @@ mod retry;
 mod room;
 mod session_watch;
 mod sql;
+mod threads;
+mod tombstone;
+mod unread;
 mod users;
+mod views;
 mod writer;
 
 use std::{sync::Arc, time::Duration};
@@ -56,18 +65,21 @@ use std::{sync::Arc, time::Duration};
 use sea_orm::{ColumnTrait, EntityTrait, QuerySelect, prelude::DateTimeUtc};
 
 pub use self::{
-    changes::{ChangesQuery, DeleteMessages, React, ReactionsQuery},
+    changes::{ChangesQuery, DeleteMessages, EditMessage, React, ReactionsQuery},
     conversations::ListRooms,
+    extras::{Extras, Forward},
     groups::{GroupChange, GroupRef, ListGroups, NewGroup},
     history::HistoryQuery,
     joined::{ClientKey, KEPT_FOR as JOINED_ROOMS_KEPT_FOR},
     messages::{Draft, Place},
     room::Reply,
+    threads::{ListThreads, ReadThreads},
     users::{ListUsers, NewUser, UserChange},
+    views::ViewChange,
 };
 use crate::{
     clock::Clock,
-    config::{Config, LimitsConfig, MessagesConfig, PresenceConfig, WriterConfig},
+    config::{ClusterConfig, Config, LimitsConfig, MessagesConfig, PresenceConfig, WriterConfig},
     counts::Counts,
     db::Db,
     error::Result,
@@ -83,6 +95,7 @@ pub struct ChatSettings {
     pub messages: MessagesConfig,
     pub writer: WriterConfig,
     pub presence: PresenceConfig,
+    pub cluster: ClusterConfig,
     /// How long before a token expires its connection is warned.
     pub expiring_notice: Duration,
 }
@@ -94,6 +107,7 @@ impl ChatSettings {
             messages: config.messages.clone(),
             writer: config.writer.clone(),
             presence: config.presence.clone(),
+            cluster: config.cluster.clone(),
             expiring_notice: config.auth.expiring_notice,
         }
     }
@@ -126,7 +140,9 @@ struct Core {
     writer: writer::Writer,
     page_turns: history::PageTurns,
     receipts: receipts::ReceiptSaver,
+    views: views::Views,
     presence: presence::PresenceUpdates,
+    cluster: cluster::Cluster,
     groups: groups::Groups,
     readiness: readiness::Readiness,
 }
@@ -140,6 +156,10 @@ pub struct Gauges {
     /// Subscriptions to rooms: a connection counts once for each of its rooms.
     pub subscriptions: usize,
     pub drafts_waiting: usize,
+    /// Other nodes on the same database that are alive.
+    pub other_nodes: usize,
+    /// What other nodes store is noticed at once.
+    pub bus_works: bool,
     /// Tasks that send a connection the messages that it has missed in one room.
     pub catch_ups: usize,
     /// `response` events whose acknowledgement is pending.
@@ -183,7 +203,9 @@ impl Chat {
             writer,
             page_turns: history::PageTurns::new(),
             receipts: receipts::ReceiptSaver::new(),
+            views: views::Views::new(),
             presence: presence::PresenceUpdates::default(),
+            cluster: cluster::Cluster::new(),
             groups: groups::Groups::new(&clock, &settings, guesses),
             readiness: readiness::Readiness::new(),
             db,
@@ -196,9 +218,13 @@ impl Chat {
         writer::start(&core, scheduler);
         core.shutdown.spawn(room::replay_cache::run(core.clone()));
         core.shutdown.spawn(receipts::run(core.clone()));
+        core.shutdown.spawn(views::run(core.clone()));
         core.shutdown.spawn(connections::expiry::run(core.clone()));
         core.shutdown.spawn(presence::run(core.clone()));
         core.shutdown.spawn(groups::public_list::run(core.clone()));
+        if !core.db.is_sqlite() {
+            cluster::start(&core).await?;
+        }
         Ok(Self { core })
     }
 
@@ -210,6 +236,8 @@ impl Chat {
             rooms_resident: rooms.len(),
             subscriptions: rooms.iter().map(|room| room.subscriber_count()).sum(),
             drafts_waiting: self.core.writer.waiting(),
+            other_nodes: self.core.cluster.others(),
+            bus_works: self.core.cluster.bus_works(),
             catch_ups: self.core.counts.catch_ups.now(),
             acknowledgements: self.core.counts.acknowledgements.now(),
             commands: self.core.shutdown.commands(),
@@ -241,6 +269,7 @@ impl Chat {
         receipts::flush(&self.core).await?;
         // Notifying senders of deliveries has moved further marks.
         receipts::flush(&self.core).await?;
+        views::tell(&self.core).await?;
         presence::save_all_seen(&self.core).await
     }
 }

@@ -6,7 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entity::{ChangeNumber, RoomId, Seq, UserId, member, message, room, user};
 
-use crate::{identity::Person, message_marks::MessageMarks};
+use crate::{
+    identity::Person,
+    message_extras::MessageExtras,
+    message_marks::MessageMarks,
+    room_settings::RoomSettings,
+    room_view::{Notify, RoomDraft, StoredView},
+    values::Lifetime,
+};
 
 /// A user, and whether they are online.
 #[derive(Clone, Debug)]
@@ -53,6 +60,11 @@ impl Group {
     /// The most members listed in a group.
     pub const USERS: usize = 200;
 
+    /// Whether changes of the membership are told by messages of the server.
+    pub fn tells_changes(&self) -> bool {
+        self.row.settings.as_deref().is_some_and(|json| RoomSettings::read(Some(json)).system_messages)
+    }
+
     /// The group as users outside may see it.
     pub fn public(&self) -> Self {
         Self { users: None, ..self.clone() }
@@ -72,6 +84,8 @@ pub struct Message {
     pub row: message::Model,
     /// What changes have done to it; `None` for a message that was never changed.
     pub marks: Option<Box<MessageMarks>>,
+    /// What it was sent with; `None` for most messages.
+    pub extras: Option<Box<MessageExtras>>,
     pub sender: Person,
     pub receiver: Receiver,
     /// The id of the user that `receiver` names, if it names one.
@@ -80,12 +94,30 @@ pub struct Message {
     pub read_by_all: bool,
     /// The keys with which the caller has reacted, in the answer to one caller; otherwise empty.
     pub my_reactions: Vec<String>,
+    /// The replies of the thread that it begins, in the answer to one caller; otherwise `None`.
+    pub replies: Option<Box<Replies>>,
+}
+
+/// The replies of a thread, without deleted ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replies {
+    pub count: i64,
+    /// The newest; the root's seq if there are none.
+    pub last_seq: Seq,
+    /// The usernames of the first who have answered.
+    pub users: Vec<String>,
 }
 
 impl Message {
+    /// Whether the server has written it.
+    pub fn is_system(&self) -> bool {
+        self.row.kind == message::Kind::System
+    }
+
     /// See [`message::Model::bytes`].
     pub fn bytes(&self) -> usize {
-        self.row.content.len() + self.marks.as_ref().map_or(0, |marks| marks.bytes())
+        let marks = self.marks.as_ref().map_or(0, |marks| marks.bytes());
+        self.row.content.len() + marks + self.extras.as_ref().map_or(0, |extras| extras.bytes())
     }
 }
 
@@ -107,20 +139,34 @@ impl Message {
             deleted_at: None,
             change: ChangeNumber::ZERO,
             marks: None,
+            extras: None,
         };
         let receiver = Receiver::Group(room);
         let sender = Person::nobody();
         Self {
             row,
             marks: None,
+            extras: None,
             sender,
             receiver,
             receiver_id: None,
             delivered_to_all: false,
             read_by_all: false,
             my_reactions: Vec::new(),
+            replies: None,
         }
     }
+}
+
+/// A thread of a room, as one of its members has read it.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    pub root: Message,
+    /// The caller has read the replies up to this seq.
+    pub read: Seq,
+    /// The number of replies of others after that.
+    pub unread: i64,
+    pub following: bool,
 }
 
 /// Where a message went.
@@ -138,10 +184,35 @@ pub struct Conversation {
     pub room: room::Model,
     pub delivered: Seq,
     pub read: Seq,
-    /// The number of messages of others after the read receipt.
+    /// The number of messages of others after the read receipt, without those that do not count.
     pub unread: i64,
+    /// How many of them mention the user.
+    pub unread_mentions: i64,
+    /// The number of threads that the user follows and has not read.
+    pub unread_threads: i64,
+    /// After how long messages disappear that are sent without saying so.
+    pub disappear_after: Option<Lifetime>,
     pub kind: ConversationKind,
     pub last_message: Option<Message>,
+    /// The user has marked it as unread, and has not read it since. [`StoredView::marked`] is what is stored.
+    pub is_marked_unread: bool,
+    pub view: StoredView,
+}
+
+/// What differs now in one of a user's rooms. `None`: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomChange {
+    pub read: Option<Seq>,
+    pub unread: Option<i64>,
+    pub unread_mentions: Option<i64>,
+    pub unread_threads: Option<i64>,
+    pub is_marked_unread: Option<bool>,
+    pub archived: Option<bool>,
+    pub notify: Option<Notify>,
+    /// In Unix milliseconds.
+    pub muted_until: Option<Option<i64>>,
+    pub draft: Option<Option<RoomDraft>>,
+    pub disappear_after: Option<Option<Lifetime>>,
 }
 
 #[derive(Clone, Debug)]
@@ -191,6 +262,10 @@ pub struct MessageChange {
     pub what: Vec<Alteration>,
     /// Everyone who has reacted, or has withdrawn a reaction, in this change.
     pub reacted: Vec<Reacted>,
+    /// The usernames of those whom an edit mentions and who were not mentioned before.
+    pub mentioned: Vec<String>,
+    /// Whether an edit has changed what the message was sent with beyond its content.
+    pub extras_changed: bool,
 }
 
 /// What a change has done to a message.

@@ -4,10 +4,15 @@
 //! The first presence update is published at once. If many users connect at the same time, the next updates
 //! are published together a moment later, so that each receiver is written to once.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use entity::{UserId, room};
+use entity::{RoomId, UserId, member, room};
 use parking_lot::Mutex;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::Notify;
 
 use super::{
@@ -20,7 +25,10 @@ use super::{
     messages::Place,
     model::{Presence, Receiver},
     receipts,
-    room::Room,
+    room::{
+        Room,
+        registry::{LISTED, people},
+    },
 };
 use crate::{error::Result, identity::Caller};
 
@@ -147,6 +155,10 @@ impl Core {
     pub(super) fn came_online(&self, connection: &Arc<Connection>) {
         let caller = connection.caller();
         self.hub.announce(caller.user, || {
+            self.cluster.came_or_went(caller.user, true);
+            if self.cluster.elsewhere.is_online(caller.user) {
+                return;
+            }
             let last_seen = self.clock.now();
             let presence = Presence { username: caller.username.clone(), online: true, last_seen };
             let rooms = connection.rooms.lock().clone();
@@ -194,6 +206,10 @@ impl Core {
                 return;
             }
             core.hub.confirm(&departure, || {
+                core.cluster.came_or_went(departure.user, false);
+                if core.cluster.elsewhere.is_online(departure.user) {
+                    return;
+                }
                 core.receipts.saw(departure.user, last_seen);
                 let presence = Presence { username: departure.username.clone(), online: false, last_seen };
                 core.presence.give(PresenceUpdate::of(departure.user, presence, rooms));
@@ -201,10 +217,58 @@ impl Core {
         });
     }
 
+    /// Whether a user is online, here or at another node.
+    pub(super) fn is_online(&self, user: UserId) -> bool {
+        self.hub.is_online(user) || self.cluster.elsewhere.is_online(user)
+    }
+
+    /// Whether so many users are online that each update goes only to users who share a room.
+    fn is_crowded(&self) -> bool {
+        self.hub.online_count() + self.cluster.elsewhere.count() > self.settings.presence.everyone_up_to
+    }
+
+    /// Users have come online at another node, or gone from all others: notifies the connections here, unless the user
+    /// is online here, too.
+    pub(super) async fn came_or_went_elsewhere(&self, users: Vec<UserId>, online: bool) -> Result<()> {
+        let news: HashSet<UserId> = users.into_iter().collect();
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut rooms = self.resident_rooms_of(&news).await?;
+        for (user, person) in people(self.db.reader(), news).await? {
+            let presence = Presence { username: person.username, online, last_seen: self.clock.now() };
+            let rooms = rooms.remove(&user).unwrap_or_default();
+            self.hub.unless_online(user, || self.presence.give(PresenceUpdate::of(user, presence, rooms)));
+        }
+        Ok(())
+    }
+
+    /// The rooms of these users that are in memory, if updates go only to users who share a room.
+    async fn resident_rooms_of(&self, users: &HashSet<UserId>) -> Result<HashMap<UserId, Vec<Arc<Room>>>> {
+        let mut rooms: HashMap<UserId, Vec<Arc<Room>>> = HashMap::new();
+        if !self.is_crowded() {
+            return Ok(rooms);
+        }
+        let users: Vec<UserId> = users.iter().copied().collect();
+        for part in users.chunks(LISTED) {
+            let rows: Vec<(UserId, RoomId)> = member::Entity::find()
+                .filter(member::COLUMN.user_id.is_in(part.iter().copied()))
+                .select_only()
+                .columns([member::Column::UserId, member::Column::RoomId])
+                .into_tuple()
+                .all(self.db.reader())
+                .await?;
+            for (user, room) in rows {
+                rooms.entry(user).or_default().extend(self.rooms.resident(room));
+            }
+        }
+        Ok(rooms)
+    }
+
     /// Publishes to everyone while few users are online, and otherwise to users who share a room.
     async fn notify_presence(&self) {
         let presence_updates = std::mem::take(&mut *self.presence.given.lock());
-        if self.hub.online_count() > self.settings.presence.everyone_up_to {
+        if self.is_crowded() {
             return self.notify_in_rooms(&presence_updates).await;
         }
         for presence_updates in presence_updates.chunks(IN_ONE_GO) {

@@ -9,6 +9,7 @@ use crate::identity::{Caller, Ended, IssuerDetails, SessionWatch};
 
 impl SessionWatch for Chat {
     fn ended(&self, ended: Ended, reason: &'static str) {
+        self.core.cluster.noted();
         for connection in self.core.hub.ended(&ended) {
             connection.end(reason);
         }

@@ -71,23 +71,28 @@ fn target(url: &Uri) -> anyhow::Result<(String, String)> {
     Ok((format!("{host}:{port}"), format!("{}/readyz", url.path().trim_end_matches('/'))))
 }
 
-/// The address at which this machine reaches a listening address: "all interfaces" is not an address to
-/// connect to.
+/// The address at which this machine reaches the first listening address.
 fn local(listen: &[SocketAddr]) -> anyhow::Result<String> {
-    let mut address = *listen.first().context("server.listen names no address")?;
+    let address = *listen.first().context("server.listen names no address")?;
     if address.port() == 0 {
         bail!("server.listen is {address}, which is any free port: say which with --url");
     }
+    Ok(reachable(address).to_string())
+}
+
+/// "All interfaces" is not an address to connect to.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Ok(address.to_string())
+    address
 }
 
-async fn status_line(authority: &str, path: &str) -> anyhow::Result<String> {
+/// The first line of the answer to a request.
+pub(super) async fn status_line(authority: &str, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(authority).await?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;

@@ -1,7 +1,9 @@
 //! The command line: all commands, and the files that run them.
 
 mod backup;
+mod completions;
 mod config;
+mod doctor;
 mod healthcheck;
 mod licences;
 mod migrate;
@@ -26,6 +28,7 @@ use sea_orm::DbErr;
 use crate::{
     config::{Config, ConfigError, Mode, environment},
     error::{Error, cause},
+    telemetry::VERSION,
 };
 
 /// Parlor, a chat backend for socket.io-client front ends.
@@ -38,7 +41,7 @@ use crate::{
 /// standard output, everything else to standard error. The exit code is 0 for success, 1 for a refusal or a
 /// failure, and 2 for an invalid command line.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about, after_help = EXAMPLES)]
+#[command(version = VERSION, about, long_about, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     settings: ConfigSource,
@@ -51,6 +54,7 @@ Examples:
   parlor                                           serve on http://127.0.0.1:8087, data in data/
   parlor seed                                      make ada, bob, cyd and a group to try it with
   parlor user create ada --admin                   asks for the password
+  parlor doctor                                    can it run on this machine?
   parlor --mode production config check            what is still missing for production?
   parlor --mode production --config my.toml serve  the real thing";
 
@@ -75,19 +79,21 @@ enum Command {
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     Seed(seed::Seed),
-    /// Create, delete and list accounts, or change a password.
+    /// Create, change, disable, delete and list accounts.
     #[command(subcommand)]
     User(user::UserCommand),
     /// Issue an access token, or inspect one.
     #[command(subcommand)]
     Token(token::Token),
-    /// Print the configuration, or check it.
+    /// Print the configuration, check it, or make a file to start with.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Move(moving::Move),
     Healthcheck(healthcheck::Healthcheck),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
     /// Print the contract with front ends: types of all events, answers and HTTP requests.
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
@@ -100,9 +106,16 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         // Whatever this process makes, such as the database, is for its user alone.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-        let config = Config::load(self.settings.mode, self.settings.config.as_deref(), environment());
-        let config = config.map_err(mistakes)?;
-        match self.command.unwrap_or(Command::Serve) {
+        let Some(command) = self.command.unwrap_or(Command::Serve).run_without_settings()? else {
+            return Ok(());
+        };
+        let ConfigSource { config: file, mode } = self.settings;
+        let loaded = Config::load(mode, file.as_deref(), environment());
+        if matches!(command, Command::Doctor(_)) {
+            return doctor::run(mode, loaded).await;
+        }
+        let config = loaded.map_err(mistakes)?;
+        match command {
             Command::Serve => serve::run(config).await,
             Command::Migrate(command) => migrate::run(config, command).await,
             Command::Seed(command) => seed::run(config, command).await,
@@ -113,9 +126,23 @@ impl Cli {
             Command::Restore(command) => backup::restore(&config, &command).await,
             Command::Move(command) => moving::run(&config, &command).await,
             Command::Healthcheck(command) => healthcheck::run(&config, command).await,
-            Command::Schema(command) => schema::run(command),
-            Command::Licences => licences::run(),
+            // These need no settings, so they have run above.
+            Command::Doctor(_) | Command::Completions(_) | Command::Schema(_) | Command::Licences => Ok(()),
         }
+    }
+}
+
+impl Command {
+    /// Runs a command that works with any settings, also with wrong ones. Returns any other command.
+    fn run_without_settings(self) -> anyhow::Result<Option<Self>> {
+        match self {
+            Self::Config(command) => return Ok(command.run_without_settings()?.map(Self::Config)),
+            Self::Completions(command) => completions::run(&command)?,
+            Self::Schema(command) => schema::run(command)?,
+            Self::Licences => licences::run()?,
+            other => return Ok(Some(other)),
+        }
+        Ok(None)
     }
 }
 

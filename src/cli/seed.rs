@@ -314,6 +314,7 @@ async fn say(app: &App, caller: &Caller, place: Place, id: &str, text: &str) -> 
         body: Body::parse(Kind::Text, &json, app.chat.content_bytes())?,
         client_message_id: Some(ClientMessageId::parse(id)?),
         reply_to: None,
+        extras: None,
         written: None,
         seen: None,
     };

@@ -44,17 +44,25 @@ async fn start(config: &mut Config, log: &LogWriter) -> anyhow::Result<()> {
     if let Some(file) = config.make_missing_secret().context("auth.jwt_secret_file cannot be made")? {
         tracing::info!(file = %file.display(), "made a new key that signs tokens");
     }
-    let app = App::build(config, Clock::real()).await?;
+    let mut app = App::build(config, Clock::real()).await?;
     // An operator may have a browser and no shell. In development there is no link: anybody could read it.
     let link = match config.mode {
         Mode::Production => app.auth.offer_first_admin().await?,
         Mode::Development => None,
     };
-    let mut listeners = Vec::new();
-    for address in &config.server.listen {
-        let listener = listen(*address).with_context(|| format!("cannot listen on {address}"))?;
+    // Nobody is told an address before all of them are open.
+    let listeners = config
+        .server
+        .listen
+        .iter()
+        .map(|address| listen(*address).with_context(|| format!("cannot listen on {address}")));
+    let listeners = listeners.collect::<anyhow::Result<Vec<_>>>()?;
+    if let Some(address) = app.metrics_address() {
+        let listener = listen(address).with_context(|| format!("cannot listen on {address} for metrics"))?;
+        app.serve_metrics_on(listener);
+    }
+    for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, "listening");
-        listeners.push(listener);
     }
     // Nobody has to read it, and nothing waits until somebody does.
     LogWriter::start(std::io::stdout())?.write_all(welcome(config, &listeners, link.as_ref())?.as_bytes())?;
@@ -73,7 +81,7 @@ async fn start(config: &mut Config, log: &LogWriter) -> anyhow::Result<()> {
     app.serve(listeners, stop).await
 }
 
-fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) fn listen(address: std::net::SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Lets a restarted server use its port again at once.
     socket.set_reuseaddr(true)?;

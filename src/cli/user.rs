@@ -33,6 +33,31 @@ pub enum UserCommand {
         #[command(flatten)]
         password: Password,
     },
+    /// Make an account an admin's: it may see and change other users' accounts.
+    Promote {
+        /// A username or an id.
+        name: String,
+    },
+    /// Make an account an ordinary user's again, and end its logins.
+    ///
+    /// A running server closes the user's connections within 10 seconds.
+    Demote {
+        /// A username or an id.
+        name: String,
+    },
+    /// Keep an account from signing in, and end its logins. `enable` is the way back.
+    ///
+    /// A running server refuses its tokens at once, and closes the user's connections within 10 seconds. The
+    /// account stays in its rooms, and its messages stay.
+    Disable {
+        /// A username or an id.
+        name: String,
+    },
+    /// Let a disabled account sign in again.
+    Enable {
+        /// A username or an id.
+        name: String,
+    },
     /// Delete an account and end its logins. Its messages stay, and its name stays taken.
     ///
     /// A running server closes the user's connections within 10 seconds.
@@ -56,6 +81,8 @@ Examples:
   parlor user create ada --admin --first-name Ada
   openssl rand -base64 18 | tee ada.txt | parlor user create ada --password-stdin
   parlor user passwd ada
+  parlor user promote ada
+  parlor user disable mallory
   parlor user list --search love";
 
 #[derive(Debug, Args)]
@@ -90,6 +117,10 @@ pub async fn run(config: Config, command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::Create(new) => create(config, new).await,
         UserCommand::Passwd { name, password } => passwd(config, &name, password).await,
+        UserCommand::Promote { name } => set_admin(config, &name, true).await,
+        UserCommand::Demote { name } => set_admin(config, &name, false).await,
+        UserCommand::Disable { name } => set_disabled(config, &name, true).await,
+        UserCommand::Enable { name } => set_disabled(config, &name, false).await,
         UserCommand::Delete { name, yes } => delete(config, &name, yes).await,
         UserCommand::List { search } => {
             with_app(config, NoDatabase::Refuse, async |app| list(app, search).await).await
@@ -127,6 +158,28 @@ async fn passwd(config: Config, name: &str, password: Password) -> anyhow::Resul
     });
     let username = changed.await.with_context(|| name.to_owned())?;
     Ok(print(format_args!("changed the password of {username}, and ended all logins"))?)
+}
+
+async fn set_admin(config: Config, name: &str, is_admin: bool) -> anyhow::Result<()> {
+    let changed = with_app(config, NoDatabase::Refuse, async |app| {
+        Ok(to_its_end(app.chat.set_admin(&Caller::operator(), name, is_admin)).await??.row.username)
+    });
+    let username = changed.await.with_context(|| name.to_owned())?;
+    Ok(print(match is_admin {
+        true => format!("{username} is an admin; open connections know it when they reconnect"),
+        false => format!("{username} is no admin, and all logins are ended"),
+    })?)
+}
+
+async fn set_disabled(config: Config, name: &str, is_disabled: bool) -> anyhow::Result<()> {
+    let changed = with_app(config, NoDatabase::Refuse, async |app| {
+        Ok(to_its_end(app.chat.set_disabled(&Caller::operator(), name, is_disabled)).await??.row.username)
+    });
+    let username = changed.await.with_context(|| name.to_owned())?;
+    Ok(print(match is_disabled {
+        true => format!("disabled {username}, and ended all logins"),
+        false => format!("enabled {username}"),
+    })?)
 }
 
 async fn delete(config: Config, name: &str, yes: bool) -> anyhow::Result<()> {
@@ -172,11 +225,13 @@ async fn list(app: &App, search: Option<String>) -> anyhow::Result<()> {
 fn columns(user: model::User) -> [String; 5] {
     let row = user.row;
     let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M:%SZ").to_string();
+    let role = if row.is_admin { "admin" } else { "user" };
+    let state = if row.disabled_at.is_some() { ", disabled" } else { "" };
     let name = [row.first_name, row.last_name].into_iter().flatten().collect::<Vec<_>>().join(" ");
     [
         row.username,
         if name.is_empty() { "-".to_owned() } else { name },
-        if row.is_admin { "admin" } else { "user" }.to_owned(),
+        format!("{role}{state}"),
         time(row.created_at),
         row.last_seen_at.map_or_else(|| "-".to_owned(), time),
     ]

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::env;
 use super::mistake::Mistake;
+use super::origins::Origins;
 use super::schema::{Schema, embedded, set};
 use super::secret_files;
 use super::telemetry::unknown_level;
@@ -15,6 +16,9 @@ use super::{Config, DatabaseUrl, Mode};
 
 const DEVELOPMENT: &str = include_str!("../../config/development.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
+
+/// The number of the layers that are part of the program.
+const BUILT_IN: usize = 0;
 
 /// The layers so far.
 pub(super) struct Layers {
@@ -42,7 +46,7 @@ impl Layers {
             merged,
             set_by: BTreeMap::new(),
             set_in: BTreeMap::new(),
-            layer: 0,
+            layer: BUILT_IN,
             mistakes: Vec::new(),
             warnings: Vec::new(),
         };
@@ -126,10 +130,12 @@ impl Layers {
     pub fn finish(mut self) -> (Option<Config>, Origins, Vec<Mistake>) {
         self.read_secret_files();
         let mut mistakes = std::mem::take(&mut self.mistakes);
+        let of_mode = self.set_in.into_iter().filter(|(_, layer)| *layer == BUILT_IN).map(|(name, _)| name);
+        let origins = Origins::new(self.set_by, of_mode);
         match self.merged.try_into::<Config>() {
             Ok(mut config) => {
                 config.warnings = std::mem::take(&mut self.warnings);
-                (Some(config), Origins(self.set_by), mistakes)
+                (Some(config), origins, mistakes)
             }
             Err(error) => {
                 // Every value was tried alone before, so only values that clash while being read could lead here.
@@ -139,7 +145,7 @@ impl Layers {
                     wrong: error.message().to_owned(),
                     right: "compare it with config/default.toml".to_owned(),
                 });
-                (None, Origins(self.set_by), mistakes)
+                (None, origins, mistakes)
             }
         }
     }
@@ -203,12 +209,13 @@ impl Layers {
         if self.text(other).is_empty() {
             return true;
         }
-        if self.layer > 0 && self.set_in.get(other) == Some(&self.layer) {
+        if self.layer > BUILT_IN && self.set_in.get(other) == Some(&self.layer) {
             self.refuse(path, origin, format!("is set, and {other} is, too"), "set one of them");
             return false;
         }
         set(&mut self.merged, other, Value::String(String::new()));
         self.set_by.remove(other);
+        self.set_in.remove(other);
         true
     }
 
@@ -231,6 +238,7 @@ impl Layers {
                 && let Some(file) = secret_files::beside(&database)
             {
                 set(&mut self.merged, by_file, Value::String(file.display().to_string()));
+                self.set_in.insert(by_file.to_owned(), BUILT_IN);
             }
             let named = self.text(by_file);
             if named.is_empty() {
@@ -304,15 +312,6 @@ fn has_secrets(table: &Table) -> bool {
     let url = DatabaseUrl::from(text("database", "url"));
     ["jwt_secret", "previous_jwt_secret"].iter().any(|key| !text("auth", key).is_empty())
         || url.redacted() != url.expose()
-}
-
-/// Which file or variable set what.
-pub(super) struct Origins(BTreeMap<String, String>);
-
-impl Origins {
-    pub fn of(&self, setting: &str) -> Option<String> {
-        self.0.get(setting).cloned()
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct MessagesConfig {
     pub edit_window: Duration,
     /// Who may read earlier contents.
     pub edit_history: EditHistory,
+    /// Whether `@username` in a text mentions a user, if the sender does not say who is mentioned.
+    pub parse_mentions: bool,
     /// How long after sending a message its sender may delete it; zero: always.
     #[serde(with = "humantime_serde")]
     pub delete_window: Duration,

@@ -5,6 +5,7 @@
 //! `config/default.toml` lists every setting; a setting is a line there and a field here, and a test holds them equal.
 
 mod auth;
+mod cluster;
 mod cors;
 mod database;
 mod dialects;
@@ -16,6 +17,7 @@ mod limits;
 mod messages;
 mod mistake;
 mod nearest;
+mod origins;
 mod owner;
 mod path;
 mod presence;
@@ -24,6 +26,8 @@ mod schema;
 mod secret;
 mod secret_files;
 mod server;
+mod shown;
+mod starting_file;
 mod switch;
 mod telemetry;
 mod web;
@@ -34,10 +38,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 pub use auth::AuthConfig;
+pub use cluster::{Bus, ClusterConfig};
 pub use cors::CorsConfig;
 pub use database::DatabaseConfig;
 pub use dialects::DialectsConfig;
@@ -51,6 +56,7 @@ pub use presence::PresenceConfig;
 pub use proxies::ProxyRange;
 pub use secret::DatabaseUrl;
 pub use server::ServerConfig;
+pub use starting_file::starting_file;
 pub use switch::Switch;
 pub use telemetry::{LogFormat, Metrics, TelemetryConfig};
 pub use web::WebConfig;
@@ -58,6 +64,10 @@ pub use writer::WriterConfig;
 
 use layers::Layers;
 use mistake::Findings;
+use origins::Origins;
+
+/// Every setting with its default and its meaning, as a TOML file.
+pub const DEFAULT_FILE: &str = schema::DEFAULT;
 
 /// What the program is run for; chosen on the command line, never by a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -100,6 +110,9 @@ pub struct Config {
     /// What works, and is most likely not meant; filled by [`Config::load`].
     #[serde(skip)]
     pub warnings: Vec<Mistake>,
+    /// Which layer each value comes from; filled by [`Config::load`].
+    #[serde(skip)]
+    origins: Origins,
     /// Addresses and times of the HTTP server.
     pub server: ServerConfig,
     /// Which web pages may talk to it.
@@ -116,6 +129,8 @@ pub struct Config {
     pub writer: WriterConfig,
     /// Who hears of whom coming and going.
     pub presence: PresenceConfig,
+    /// Several nodes on one PostgreSQL.
+    pub cluster: ClusterConfig,
     /// Wire forms besides the native one.
     pub dialects: DialectsConfig,
     /// The web client at `/`.
@@ -152,6 +167,7 @@ impl Config {
                     warning.set_by = origins.of(&warning.setting);
                     config.warnings.push(warning);
                 }
+                config.origins = origins;
                 Ok(config)
             }
             _ => Err(ConfigError { mistakes }),
@@ -175,6 +191,7 @@ impl Config {
         self.messages.check(&mut Findings::of("messages", &mut mistakes));
         self.writer.check(&mut Findings::of("writer", &mut mistakes));
         self.presence.check(&mut Findings::of("presence", &mut mistakes));
+        self.cluster.check(&mut Findings::of("cluster", &mut mistakes));
         self.dialects.check(self.mode, &mut Findings::of("dialects", &mut mistakes));
         self.web.check(&mut Findings::of("web", &mut mistakes));
         self.telemetry.check(self.mode, &self.server.listen, &mut Findings::of("telemetry", &mut mistakes));
@@ -220,26 +237,6 @@ impl Config {
             self.auth.jwt_secret = made.into();
         }
         Ok(missing)
-    }
-
-    /// The effective configuration as TOML, with secrets as `<redacted>`. For `parlor config show`.
-    pub fn to_toml_redacted(&self) -> String {
-        let mut shown = self.clone();
-        // What was read from a file is not set a second time, so that the text is a valid file again.
-        if shown.auth.jwt_secret_file.is_some() {
-            shown.auth.jwt_secret = SecretString::default();
-        }
-        if shown.auth.previous_jwt_secret_file.is_some() {
-            shown.auth.previous_jwt_secret = None;
-        }
-        if shown.database.url_file.is_some() {
-            shown.database.url = "".into();
-        }
-        match toml::to_string(&shown) {
-            Ok(text) => format!("# The effective configuration in {} mode.\n\n{text}", self.mode),
-            // Only numbers beyond TOML's range, which no layer can give.
-            Err(error) => format!("# The configuration cannot be shown as TOML: {error}\n"),
-        }
     }
 }
 

@@ -134,9 +134,13 @@ fn unknown_names_are_named_with_what_was_probably_meant() {
         (
             "mode = \"production\"",
             None,
-            "mode (from FILE): is not a setting; the sections are: auth, cors, database, ",
+            "mode (from FILE): is not a setting; the sections are: auth, cluster, cors, database, ",
         ),
-        ("[mode]", None, "mode (from FILE): is not a setting; the sections are: auth, cors, database, "),
+        (
+            "[mode]",
+            None,
+            "mode (from FILE): is not a setting; the sections are: auth, cluster, cors, database, ",
+        ),
         (
             "[presence]\ncolour = 1",
             None,
@@ -254,7 +258,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 56, "every number and duration was tried");
+    assert_eq!(tried, 58, "every number and duration was tried");
 }
 
 #[test]
@@ -323,16 +327,51 @@ fn the_effective_configuration_is_shown_without_secrets_and_can_be_read_again() 
         "format = \"json\"",
         "metrics = \"127.0.0.1:9187\"",
     ] {
-        assert!(shown.lines().any(|shown| shown == line), "{line}\n is not in\n{shown}");
+        assert!(shown.lines().any(|shown| without_layer(shown) == line), "{line}\n is not in\n{shown}");
     }
     let again = load(Mode::Production, &shown, &env).expect("what is shown is a valid file");
-    assert_eq!(again.to_toml_redacted(), shown);
+    assert_eq!(settings(&again.to_toml_redacted()), settings(&shown));
 
     let development = Config::development().to_toml_redacted();
     assert!(
-        development.contains("previous_jwt_secret = \"\"\n"),
+        settings(&development).contains(&"previous_jwt_secret = \"\""),
         "an unset secret is seen to be unset: {development}"
     );
+}
+
+#[test]
+fn each_value_is_shown_with_its_layer() {
+    let written = "[limits]\nevents_burst = 77\n[server]\nlisten = \"127.0.0.1:1\"\n\
+        [[auth.issuers]]\nissuer = \"https://id.example\"\naudience = \"chat\"\n";
+    let env = [SECRET, ("PARLOR__SERVER__LISTEN", "127.0.0.1:2")];
+    let shown = load(Mode::Production, written, &env).expect("valid").to_toml_redacted();
+    for (line, layer) in [
+        ("listen = [\"127.0.0.1:2\"]", "environment PARLOR__SERVER__LISTEN"),
+        ("jwt_secret = \"<redacted>\"", "environment PARLOR__AUTH__JWT_SECRET"),
+        ("events_burst = 77", "file "),
+        ("[[auth.issuers]]", "file "),
+        ("format = \"json\"", "production mode"),
+        ("events_per_second = 50", "default"),
+    ] {
+        let found = shown.lines().find(|shown| without_layer(shown) == line);
+        let found = found.unwrap_or_else(|| panic!("{line} is not in\n{shown}"));
+        assert!(found.contains(&format!(" # {layer}")), "{found}");
+    }
+    let secret = file("k7Qe4mV0c2yZ-8675309-b9sN1xT8uH5rW3pL6aJd");
+    let path = secret.path().display().to_string();
+    let shown = load(Mode::Development, "", &[("PARLOR__AUTH__JWT_SECRET_FILE", &path)]).expect("valid");
+    let shown = shown.to_toml_redacted();
+    let blank = shown.lines().find(|line| without_layer(line) == "jwt_secret = \"\"");
+    assert!(blank.is_some_and(|line| line.ends_with(" # see auth.jwt_secret_file")), "{shown}");
+}
+
+/// A line of what is shown, without the comment that names its layer.
+fn without_layer(line: &str) -> &str {
+    line.split_once(" # ").map_or(line, |(setting, _)| setting).trim_end()
+}
+
+fn settings(shown: &str) -> Vec<&str> {
+    shown.lines().map(without_layer).collect()
 }
 
 #[test]
@@ -357,7 +396,7 @@ fn a_secret_comes_from_a_file_and_is_shown_by_its_name_alone() {
     assert!(!shown.contains("8675309") && !format!("{config:?}").contains("8675309"), "{shown}\n{config:?}");
     assert!(shown.contains(&format!("jwt_secret_file = \"{secret}\"")), "{shown}");
     let again = load(Mode::Production, &shown, &[]).expect("what is shown is a valid file");
-    assert_eq!(again.to_toml_redacted(), shown);
+    assert_eq!(settings(&again.to_toml_redacted()), settings(&shown));
     assert_eq!(again.database.url, config.database.url);
 }
 
@@ -434,7 +473,7 @@ fn issuers_come_from_a_file_or_the_environment() {
     assert_eq!(claims, ["nickname", "given_name", "mail"]);
     let shown = config.to_toml_redacted();
     let again = load(Mode::Production, &shown, &[SECRET]).expect("what is shown is a valid file");
-    assert_eq!(again.to_toml_redacted(), shown);
+    assert_eq!(settings(&again.to_toml_redacted()), settings(&shown));
 
     let written =
         "[{ issuer = \"https://third.example.com\", audience = \"chat\", algorithms = [\"EdDSA\"] }]";

@@ -14,6 +14,7 @@ mod connections;
 mod hot_path;
 mod migrate;
 mod postgres;
+mod postgres_listener;
 mod postgres_pool;
 mod postgres_tools;
 mod private_files;
@@ -28,7 +29,7 @@ use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
     ConnectionTrait, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value, sqlx,
+    TransactionTrait, Value, sqlx, sqlx::postgres::PgConnectOptions,
 };
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub use self::{
     connections::Connections,
     hot_path::{HotPath, Transaction, WriteConnection},
     migrate::migration_status,
+    postgres_listener::Listener,
     postgres_pool::PostgresPool,
     postgres_tools::{PG_DUMP_MAGIC, PostgresTools},
     sqlite::{missing_file, sqlite_path},
@@ -58,7 +60,12 @@ pub struct Db {
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(Arc<SqliteWriter>),
-    Postgres { auto_migrate: bool, hot_path: PostgresPool },
+    Postgres {
+        auto_migrate: bool,
+        hot_path: PostgresPool,
+        /// How to open a connection that listens; none behind a pooler, which would not deliver to it.
+        listening: Option<Box<PgConnectOptions>>,
+    },
 }
 
 impl Db {
@@ -122,6 +129,21 @@ impl Db {
             Connections::Postgres(pool) => {
                 let (transaction, place) = pool.begin().await?;
                 Ok(Transaction { transaction, turn: None, place: Some(place) })
+            }
+        }
+    }
+
+    /// A connection that listens to a channel of PostgreSQL.
+    ///
+    /// # Errors
+    /// Also where nothing can listen: on SQLite, and behind a pooler that shares connections.
+    pub async fn listen(&self, channel: &str) -> Result<Listener, DbErr> {
+        match &self.kind {
+            Backend::Postgres { listening: Some(options), .. } => {
+                Listener::connect(PgConnectOptions::clone(options), channel).await
+            }
+            Backend::Postgres { .. } | Backend::Sqlite(_) => {
+                Err(refused("notifications do not pass a pooler that shares connections"))
             }
         }
     }

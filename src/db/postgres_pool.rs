@@ -30,6 +30,7 @@ use tokio::{
 };
 
 use super::{cause, failed};
+use crate::metrics;
 
 /// How long an idle connection may take to answer before another one is used.
 const PING: Duration = Duration::from_secs(2);
@@ -114,13 +115,19 @@ impl PostgresPool {
     /// `DbErr::ConnectionAcquire` if none becomes free in time.
     async fn place(&self) -> Result<PoolPlace, DbErr> {
         let permit = match self.0.permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
+            Ok(permit) => {
+                metrics::DATABASE_WAIT.record(0);
+                permit
+            }
             Err(_) => {
+                let begun = Instant::now();
                 let _waiting = WaitingRequest::of(&self.0.waiting);
                 self.0.begin_to_grow();
                 let free =
                     tokio::time::timeout(self.0.settings.patience, self.0.permits.clone().acquire_owned());
-                match free.await {
+                let free = free.await;
+                metrics::DATABASE_WAIT.record_time(begun.elapsed());
+                match free {
                     Ok(Ok(permit)) => permit,
                     Ok(Err(_)) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
                     Err(_) => return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),

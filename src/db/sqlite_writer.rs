@@ -4,7 +4,10 @@
 //! The lock also guards a dedicated connection for the hot path. Its statements stay prepared, and several
 //! statements are one message to SQLite's thread instead of two each ([`SqliteWriter::at_once`]).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::TryStreamExt;
 use sea_orm::{
@@ -18,7 +21,7 @@ use sea_query_sqlx::SqlxValues;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{failed, note};
-use crate::error::is_refusal;
+use crate::{error::is_refusal, metrics};
 
 /// The number of statements that the connection keeps prepared. It is enough for all hot-path statements in
 /// all lengths of their lists (see [`super::values_list`]).
@@ -49,7 +52,14 @@ impl SqliteWriter {
     /// # Errors
     /// `DbErr::ConnectionAcquire` if the writers in front take longer than `patience`.
     pub(super) async fn take(&self) -> Result<SqliteTurn, DbErr> {
+        // Whoever waits has the lock before anybody can try it.
+        if let Ok(turn) = self.connection.clone().try_lock_owned() {
+            metrics::DATABASE_WAIT.record(0);
+            return Ok(turn);
+        }
+        let begun = Instant::now();
         let turn = tokio::time::timeout(self.patience, self.connection.clone().lock_owned()).await;
+        metrics::DATABASE_WAIT.record_time(begun.elapsed());
         turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
     }
 

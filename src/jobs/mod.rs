@@ -2,11 +2,13 @@
 //! interrupted at any moment.
 
 mod end_revoked;
+mod expire_messages;
 mod finish_deletions;
 mod refresh_keys;
 mod return_memory;
 mod save_uses;
 mod sweep_joined_rooms;
+mod sweep_notices;
 mod sweep_sessions;
 mod sweep_tickets;
 
@@ -28,6 +30,10 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     every(shutdown, "sweep joined rooms", Duration::from_secs(3600), move || {
         sweep_joined_rooms::run(sweep_db.clone(), sweep_clock.clone())
     });
+    let (sweep_db, sweep_clock) = (db.clone(), clock.clone());
+    every(shutdown, "sweep notices", Duration::from_secs(600), move || {
+        sweep_notices::run(sweep_db.clone(), sweep_clock.clone())
+    });
     let keys_of = auth.clone();
     now_and_every(shutdown, "refresh keys", Duration::from_secs(3600), move || {
         refresh_keys::run(keys_of.clone())
@@ -38,8 +44,27 @@ pub fn start(shutdown: &Shutdown, db: &Db, clock: &Clock, chat: &Chat, auth: &Au
     now_and_every(shutdown, "finish deletions", Duration::from_secs(30), move || {
         finish_deletions::run(deletions_of.clone())
     });
+    let messages_of = chat.clone();
+    now_and_every(shutdown, "expire messages", Duration::from_secs(15), move || {
+        expire_messages::run(messages_of.clone())
+    });
     every(shutdown, "return memory", Duration::from_secs(2), return_memory::run);
     let (chat, auth) = (chat.clone(), auth.clone());
+    let (follows, over) = ((chat.clone(), auth.clone()), shutdown.clone());
+    shutdown.spawn(async move {
+        loop {
+            let (chat, auth) = follows.clone();
+            tokio::select! {
+                followed = end_revoked::follow(chat, auth) => {
+                    if let Err(err) = followed {
+                        // The job finds them.
+                        tracing::warn!(error = ?err, "could not end the logins that another node has ended");
+                    }
+                }
+                () = over.begun() => return,
+            }
+        }
+    });
     every(shutdown, "end revoked", Duration::from_secs(10), move || {
         end_revoked::run(chat.clone(), auth.clone())
     });

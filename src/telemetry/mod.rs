@@ -1,4 +1,4 @@
-//! Logs and metrics of the process. No token, no password and no message content is ever logged. Log entries
+//! The log of the process. No token, no password and no message content is ever logged. Log entries
 //! refer to things by id, and the field names are the same everywhere (`room.id`, `user.id`, `connection.id`,
 //! `request.id`).
 
@@ -7,14 +7,19 @@ mod log_writer;
 use std::{
     fs::{File, Permissions},
     os::{fd::AsFd, unix::fs::PermissionsExt},
-    sync::OnceLock,
 };
 
 use anyhow::Context;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
 
 pub use self::log_writer::{LogWriter, lost_lines};
+
+/// The commit that this program was built from; empty if that was not known.
+pub const COMMIT: &str = env!("PARLOR_COMMIT");
+/// The day of the source, in UTC; empty if that was not known.
+pub const DATE: &str = env!("PARLOR_DATE");
+/// The version of this program, and what it was built from as far as that was known.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("PARLOR_SOURCE"));
 
 /// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +65,10 @@ where
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Readable => registry.with(lines).try_init()?,
-        Format::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
+        Format::Json => {
+            // The innermost span has all that identifies the entry; a list of all spans would repeat it.
+            registry.with(lines.json().flatten_event(true).with_span_list(false)).try_init()?;
+        }
     }
     Ok(())
 }
@@ -78,19 +86,4 @@ pub fn keep_log_file_private() {
     if let Err(err) = made_private {
         tracing::warn!(error = %err, "everybody on this machine may read the log file: restrict it with chmod 600");
     }
-}
-
-/// The metrics of this process, in Prometheus's text format. All servers in one process share them.
-pub fn metrics() -> Option<PrometheusHandle> {
-    static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    METRICS
-        .get_or_init(|| {
-            let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-            PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Full("parlor_commit_messages".to_owned()), &sizes)
-                .and_then(PrometheusBuilder::install_recorder)
-                .inspect_err(|err| tracing::error!(error = %err, "there will be no metrics"))
-                .ok()
-        })
-        .clone()
 }

@@ -12,7 +12,8 @@
 //   });
 
 export { LIMIT, Line, Server, decoded, freePort, seqsTo, until } from '../socket-io-client/harness.mjs';
+export { LOOKS, axe, isAccessible } from './harness/accessible.mjs';
 export { Browser } from './harness/browser.mjs';
 export { Site, page } from './harness/site.mjs';
 export { settingsFor } from './harness/settings.mjs';
-export { hasStockClient, isIn, opens, shows, signsIn, signsUp, texts, webServer, writes } from './harness/web.mjs';
+export { chooses, hasStockClient, isIn, opens, opensMenu, shows, signsIn, signsInInGerman, signsUp, texts, webServer, writes } from './harness/web.mjs';

@@ -1,17 +1,9 @@
 // Messages that change after they were sent, in the web client: edited, deleted, reacted to; live, and after an absence.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Browser, hasStockClient, isIn, opens, shows, signsUp, texts, webServer, writes } from './harness.mjs';
+import { Browser, chooses, hasStockClient, isIn, opens, shows, signsIn, signsUp, texts, webServer, writes } from './harness.mjs';
 
 const browser = await Browser.start();
-
-/** Opens the menu of a message and chooses something in it. */
-async function chooses(tab, text, name) {
-  const message = tab.locate('.message', text);
-  await message.hover();
-  await message.locator('summary').click();
-  await message.getByRole('button', { name, exact: true }).click();
-}
 
 /** The reactions to a message, as people see them. */
 const reactions = (tab, text) =>
@@ -60,12 +52,13 @@ for (const stock of [false, true]) {
     await reacted(bob, 'second', '👍2');
     assert.deepEqual(await reactions(bob, 'second'), ['👍2 mine']);
     await bob.find('button', '👍: 2 people').click();
-    await reacted(ada, 'second', '👍1');
+    for (const tab of [ada, bob]) await reacted(tab, 'second', '👍1');
     assert.deepEqual(await reactions(bob, 'second'), ['👍1']);
 
     // While bob is away, more happens.
     await bob.goes('about:blank');
     await chooses(ada, 'third', 'Delete');
+    await ada.find('button', 'Delete').last().click();
     await shows(ada, 'This message was deleted');
     await chooses(ada, 'first, edited', 'Edit');
     await ada.field('Message to bob').fill('first, edited twice');
@@ -89,3 +82,75 @@ for (const stock of [false, true]) {
     assert.deepEqual(await texts(ada), all);
   });
 }
+
+/** From now on, what the page reads from its disk waits until `held.lets()`; `held.waits` says that something does. */
+const holdsTheDisk = (tab) =>
+  tab.runs(() => {
+    const { getAll } = IDBObjectStore.prototype;
+    window.held = { waits: false };
+    IDBObjectStore.prototype.getAll = function (...range) {
+      const request = getAll.apply(this, range);
+      if (this.name !== 'messages') return request;
+      const later = {};
+      request.onsuccess = () => {
+        held.waits = true;
+        held.lets = () => {
+          IDBObjectStore.prototype.getAll = getAll;
+          later.result = request.result;
+          later.onsuccess();
+        };
+      };
+      return later;
+    };
+  });
+
+test('a change that comes while the conversation is read from the disk shows', async (t) => {
+  const profile = await browser.profile(t);
+  const server = await webServer({ t });
+  const [ada, bob] = await server.people('ada', 'bob');
+  const phone = await ada.connect();
+  const tab = await profile.opens(server.url);
+  await signsIn(tab, bob);
+  const { response: { messageId } } = await phone.asks('privateMessage', { receiver: bob.username, content: 'first' });
+  await tab.until('the message', () => document.querySelector('.row-last')?.textContent === 'first');
+  await tab.reloads();
+  await isIn(tab);
+  await holdsTheDisk(tab);
+  await opens(tab, ada.username);
+  await tab.until('the disk', () => held.waits);
+  await phone.asks('editMessage', { messageId, content: 'first, edited' });
+  await tab.until('the change', () => document.querySelector('.row-last')?.textContent === 'first, edited');
+  await tab.runs(() => held.lets());
+  await shows(tab, 'first, edited');
+});
+
+test('what is changed in the lobby while a device is away shows when it is back', async (t) => {
+  const profile = await browser.profile(t);
+  const server = await webServer({ t });
+  const [ada, bob] = await server.people('ada', 'bob');
+  const phone = await ada.connect();
+  const said = async (content) => (await phone.asks('lobbyMessage', { content })).response.messageId;
+  const ids = [await said('first'), await said('second'), await said('third')];
+  const tab = await profile.opens(server.url);
+  await signsIn(tab, bob);
+  await tab.runs(() => (location.hash = '#/lobby'));
+  await shows(tab, 'third');
+  await tab.goes('about:blank');
+  await phone.asks('editMessage', { messageId: ids[0], content: 'first, edited' });
+  await phone.asks('deleteMessage', { messageId: ids[1] });
+  await said('fourth');
+  await tab.goes(`${server.url}/#/lobby`);
+  await isIn(tab);
+  await shows(tab, 'fourth');
+  await shows(tab, 'first, edited');
+  await shows(tab, 'This message was deleted');
+  // Also when the first thing that it hears is a later change.
+  await profile.goesOffline();
+  await tab.until('no connection', () => document.querySelector('.app')?.dataset.status !== 'online');
+  await phone.asks('editMessage', { messageId: ids[0], content: 'first, edited twice' });
+  await profile.goesOnline();
+  await phone.asks('editMessage', { messageId: ids[2], content: 'third, edited' });
+  await isIn(tab);
+  await shows(tab, 'third, edited');
+  await shows(tab, 'first, edited twice');
+});

@@ -6,8 +6,9 @@ use entity::{MessageId, RoomId};
 
 use crate::{
     checker::{Rule, check, rules_of},
-    history::{Digest, Entry, History, Line, Memory, Operation, Place, Record, Saved, Version, What},
+    history::{Entry, History, Memory, Operation, Place, Record, Saved, What},
     stored::{Receipts, Room, Stored},
+    version::{Digest, Line, Version},
 };
 
 const ADA: usize = 0;
@@ -34,6 +35,8 @@ impl Tale {
                 people: 2,
                 devices,
                 saved: Vec::new(),
+                counted: Vec::new(),
+                replies: BTreeMap::new(),
                 said: BTreeMap::new(),
             },
             stored: Stored::from([(room, empty)]),

@@ -1,5 +1,5 @@
 //! What each connection was told of changes, by itself: ascending, live without a hole, after the message, and before the
-//! answer to an edit of its own.
+//! answer to an edit or a deed of its own.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct Told {
     is_exact: bool,
     /// The newest message that was said to have changed.
     newest: i64,
-    /// The greatest change that answered an edit over this connection.
+    /// The greatest change that answered an edit or a deed over this connection.
     answered: i64,
     /// Holes that are none, if it turns out that the room has to be read again.
     holes: Vec<String>,
@@ -33,8 +33,10 @@ impl Told {
             self.holes.push(format!("{of} was told of change {change} right after {}", self.last));
         }
         if change <= self.answered {
-            let told =
-                format!("{of} was told of change {change} after an edit was answered with {}", self.answered);
+            let told = format!(
+                "{of} was told of change {change} after something was answered with {}",
+                self.answered
+            );
             found.add(Rule::AnswerOutOfTurn, told);
         }
         self.last = change.max(self.last);
@@ -84,6 +86,10 @@ pub fn check(device: usize, record: &Record, found: &mut Found) {
             What::EditAnswered { edit, change, .. } if !record.edits[*edit].is_over_http => {
                 let told = rooms.entry(record.edits[*edit].room).or_default();
                 told.answered = told.answered.max(*change);
+            }
+            What::DeedAnswered { deed, version } => {
+                let told = rooms.entry(record.deeds[*deed].room).or_default();
+                told.answered = told.answered.max(version.change);
             }
             _ => {}
         }

@@ -7,7 +7,10 @@ use chrono::DateTime;
 use entity::RoomId;
 use serde_json::{Value as Json, json};
 
-use crate::history::{Digest, Position, Set, Version};
+use crate::{
+    history::Position,
+    version::{Digest, Mark, Set, Version},
+};
 
 #[derive(Default)]
 pub struct Cursors {
@@ -96,13 +99,23 @@ pub fn version_of(message: &Json) -> Version {
 
 /// The fields that a change names.
 pub fn set_of(set: &Json) -> Set {
-    let at = |at: &str| DateTime::parse_from_rfc3339(at).map_or(-1, |at| at.timestamp_millis());
     Set {
         content: set["content"].as_str().map(Digest::of),
         edits: set.get("edits").map(|edits| edits.as_i64().unwrap_or(0)),
-        edited_at: set.get("editedAt").map(|edited| edited.as_str().map_or(0, at)),
+        edited_at: set.get("editedAt").map(|edited| edited.as_str().map_or(0, millis)),
         reactions: set.get("reactions").map(|reactions| Digest::of(&reactions.to_string())),
+        deleted: set.get("deletedAt").map(|_| mark(set, "deletedAt", "deletedBy")),
+        pinned: set.get("pinnedAt").map(|_| mark(set, "pinnedAt", "pinnedBy")),
     }
+}
+
+fn millis(at: &str) -> i64 {
+    DateTime::parse_from_rfc3339(at).map_or(-1, |at| at.timestamp_millis())
+}
+
+fn mark(set: &Json, at: &str, by: &str) -> Option<Mark> {
+    let by = Digest::of(set[by].as_str().unwrap_or_default());
+    set[at].as_str().map(|at| Mark { at: millis(at), by })
 }
 
 /// What `synced` says of each room.

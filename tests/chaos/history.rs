@@ -6,8 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,8 +14,12 @@ use std::{
 
 use entity::{MessageId, RoomId};
 use parking_lot::Mutex;
+use serde_json::Value as Json;
 
-use crate::stored::Receipts;
+use crate::{
+    stored::Receipts,
+    version::{Digest, Line, Set, Version},
+};
 
 /// A room by what is known of it before it exists. People and groups are numbered as in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,18 +36,6 @@ impl Place {
     }
 }
 
-/// A content by its hash: the longest are too many to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest(u64);
-
-impl Digest {
-    pub fn of(content: &str) -> Self {
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        Self(hasher.finish())
-    }
-}
-
 /// Something a device wants to have stored once, however often it has to say so.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -55,102 +45,34 @@ pub struct Operation {
     pub content: Digest,
 }
 
-/// What was read or stored under a seq.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub seq: i64,
-    pub id: MessageId,
-    /// The number of its sender.
-    pub sender: Option<usize>,
-    pub client_message_id: Option<String>,
-    pub version: Version,
-}
-
-impl Line {
-    /// Whether both are the same message, in whatever version.
-    pub fn is_same_message(&self, other: &Self) -> bool {
-        let ids = |line: &Self| (line.seq, line.id, line.sender, line.client_message_id.clone());
-        ids(self) == ids(other)
-    }
-}
-
-/// What changes have made of a message; after none, all numbers are zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
-    pub change: i64,
-    pub content: Digest,
-    pub edits: i64,
-    /// In Unix milliseconds.
-    pub edited_at: i64,
-    /// The summary of its reactions.
-    pub reactions: Digest,
-}
-
-impl Version {
-    pub fn unchanged(content: Digest) -> Self {
-        Self { change: 0, content, edits: 0, edited_at: 0, reactions: Digest::of(NO_REACTIONS) }
-    }
-
-    /// What a client makes of it with the fields of a change.
-    pub fn with(self, change: i64, set: &Set) -> Self {
-        Self {
-            change,
-            content: set.content.unwrap_or(self.content),
-            edits: set.edits.unwrap_or(self.edits),
-            edited_at: set.edited_at.unwrap_or(self.edited_at),
-            reactions: set.reactions.unwrap_or(self.reactions),
-        }
-    }
-}
-
-/// The summary of a message without reactions.
-pub const NO_REACTIONS: &str = "null";
-
-/// The fields that a change names. One that it takes away is at its zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Set {
-    pub content: Option<Digest>,
-    pub edits: Option<i64>,
-    pub edited_at: Option<i64>,
-    pub reactions: Option<Digest>,
-}
-
-impl Set {
-    /// All fields.
-    pub fn of(version: &Version) -> Self {
-        let Version { change: _, content, edits, edited_at, reactions } = *version;
-        Self {
-            content: Some(content),
-            edits: Some(edits),
-            edited_at: Some(edited_at),
-            reactions: Some(reactions),
-        }
-    }
-
-    /// Takes the fields of another set of the same version. Returns whether none of them contradicts.
-    pub fn join(&mut self, other: &Self) -> bool {
-        fn agree<T: Copy + PartialEq>(one: &mut Option<T>, other: Option<T>) -> bool {
-            let agrees = one.is_none() || other.is_none() || *one == other;
-            *one = one.or(other);
-            agrees
-        }
-        let agrees = [
-            agree(&mut self.content, other.content),
-            agree(&mut self.edits, other.edits),
-            agree(&mut self.edited_at, other.edited_at),
-            agree(&mut self.reactions, other.reactions),
-        ];
-        agrees.into_iter().all(|agrees| agrees)
-    }
-}
-
-/// A device's reaction to a message, with a key of its own, or its withdrawal. It is asked for until it is answered, and
-/// before the next one.
+/// What a device wants done to a message, besides an edit. It is asked for until it is answered or refused for good.
 #[derive(Clone, Copy, Debug)]
-pub struct React {
+pub struct Deed {
     pub room: RoomId,
     pub seq: i64,
-    pub on: bool,
+    pub act: Act,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A reaction with the device's own key, or its withdrawal. It is answered before the next one.
+    React {
+        on: bool,
+    },
+    Pin {
+        on: bool,
+    },
+    Delete,
+}
+
+/// How a deed is refused because of a deletion, and because of too many pins: there is no use in asking again.
+pub const DELETED: &str = "forbidden deleted";
+pub const LIMIT_REACHED: &str = "conflict limit_reached";
+
+/// The code of a refusal, and its reason if there is one.
+pub fn code_of(error: &Json) -> String {
+    let code = error["code"].as_str().unwrap_or("none");
+    error["reason"].as_str().map_or_else(|| code.to_owned(), |reason| format!("{code} {reason}"))
 }
 
 /// A new content that a device wants a message of its own to have.
@@ -246,16 +168,17 @@ pub enum What {
         edit: usize,
         code: String,
     },
-    /// A reaction was asked for, for the first time or again.
-    ReactAsked {
-        react: usize,
+    /// A deed was asked for, for the first time or again.
+    DeedAsked {
+        deed: usize,
     },
-    ReactAnswered {
-        react: usize,
-        change: i64,
+    /// A deed was answered, with the message as it stood then.
+    DeedAnswered {
+        deed: usize,
+        version: Version,
     },
-    ReactRefused {
-        react: usize,
+    DeedRefused {
+        deed: usize,
         code: String,
     },
     /// A message was said to have changed. `is_replayed`: the connection was not there when it did.
@@ -308,7 +231,7 @@ pub struct Record {
     pub keeps_store: bool,
     pub operations: Vec<Operation>,
     pub edits: Vec<Edit>,
-    pub reacts: Vec<React>,
+    pub deeds: Vec<Deed>,
     pub entries: Vec<Entry>,
 }
 
@@ -320,7 +243,7 @@ impl Record {
             keeps_store,
             operations: Vec::new(),
             edits: Vec::new(),
-            reacts: Vec::new(),
+            deeds: Vec::new(),
             entries: Vec::new(),
         }
     }
@@ -336,6 +259,20 @@ pub struct History {
     pub saved: Vec<Saved>,
     /// What the server said of every room in the end, when all was quiet.
     pub said: BTreeMap<RoomId, Vec<Line>>,
+    /// What the server counted for everybody in the end, when all was quiet.
+    pub counted: Vec<Counted>,
+    /// How many replies it counted for each message that has a thread, in the end.
+    pub replies: BTreeMap<(RoomId, i64), i64>,
+}
+
+/// How much of a room is unread, as one of its members was told.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    pub person: usize,
+    pub room: RoomId,
+    pub read: i64,
+    pub unread: i64,
+    pub mentions: i64,
 }
 
 /// A receipt as it was found stored while the server was dead.
@@ -385,6 +322,10 @@ impl Pen {
         record.operations.len() - 1
     }
 
+    pub fn place_of(&self, operation: usize) -> Place {
+        self.record.lock().operations[operation].place
+    }
+
     /// Takes note of an edit, and numbers it.
     pub fn means(&self, edit: Edit) -> usize {
         let mut record = self.record.lock();
@@ -392,11 +333,11 @@ impl Pen {
         record.edits.len() - 1
     }
 
-    /// Takes note of a reaction, and numbers it.
-    pub fn feels(&self, react: React) -> usize {
+    /// Takes note of a deed, and numbers it.
+    pub fn will_do(&self, deed: Deed) -> usize {
         let mut record = self.record.lock();
-        record.reacts.push(react);
-        record.reacts.len() - 1
+        record.deeds.push(deed);
+        record.deeds.len() - 1
     }
 
     pub fn memory(&self) -> Memory {
@@ -414,101 +355,5 @@ impl Pen {
 
     pub fn record(&self) -> Record {
         self.record.lock().clone()
-    }
-}
-
-/// How often what happened.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    pub sends: usize,
-    pub repeats: usize,
-    pub stored: usize,
-    pub refused: usize,
-    pub reads: usize,
-    pub receipts: usize,
-    pub told: usize,
-    pub connections: usize,
-    pub edits: usize,
-    pub edits_answered: usize,
-    pub edits_refused: usize,
-    pub reacts: usize,
-    pub reacts_answered: usize,
-    /// Connections that said what they have of changes, and were let in.
-    pub with_changes: usize,
-    pub changes: usize,
-    pub replayed: usize,
-    /// Rooms that had to be read again.
-    pub resets: usize,
-    /// Connections by wire, those included that were not let in.
-    pub wires: BTreeMap<&'static str, usize>,
-}
-
-impl Counts {
-    pub fn of(history: &History) -> Self {
-        let mut counts = Self::default();
-        for device in &history.devices {
-            counts.sends += device.operations.len();
-            counts.edits += device.edits.len();
-            counts.reacts += device.reacts.len();
-            let mut says_changes = false;
-            for entry in &device.entries {
-                match &entry.what {
-                    What::Opened => {
-                        counts.connections += 1;
-                        counts.with_changes += usize::from(says_changes);
-                    }
-                    What::Sent { .. } => counts.repeats += 1,
-                    What::Stored { .. } => counts.stored += 1,
-                    What::Refused { .. } => counts.refused += 1,
-                    What::Read { .. } => counts.reads += 1,
-                    What::Acknowledged { .. } | What::Claimed { .. } | What::MarkedRead { .. } => {
-                        counts.receipts += 1;
-                    }
-                    What::ToldDelivered { .. } | What::ToldRead { .. } => counts.told += 1,
-                    What::Comes { wire, changes, .. } => {
-                        *counts.wires.entry(wire).or_default() += 1;
-                        says_changes = changes.as_ref().is_some_and(|changes| !changes.is_empty());
-                    }
-                    What::EditAnswered { .. } => counts.edits_answered += 1,
-                    What::EditRefused { .. } => counts.edits_refused += 1,
-                    What::ReactAnswered { .. } => counts.reacts_answered += 1,
-                    What::Changed { is_replayed, .. } => {
-                        counts.changes += 1;
-                        counts.replayed += usize::from(*is_replayed);
-                    }
-                    What::Synced { rooms } => {
-                        counts.resets += rooms.values().filter(|position| position.is_reset).count();
-                    }
-                    What::EditAsked { .. }
-                    | What::ReactAsked { .. }
-                    | What::ReactRefused { .. }
-                    | What::PageRead { .. }
-                    | What::Ended => {}
-                }
-            }
-        }
-        counts.repeats -= counts.sends.min(counts.repeats);
-        counts
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sends, repeats, stored, refused, reads, receipts, told, connections, wires, .. } = self;
-        let Self { edits, edits_answered, edits_refused, reacts, reacts_answered, .. } = self;
-        let Self { with_changes, changes, replayed, resets, .. } = self;
-        writeln!(f, "sends {sends}, sent again {repeats}, acknowledged {stored}, refused {refused}")?;
-        writeln!(f, "connections {connections}, tried {wires:?}")?;
-        writeln!(f, "messages read {reads}, receipts given {receipts}, told {told}")?;
-        writeln!(
-            f,
-            "edits {edits}, acknowledged {edits_answered}, refused {edits_refused}; reactions {reacts}, acknowledged \
-             {reacts_answered}"
-        )?;
-        write!(
-            f,
-            "reconnects with changes {with_changes}, changes told {changes}, of these replayed {replayed}; \
-             rooms read again {resets}"
-        )
     }
 }

@@ -14,6 +14,8 @@ use tokio::{
     task::AbortHandle,
 };
 
+use crate::server::Nodes;
+
 /// How long one side of a half-open line goes on believing in the other.
 const BELIEF: Duration = Duration::from_secs(3);
 /// What the kernel may hold of a line, so that a reader who pauses is felt by the server.
@@ -37,6 +39,8 @@ struct State {
     number: u64,
     fault: Option<Fault>,
     stalled: bool,
+    /// Which node new connections go to, modulo the number of nodes.
+    node: usize,
 }
 
 /// See the module. Dropping it takes the address away.
@@ -47,12 +51,13 @@ pub struct Line {
 }
 
 impl Line {
-    /// To wherever the server is at the time.
-    pub async fn to(server: watch::Receiver<SocketAddr>) -> Self {
+    /// To one of the nodes, wherever it is at the time. After a fault that ends connections, and where nobody listens, the
+    /// next connections go to any node: a session that went on at another one would not be known there.
+    pub async fn to(nodes: Nodes) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(watch::Sender::new(State::default()));
-        let listening = tokio::spawn(listen(listener, server, state.clone())).abort_handle();
+        let listening = tokio::spawn(listen(listener, nodes, state.clone())).abort_handle();
         Self { address, state, listening }
     }
 
@@ -69,6 +74,7 @@ impl Line {
             self.state.send_modify(|state| {
                 state.number += 1;
                 state.fault = Some(fault);
+                state.node = fastrand::usize(..);
             });
         }
     }
@@ -81,28 +87,30 @@ impl Drop for Line {
     }
 }
 
-async fn listen(
-    listener: TcpListener,
-    server: watch::Receiver<SocketAddr>,
-    state: Arc<watch::Sender<State>>,
-) {
+async fn listen(listener: TcpListener, nodes: Nodes, state: Arc<watch::Sender<State>>) {
     while let Ok((client, _)) = listener.accept().await {
-        let address = *server.borrow();
-        let state = state.subscribe();
+        let address = {
+            let nodes = nodes.borrow();
+            nodes[state.borrow().node % nodes.len()]
+        };
+        let state = state.clone();
         tokio::spawn(async move {
-            // Where nobody listens, the client is hung up on.
-            let _ = carry(client, address, state).await;
+            let Ok(server) = TcpStream::connect(address).await else {
+                // The client is hung up on.
+                state.send_modify(|state| state.node = fastrand::usize(..));
+                return;
+            };
+            let _ = carry(client, server, state.subscribe()).await;
         });
     }
 }
 
 async fn carry(
     mut client: TcpStream,
-    server: SocketAddr,
+    mut server: TcpStream,
     mut state: watch::Receiver<State>,
 ) -> io::Result<()> {
     let begun = state.borrow().number;
-    let mut server = TcpStream::connect(server).await?;
     for stream in [&client, &server] {
         stream.set_nodelay(true)?;
         SockRef::from(stream).set_recv_buffer_size(BUFFER)?;

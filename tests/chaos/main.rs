@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
 
+mod asked;
 mod changes_check;
 #[cfg(test)]
 mod changes_tests;
@@ -17,7 +18,12 @@ mod checker;
 mod checker_tests;
 mod client;
 mod connection_check;
+mod counts;
 mod cursors;
+mod deeds_check;
+mod deletions_check;
+#[cfg(test)]
+mod deletions_tests;
 mod edits;
 mod history;
 mod line;
@@ -26,16 +32,22 @@ mod membership_check;
 #[cfg(test)]
 mod membership_tests;
 mod nemesis;
+mod peace;
 mod plan;
 mod postgres;
 mod reach;
-mod reactions_check;
+mod receipts_check;
 mod run;
 mod server;
 mod settlement;
 mod settlement_check;
+mod store;
 mod stored;
+#[cfg(test)]
+mod tale;
+mod version;
 mod wire;
+mod world;
 
 use crate::{plan::Size, postgres::Cluster};
 
@@ -57,26 +69,36 @@ fn size() -> Size {
     }
 }
 
-async fn withstands(cluster: Option<Cluster>) {
+async fn withstands(cluster: Option<Cluster>, nodes: usize) {
     let (seed, size) = (seed(), size());
     println!("PARLOR_CHAOS_SEED={seed}");
-    let report = run::run(seed, size, cluster).await;
+    let report = run::run(seed, size, cluster, nodes).await;
     println!("{report}");
     assert!(report.blows.kills >= size.kills, "{} kills are too few", report.blows.kills);
     // A check that has nothing to check would never fail.
     let counts = &report.counts;
     let least = [counts.edits_answered, counts.reacts_answered, counts.with_changes, counts.replayed];
-    assert!(least.into_iter().all(|count| count >= size.kills), "too few changes or replays\n{report}");
+    let deeds = [counts.pins_answered, counts.deletions_answered];
+    let least = least.into_iter().chain(deeds);
+    assert!(least.min() >= Some(size.kills), "too few changes or replays\n{report}");
     assert!(report.is_clean(), "play it again with PARLOR_CHAOS_SEED={seed}\n{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_doubled_or_swapped_on_sqlite() {
-    withstands(None).await;
+    withstands(None, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
 async fn nothing_acknowledged_is_lost_doubled_or_swapped_on_postgresql() {
-    withstands(Some(Cluster::start())).await;
+    withstands(Some(Cluster::start()), 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn nothing_acknowledged_is_lost_doubled_or_swapped_on_several_nodes() {
+    let nodes =
+        std::env::var("PARLOR_CHAOS_NODES").map_or(2, |nodes| nodes.parse().expect("a number of nodes"));
+    withstands(Some(Cluster::start()), nodes).await;
 }

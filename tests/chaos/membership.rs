@@ -25,9 +25,10 @@ use tokio::{
 };
 
 use crate::{
-    client::Person,
     line::{Fault, Line},
+    server::{Nodes, any_of},
     wire::{Heard, Introduction, Kind, Wire},
+    world::Person,
 };
 
 /// The names of the storm's groups begin like this.
@@ -146,7 +147,7 @@ pub struct Storm {
     pub people: Arc<Vec<Person>>,
     pub log: Log,
     weather: watch::Sender<Weather>,
-    address: watch::Receiver<SocketAddr>,
+    nodes: Nodes,
     posts: Vec<mpsc::UnboundedSender<(RoomId, String)>>,
     /// The last commands that are not sent yet.
     last_commands: Arc<AtomicUsize>,
@@ -155,12 +156,7 @@ pub struct Storm {
 
 impl Storm {
     /// `groups_each` is how many groups each person makes at most in the storm.
-    pub fn begins(
-        seed: u64,
-        people: Vec<Person>,
-        groups_each: usize,
-        address: watch::Receiver<SocketAddr>,
-    ) -> Self {
+    pub fn begins(seed: u64, people: Vec<Person>, groups_each: usize, nodes: Nodes) -> Self {
         let people = Arc::new(people);
         let log = Log::default();
         let groups = Groups::default();
@@ -177,7 +173,7 @@ impl Storm {
                 rng: Rng::with_seed(seed ^ (0x5707 + person as u64)),
                 log: log.clone(),
                 groups: groups.clone(),
-                address: address.clone(),
+                nodes: nodes.clone(),
                 connection: 0,
                 asked: 0,
                 to_make: groups_each,
@@ -190,7 +186,7 @@ impl Storm {
             };
             tasks.spawn(member.run(weather.subscribe(), to_post));
         }
-        Self { people, log, weather, address, posts, last_commands, tasks }
+        Self { people, log, weather, nodes, posts, last_commands, tasks }
     }
 
     /// Has everybody send their last commands, and waits until they have. Whether they did.
@@ -226,7 +222,7 @@ impl Storm {
         path: &str,
         body: Option<Json>,
     ) -> Option<(u16, Json)> {
-        let address = *self.address.borrow();
+        let address = any_of(&self.nodes);
         request(address, &self.people[person].token, method, path, body.as_ref(), None).await
     }
 
@@ -296,7 +292,7 @@ struct Member {
     rng: Rng,
     log: Log,
     groups: Groups,
-    address: watch::Receiver<SocketAddr>,
+    nodes: Nodes,
     connection: u32,
     asked: usize,
     /// Groups that are left to make.
@@ -322,7 +318,7 @@ impl Member {
         mut weather: watch::Receiver<Weather>,
         mut to_post: mpsc::UnboundedReceiver<(RoomId, String)>,
     ) {
-        self.line = Some(Arc::new(Line::to(self.address.clone()).await));
+        self.line = Some(Arc::new(Line::to(self.nodes.clone()).await));
         while *weather.borrow() != Weather::Over {
             let kind = *self.rng.choice(&[Kind::WebSocket, Kind::Polling, Kind::Plain]).expect("a choice");
             let introduction = Introduction {
@@ -332,7 +328,7 @@ impl Member {
                 batched: false,
                 catch_up: false,
             };
-            let address = *self.address.borrow();
+            let address = any_of(&self.nodes);
             let Some(wire) = Wire::open(kind, address, &introduction).await else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
@@ -422,7 +418,7 @@ impl Member {
                     if let Some(command) = command {
                         let after = Duration::from_micros(self.rng.u64(0..20_000));
                         // Not by the faulty line, where a request could outlast the last act.
-                        let address = *self.address.borrow();
+                        let address = any_of(&self.nodes);
                         self.asks(address, command, Some(after));
                     }
                 }
@@ -493,7 +489,7 @@ impl Member {
             return;
         }
         let hangs_up = self.rng.bool().then(|| Duration::from_micros(self.rng.u64(0..20_000)));
-        let direct = *self.address.borrow();
+        let direct = any_of(&self.nodes);
         let address = self.takes_line().unwrap_or(direct);
         self.asks(address, what, hangs_up);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc,
@@ -17,13 +18,13 @@ use tokio::{
 };
 
 use crate::{
-    client::{World, crowd},
     history::Saved,
     line::{Fault, Line},
     plan::{Blow, What},
     postgres::Cluster,
-    server::Server,
+    server::{Nodes, Server},
     stored,
+    world::{World, crowd},
 };
 
 /// How often which blow has fallen.
@@ -55,40 +56,47 @@ pub struct Nemesis {
     /// The receipts that were stored whenever the server was dead.
     pub saved: Vec<Saved>,
     stamp: Arc<AtomicU64>,
-    /// None only while it is away.
-    server: Option<Server>,
+    /// The nodes; none only while it is away.
+    servers: Vec<Option<Server>>,
+    /// The node that the next blow falls on.
+    next: usize,
     cluster: Option<Arc<Cluster>>,
     database: String,
     logs: PathBuf,
-    address: watch::Sender<std::net::SocketAddr>,
+    addresses: watch::Sender<Vec<SocketAddr>>,
 }
 
 impl Nemesis {
-    /// Begins with starting the server.
+    /// Begins with starting the servers.
     pub async fn new(
+        nodes: usize,
         database: String,
         cluster: Option<Cluster>,
         logs: PathBuf,
         stamp: Arc<AtomicU64>,
     ) -> Self {
-        let server = Server::start(&database, &logs).await;
-        let address = watch::Sender::new(server.address);
+        let mut servers = Vec::new();
+        for _ in 0..nodes {
+            servers.push(Server::start(&database, &logs).await);
+        }
+        let addresses = watch::Sender::new(servers.iter().map(|server| server.address).collect());
         let cluster = cluster.map(Arc::new);
         Self {
             blows: Blows::default(),
             saved: Vec::new(),
             stamp,
-            server: Some(server),
+            servers: servers.into_iter().map(Some).collect(),
+            next: 0,
             cluster,
             database,
             logs,
-            address,
+            addresses,
         }
     }
 
-    /// Where the server is at the time.
-    pub fn address(&self) -> watch::Receiver<std::net::SocketAddr> {
-        self.address.subscribe()
+    /// Where the servers are at the time.
+    pub fn nodes(&self) -> Nodes {
+        self.addresses.subscribe()
     }
 
     /// Deals each blow when its time has come. Fails where the devices do not get on for `patience`.
@@ -119,6 +127,7 @@ impl Nemesis {
     }
 
     async fn deals(&mut self, what: What, world: &World, lines: &[Arc<Line>]) {
+        self.next = (self.next + 1) % self.servers.len();
         match what {
             What::Kill { down } => {
                 self.kills().await;
@@ -135,19 +144,19 @@ impl Nemesis {
             }
             What::Terminate => {
                 self.blows.terminations += 1;
-                self.terminates().await;
+                self.terminates(self.next).await;
                 self.starts().await;
             }
             What::Freeze { during } => {
                 self.blows.freezes += 1;
-                let server = self.server.as_ref().expect("a server");
+                let server = self.servers[self.next].as_ref().expect("a server");
                 server.signal("STOP").await;
                 sleep(during).await;
                 server.signal("CONT").await;
             }
             What::Crowd { connections } => {
                 self.blows.crowds += 1;
-                let address = *self.address.borrow();
+                let address = self.addresses.borrow()[self.next];
                 crowd(address, &world.people, connections).await;
             }
             What::Database { immediately, during } if self.cluster.is_some() => {
@@ -172,13 +181,14 @@ impl Nemesis {
 
     async fn kills(&mut self) {
         self.blows.kills += 1;
-        self.server.take().expect("a server").dies().await;
+        self.servers[self.next].take().expect("a server").dies().await;
     }
 
-    /// With the server dead, nothing moves: whatever is stored was saved before this stamp.
+    /// Whatever is stored was saved before this stamp; where the only server is dead, nothing moves meanwhile.
     async fn looks_at_receipts(&mut self, world: &World) {
-        let stamp = self.stamp.load(Ordering::SeqCst);
+        let before = self.stamp.load(Ordering::SeqCst);
         let found = stored::receipts(&self.database, world).await.unwrap();
+        let stamp = if self.servers.len() > 1 { self.stamp.load(Ordering::SeqCst) } else { before };
         self.saved.extend(found.into_iter().map(|(room, person, receipts)| Saved {
             stamp,
             person,
@@ -189,14 +199,21 @@ impl Nemesis {
 
     async fn starts(&mut self) {
         let server = Server::start(&self.database, &self.logs).await;
-        self.address.send_replace(server.address);
-        self.server = Some(server);
+        self.addresses.send_modify(|addresses| addresses[self.next] = server.address);
+        self.servers[self.next] = Some(server);
     }
 
     /// SIGTERM: it has to go down by itself, and well.
-    pub async fn terminates(&mut self) {
-        let status = self.server.take().expect("a server").ends().await;
+    async fn terminates(&mut self, node: usize) {
+        let status = self.servers[node].take().expect("a server").ends().await;
         assert!(status.success(), "the server went down with {status}");
+    }
+
+    /// All servers go down.
+    pub async fn ends(&mut self) {
+        for node in 0..self.servers.len() {
+            self.terminates(node).await;
+        }
     }
 
     async fn stops_database(&mut self, immediately: bool) {

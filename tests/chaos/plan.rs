@@ -64,6 +64,7 @@ pub enum Action {
         place: Place,
         messages: usize,
         bytes: usize,
+        beside: Beside,
     },
     /// Edits messages of its own that were acknowledged; which ones is chosen by this number.
     Edit {
@@ -75,6 +76,16 @@ pub enum Action {
     /// Reacts to a message of its own that was acknowledged, or withdraws its reaction.
     React {
         which: usize,
+    },
+    /// Deletes a message that was acknowledged or read, and that it may delete.
+    Delete {
+        which: usize,
+    },
+    /// Pins so many messages that it may pin, or takes their pins away.
+    Pin {
+        which: usize,
+        messages: usize,
+        on: bool,
     },
     /// Says that it has read what it has of some room; which one is chosen by this number.
     MarkRead {
@@ -89,6 +100,15 @@ pub enum Action {
         comeback: Comeback,
     },
     Suffer(Fault),
+}
+
+/// What a message is sent with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside {
+    /// It is in the thread of a message of the device; which one is chosen by this number.
+    pub thread: Option<usize>,
+    /// It mentions somebody, chosen by this number, who may not even be a member.
+    pub mention: Option<usize>,
 }
 
 /// How an edit is asked for.
@@ -244,7 +264,17 @@ fn place(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> 
 fn step(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> Step {
     let place = place(rng, person, people, groups);
     let action = match rng.u32(0..1_000) {
-        0..660 => Action::Send { place, messages: 1, bytes: rng.usize(1..40) },
+        0..580 => Action::Send {
+            place,
+            messages: 1,
+            bytes: rng.usize(1..40),
+            beside: Beside {
+                thread: (rng.u32(0..6) == 0).then(|| rng.usize(..)),
+                mention: (rng.u32(0..6) == 0).then(|| rng.usize(..)),
+            },
+        },
+        580..620 => Action::Pin { which: rng.usize(..), messages: rng.usize(1..20), on: rng.u32(0..4) > 0 },
+        620..660 => Action::Delete { which: rng.usize(..) },
         660..720 => Action::React { which: rng.usize(..) },
         720..800 => Action::Edit {
             which: rng.usize(..),
@@ -256,8 +286,18 @@ fn step(rng: &mut Rng, person: usize, people: usize, groups: &[Vec<usize>]) -> S
                 _ => Way::Socket,
             },
         },
-        800..830 => Action::Send { place, messages: rng.usize(2..20), bytes: rng.usize(1..400) },
-        830..832 => Action::Send { place, messages: rng.usize(30..80), bytes: rng.usize(4_000..12_000) },
+        800..830 => Action::Send {
+            place,
+            messages: rng.usize(2..20),
+            bytes: rng.usize(1..400),
+            beside: Beside::default(),
+        },
+        830..832 => Action::Send {
+            place,
+            messages: rng.usize(30..80),
+            bytes: rng.usize(4_000..12_000),
+            beside: Beside::default(),
+        },
         832..910 => Action::MarkRead { which: rng.usize(..) },
         910..940 => Action::Acknowledge(match rng.u32(0..7) {
             0..3 => Manner::AtOnce,

@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use tempfile::TempDir;
@@ -90,11 +91,14 @@ fn is_root() -> bool {
     user.stdout.trim_ascii() == b"0"
 }
 
-/// One that nobody gets by asking for any: it must still be free when the cluster comes back.
+/// One that nobody gets by asking for any: it must still be free when the cluster comes back. Clusters of the same process
+/// look in different places.
 fn free_port() -> u16 {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    let first = std::process::id() as usize + 100 * TAKEN.fetch_add(1, Ordering::Relaxed);
     (20_000..30_000)
         .cycle()
-        .skip(std::process::id() as usize % 10_000)
+        .skip(first % 10_000)
         .take(10_000)
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .expect("a free port")

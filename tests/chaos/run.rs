@@ -6,14 +6,13 @@ use std::{
     fmt::{self, Write},
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use entity::RoomId;
 use parking_lot::Mutex;
-use serde_json::{Value as Json, json};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -22,17 +21,20 @@ use tokio::{
 
 use crate::{
     checker::{self, Rule, Violation},
-    client::{Client, Person, Phase, Status, World},
-    history::{Counts, History, Line, Memory, Pen, Place},
+    client::{Client, Phase, Status},
+    counts::Counts,
+    history::{History, Memory, Pen, Place},
     line,
     membership::{self, Fact, Storm},
     membership_check,
     nemesis::{Blows, Nemesis},
+    peace::{ask_all, read_all, settle, sign_up},
     plan::{Plan, Size},
     postgres::Cluster,
-    server::complaints,
+    server::{any_of, complaints, last_words},
     settlement,
     stored::{self, Stored},
+    world::World,
 };
 
 /// How long everybody together may get on with nothing at all before it counts as a hang.
@@ -140,7 +142,8 @@ struct Watched {
     line: Arc<line::Line>,
 }
 
-pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
+/// With a cluster, on so many nodes.
+pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize) -> Report {
     let began = Instant::now();
     let with_postgres = cluster.is_some();
     let plan = Plan::new(seed, size, with_postgres);
@@ -152,11 +155,11 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         |cluster| cluster.url.clone(),
     );
     let stamp = Arc::new(AtomicU64::new(0));
-    let mut nemesis = Nemesis::new(url.clone(), cluster, logs.clone(), stamp.clone()).await;
-    let address = *nemesis.address().borrow();
+    let mut nemesis = Nemesis::new(nodes, url.clone(), cluster, logs.clone(), stamp.clone()).await;
+    let address = nemesis.nodes().borrow()[0];
     let world = Arc::new(settle(&plan, size.people, address).await);
     let stormers = sign_up("stormer", STORMERS, address).await;
-    let mut storm = Storm::begins(seed, stormers, size.kills * 3, nemesis.address());
+    let mut storm = Storm::begins(seed, stormers, size.kills * 3, nemesis.nodes());
 
     let (phase, phases) = watch::channel(Phase::Storm);
     let mut devices = Vec::new();
@@ -164,7 +167,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     let all_steps = plan.devices.len() * size.steps;
     for (number, device) in plan.devices.into_iter().enumerate() {
         let pen = Pen::new(&stamp, device.person, device.memory, device.keeps_store);
-        let line = line::Line::to(nemesis.address()).await;
+        let line = line::Line::to(nemesis.nodes()).await;
         let client = Client::new(number, device, world.clone(), line, pen);
         devices.push(Watched {
             pen: client.pen.clone(),
@@ -181,13 +184,17 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     }
     let mut of_membership = Vec::new();
     let mut said = BTreeMap::new();
+    let mut replies = BTreeMap::new();
+    let mut counted = Vec::new();
     if hang.is_none() {
         assert!(storm.last_act().await, "everybody sends their last commands");
         storm.calms().await;
         of_membership = settlement::check(&storm, &url).await;
     }
     if hang.is_none() {
-        said = read_all(&world, &plan.groups, *nemesis.address().borrow(), &url).await;
+        let address = any_of(&nemesis.nodes());
+        (said, replies) = read_all(&world, &plan.groups, address, &url).await;
+        counted = ask_all(&world, address).await;
     }
     let storm_log = storm.log.entries();
     storm.ends().await;
@@ -197,7 +204,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         hang.get_or_insert_with(|| "a client did not end, or failed".to_owned());
         clients.shutdown().await;
     }
-    nemesis.terminates().await;
+    nemesis.ends().await;
 
     let history = History {
         groups: plan.groups,
@@ -205,9 +212,12 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         devices: devices.iter().map(|device| device.pen.record()).collect(),
         saved: std::mem::take(&mut nemesis.saved),
         said,
+        counted,
+        replies,
     };
     if hang.is_some() {
         println!("{}", tails(&history));
+        println!("{}", last_words(&logs, TAIL * 20));
     }
     let stored = stored::read(&url, &world).await.unwrap();
     keep_for_a_look(&history, &stored, &storm_log);
@@ -218,7 +228,11 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
     violations.extend(of_membership);
     Report {
         seed,
-        database: if with_postgres { "PostgreSQL" } else { "SQLite" },
+        database: match (with_postgres, nodes) {
+            (false, _) => "SQLite",
+            (true, 1) => "PostgreSQL",
+            (true, _) => "several nodes on PostgreSQL",
+        },
         took: began.elapsed(),
         blows: nemesis.blows,
         counts: Counts::of(&history),
@@ -228,90 +242,6 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>) -> Report {
         complaints: complaints(&logs),
         hang,
     }
-}
-
-async fn post(
-    client: &reqwest::Client,
-    address: std::net::SocketAddr,
-    path: &str,
-    token: &str,
-    body: Json,
-) -> Json {
-    let request = client.post(format!("http://{address}{path}")).json(&body);
-    let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-    let answer = request.send().await.unwrap();
-    let status = answer.status();
-    let text = answer.text().await.unwrap();
-    assert!(status.is_success(), "{path}: {status} {text}");
-    serde_json::from_str(&text).unwrap()
-}
-
-fn http() -> reqwest::Client {
-    reqwest::Client::builder().tls_backend_preconfigured(crate::wire::no_tls()).build().unwrap()
-}
-
-/// So many people with accounts and logins.
-async fn sign_up(name: &str, people: usize, address: std::net::SocketAddr) -> Vec<Person> {
-    let client = http();
-    let mut known = Vec::new();
-    for number in 0..people {
-        let login = json!({ "username": format!("{name}-{number}"), "password": "a long enough password" });
-        post(&client, address, "/api/users", "", login.clone()).await;
-        let login = post(&client, address, "/api/auth/login", "", login).await;
-        known.push(Person {
-            username: format!("{name}-{number}"),
-            id: login["user"]["id"].as_str().unwrap().parse().unwrap(),
-            token: login["token"].as_str().unwrap().to_owned(),
-        });
-    }
-    known
-}
-
-/// People sign up and groups are made while all is quiet.
-async fn settle(plan: &Plan, people: usize, address: std::net::SocketAddr) -> World {
-    let client = http();
-    let known = sign_up("person", people, address).await;
-    let mut groups = Vec::new();
-    for (number, members) in plan.groups.iter().enumerate() {
-        let users: Vec<&str> = members[1..].iter().map(|member| &*known[*member].username).collect();
-        let body = json!({ "groupName": format!("group-{number}"), "users": users });
-        let group = post(&client, address, "/api/rooms", &known[members[0]].token, body).await;
-        groups.push(group["groupId"].as_str().unwrap().parse().unwrap());
-    }
-    World { people: known, groups, steps: AtomicUsize::new(0) }
-}
-
-/// Reads every room from its beginning, as a member who asks the server.
-async fn read_all(
-    world: &World,
-    groups: &[Vec<usize>],
-    address: std::net::SocketAddr,
-    url: &str,
-) -> BTreeMap<RoomId, Vec<Line>> {
-    let client = http();
-    let mut all = BTreeMap::new();
-    for (id, room) in stored::read(url, world).await.unwrap() {
-        let reader = match room.place {
-            Some(Place::Direct(one, _)) => one,
-            Some(Place::Group(group)) => groups[group][0],
-            Some(Place::Lobby) | None => 0,
-        };
-        let mut lines: Vec<Line> = Vec::new();
-        loop {
-            let after = lines.last().map_or(0, |line| line.seq);
-            let path = format!("/api/rooms/{id}/messages?limit=200&changes=true&after={after}");
-            let request = client.get(format!("http://{address}{path}"));
-            let answer = request.bearer_auth(&world.people[reader].token).send().await.unwrap();
-            let page: Json = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-            let Some(messages) = page["messages"].as_array() else { panic!("{path}: {page}") };
-            lines.extend(messages.iter().map(|message| world.line_of(message)));
-            if messages.is_empty() || page["hasMore"] == false {
-                break;
-            }
-        }
-        all.insert(id, lines);
-    }
-    all
 }
 
 /// Waits until all steps are taken and everything is stored, then until everyone has come back once more

@@ -10,6 +10,7 @@ use std::{
 
 use tokio::{
     process::{Child, Command},
+    sync::watch,
     time::{Instant, sleep, timeout},
 };
 
@@ -17,7 +18,7 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Little room in every queue, so that each gets full now and then; no quotas, which would refuse the storm.
-const SETTINGS: [(&str, &str); 21] = [
+const SETTINGS: [(&str, &str); 23] = [
     ("PARLOR__SERVER__LISTEN", "127.0.0.1:0"),
     ("PARLOR__SERVER__DRAIN_TIMEOUT", "3s"),
     ("PARLOR__DATABASE__MAX_CONNECTIONS", "8"),
@@ -41,7 +42,18 @@ const SETTINGS: [(&str, &str); 21] = [
     ("PARLOR__WRITER__BATCH", "16"),
     ("PARLOR__PRESENCE__GRACE", "300ms"),
     ("PARLOR__TELEMETRY__METRICS", "off"),
+    ("PARLOR__CLUSTER__LOOK_EVERY", "100ms"),
+    ("PARLOR__CLUSTER__LEASE", "2s"),
 ];
+
+/// Where the nodes are at the time.
+pub type Nodes = watch::Receiver<Vec<SocketAddr>>;
+
+/// One of the nodes, any.
+pub fn any_of(nodes: &Nodes) -> SocketAddr {
+    let nodes = nodes.borrow();
+    nodes[fastrand::usize(..nodes.len())]
+}
 
 pub struct Server {
     pub address: SocketAddr,
@@ -113,12 +125,25 @@ fn address_in(written: &str) -> Option<SocketAddr> {
     line.trim().parse().ok()
 }
 
+/// The logs of all servers, oldest first.
+fn files(logs: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(logs).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// The last lines that the servers have logged.
+pub fn last_words(logs: &Path, most: usize) -> String {
+    let texts = files(logs).into_iter().map(|file| fs::read_to_string(file).unwrap_or_default());
+    let text: String = texts.collect();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].join("\n")
+}
+
 /// Lines of all servers' logs that say that something is wrong with the program itself.
 pub fn complaints(logs: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
-    let mut files: Vec<PathBuf> = fs::read_dir(logs).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    for file in files {
+    for file in files(logs) {
         for line in fs::read_to_string(&file).unwrap_or_default().lines() {
             if line.contains("ERROR") || line.contains("panicked") {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use entity::{MessageId, RoomId, UserId, member, message, reaction, room};
+use entity::{MessageId, RoomId, UserId, member, message, message_version, pin, reaction, room};
 use sea_orm::{Database, EntityTrait, QueryOrder};
 use serde_json::Value as Json;
 
 use crate::{
-    client::World,
-    history::{Digest, Line, Place, Version},
+    history::Place,
     membership::PREFIX,
+    version::{Digest, Line, Mark, Version},
+    world::World,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,14 @@ pub struct Room {
     /// In the order of seq.
     pub lines: Vec<Line>,
     pub receipts: BTreeMap<usize, Receipts>,
+    /// The seqs of pinned messages.
+    pub pins: BTreeSet<i64>,
+    /// The seqs of messages of which earlier contents are kept.
+    pub versions: BTreeSet<i64>,
+    /// The seqs of replies in threads, with those of their roots.
+    pub threads: BTreeMap<i64, i64>,
+    /// Who is mentioned, by seq.
+    pub mentions: BTreeMap<i64, BTreeSet<usize>>,
     /// Who has reacted, by seq and key.
     pub reactions: BTreeMap<i64, ByKey>,
     /// The same, as the summary of each message says.
@@ -71,15 +80,8 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             room::Kind::Direct => number(row.pair_low)
                 .and_then(|low| number(row.pair_high).map(|high| Place::between(low, high))),
         };
-        let room = Room {
-            place,
-            last_seq: row.last_seq.0,
-            last_change: row.last_change.0,
-            lines: Vec::new(),
-            receipts: BTreeMap::new(),
-            reactions: BTreeMap::new(),
-            summaries: BTreeMap::new(),
-        };
+        let room =
+            Room { place, last_seq: row.last_seq.0, last_change: row.last_change.0, ..Room::default() };
         stored.insert(row.id, room);
     }
     let rows =
@@ -89,6 +91,18 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
         let content: String = serde_json::from_str(&row.content).unwrap_or(row.content);
         let marks: Json =
             row.marks.as_deref().map_or(Json::Null, |marks| serde_json::from_str(marks).unwrap());
+        let extras: Json =
+            row.extras.as_deref().map_or(Json::Null, |extras| serde_json::from_str(extras).unwrap());
+        if let Some(root) = extras["thread"]["seq"].as_i64() {
+            room.threads.insert(row.seq.0, root);
+        }
+        let mentioned = extras["mentioned"].as_array().into_iter().flatten();
+        let mentioned: BTreeSet<usize> = mentioned
+            .filter_map(|user| numbers.get(&user.as_str()?.parse::<UserId>().ok()?).copied())
+            .collect();
+        if !mentioned.is_empty() {
+            room.mentions.insert(row.seq.0, mentioned);
+        }
         for summary in marks["reactions"].as_array().into_iter().flatten() {
             let users = summary["users"].as_array().unwrap();
             let people: BTreeSet<usize> = users
@@ -110,6 +124,13 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
                 content: Digest::of(&content),
                 edits: marks["edits"].as_i64().unwrap_or(0),
                 reactions: Digest::of(&marks["reactions"].to_string()),
+                deleted: row.deleted_at.map(|at| Mark {
+                    at: at.timestamp_millis(),
+                    by: Digest::of(marks["deleted_by"].as_str().unwrap_or_default()),
+                }),
+                pinned: marks["pin"]["at"]
+                    .as_i64()
+                    .map(|at| Mark { at, by: Digest::of(marks["pin"]["by"].as_str().unwrap_or_default()) }),
                 edited_at: row.edited_at.map_or(0, |at| at.timestamp_millis()),
             },
         });
@@ -119,6 +140,16 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
             continue;
         };
         room.reactions.entry(row.seq.0).or_default().entry(row.key).or_default().insert(person);
+    }
+    for row in pin::Entity::find().all(&database).await? {
+        if let Some(room) = stored.get_mut(&row.room_id) {
+            room.pins.insert(row.seq.0);
+        }
+    }
+    for row in message_version::Entity::find().all(&database).await? {
+        if let Some(room) = stored.get_mut(&row.room_id) {
+            room.versions.insert(row.seq.0);
+        }
     }
     database.close().await?;
     for (id, person, receipts) in self::receipts(url, world).await? {

@@ -4,7 +4,11 @@
 use crate::harness::run_suite;
 
 #[test]
-#[cfg_attr(not(all(with_node, with_chromium)), ignore = "needs Node, npm, and Chromium in /usr/bin/chromium")]
+#[cfg_attr(
+    not(all(with_node, with_chromium)),
+    ignore = "needs Node 20.19, npm, and Chromium in /usr/bin/chromium"
+)]
 fn pages_chat_through_parlor_in_chromium() {
-    run_suite(&["socket-io-client", "browser"], &[]);
+    let examples = ["react-chat", "angular-chat"].map(|name| format!("../examples/{name}"));
+    run_suite(&["socket-io-client", &examples[0], &examples[1], "browser"], &[]);
 }

@@ -66,6 +66,20 @@ impl Http {
         Answer::to(self.request(Method::DELETE, path).json(&body)).await
     }
 
+    /// The complete history of a room.
+    pub async fn history(&self, room: &str) -> Vec<Json> {
+        let mut messages = Vec::new();
+        loop {
+            let after = messages.last().map_or(0, |message: &Json| message["seq"].as_i64().unwrap());
+            let path = format!("/api/rooms/{room}/messages?after={after}&limit=200");
+            let page = self.get(&path).await.is(200);
+            messages.extend(page["messages"].as_array().unwrap().iter().cloned());
+            if page["hasMore"] == false {
+                return messages;
+            }
+        }
+    }
+
     /// The server's metrics, by name and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let text = self.get("/metrics").await.text;

@@ -65,8 +65,8 @@ pub fn at_full_speed(config: &mut parlor::config::Config) {
     config.limits.waiting_events = 10_000;
 }
 
-/// Raises the limits on requests per second and per hour, for tests about other things.
-pub fn without_quotas(config: &mut parlor::config::Config) {
+/// Raises the limits on requests per second and per hour, for tests about other things. [`Server`] does so.
+fn without_quotas(config: &mut parlor::config::Config) {
     let limits = &mut config.limits;
     (limits.requests_per_second, limits.requests_burst) = (1_000_000, 1_000_000);
     (limits.groups_per_hour, limits.groups_owned) = (1_000_000, 1_000_000);

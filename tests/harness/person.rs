@@ -131,18 +131,4 @@ impl Person {
         let found = mine.as_array().unwrap().iter().find(|conversation| conversation["roomId"] == room);
         found.unwrap_or_else(|| panic!("{room} is not among {mine}")).clone()
     }
-
-    /// The complete history of a room, over HTTP.
-    pub async fn history(&self, room: &str) -> Vec<Json> {
-        let mut messages = Vec::new();
-        loop {
-            let after = messages.last().map_or(0, |message: &Json| message["seq"].as_i64().unwrap());
-            let path = format!("/api/rooms/{room}/messages?after={after}&limit=200");
-            let page = self.get(&path).await.is(200);
-            messages.extend(page["messages"].as_array().unwrap().iter().cloned());
-            if page["hasMore"] == false {
-                return messages;
-            }
-        }
-    }
 }

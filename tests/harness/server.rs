@@ -71,7 +71,11 @@ impl Server {
 
     /// Starts a server with changed settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let database = Database::fresh().await;
+        Self::on(Database::fresh().await, change).await
+    }
+
+    /// Starts a server with changed settings on this database.
+    pub async fn on(database: Database, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::development();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.database.url = database.url.clone().into();

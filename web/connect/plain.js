@@ -89,6 +89,13 @@ export function plain(hooks) {
     hooks.down();
   }
 
+  /** The browser has no network any more, and would not notice for long; a server on this machine answers at once. */
+  function offline() {
+    if (!socket) return;
+    lost();
+    later();
+  }
+
   /** @param {number} [pause] what the server asks for */
   function later(pause = Math.min(PAUSE[0] * 2 ** tries, PAUSE[1]) * (0.5 + Math.random())) {
     if (!isWanted) return;
@@ -120,10 +127,12 @@ export function plain(hooks) {
     name: 'WebSocket',
     open: () => {
       isWanted = true;
+      addEventListener('offline', offline);
       void open();
     },
     close: () => {
       isWanted = false;
+      removeEventListener('offline', offline);
       clearTimeout(timer);
       if (socket) lost();
     },

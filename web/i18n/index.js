@@ -6,6 +6,8 @@ import { words as english } from './en.js';
 
 const CHOSEN = 'parlor.language';
 export const LANGUAGES = { en: 'English', de: 'Deutsch' };
+/** The languages that are written from right to left. The layout follows the direction of the page. */
+const RIGHT_TO_LEFT = ['ar', 'fa', 'he', 'ur'];
 
 /** @type {Record<Word, string>} */
 let words = english;
@@ -26,6 +28,7 @@ export async function load() {
   current = wanted.find((tag) => tag in LANGUAGES) ?? 'en';
   words = current === 'de' ? (await import('./de.js')).words : english;
   document.documentElement.lang = current;
+  document.documentElement.dir = RIGHT_TO_LEFT.includes(current) ? 'rtl' : 'ltr';
 }
 
 /** For dates: the browser's own tag says more than the language alone. */

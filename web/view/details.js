@@ -9,7 +9,9 @@ import { personAvatar } from './avatar.js';
 import { presence } from './dates.js';
 import { fill, h, iconButton } from './dom.js';
 import { confirm, dialog, field, form, sentence, skeleton } from './forms.js';
+import { ownSettings } from './own-settings.js';
 import { peoplePicker } from './picker.js';
+import { pinnedList } from './pinned.js';
 
 /** @import { Member } from '../types.js' */
 
@@ -34,19 +36,27 @@ export function details(key) {
   const groupId = key.slice(2);
   const gone = new AbortController();
   const body = h('div', null, skeleton(4));
-  const box = dialog(placeOf(key).group?.groupName ?? t('group'), () => [body]);
+  const box = dialog(placeOf(key).group?.groupName ?? t('group'), (close) => [h('section', { class: 'dialog-part' }, h('h3', null, t('pinnedMessages')), pinnedList(key, close, gone.signal)), ownSettings(key, close, gone.signal), body]);
   box.addEventListener('close', () => gone.abort());
-  on(['members', 'people'], () => void show(), gone.signal);
-  void show();
+  /** @type {Member[]} */
+  let listed = [];
   let shown = '';
+  on('members', () => void load(), gone.signal);
+  on('people', show, gone.signal);
+  void load();
 
-  async function show() {
-    let members;
+  async function load() {
     try {
-      members = await membersOf(key);
+      listed = await membersOf(key);
+      show();
     } catch (error) {
-      return fill(body, h('p', { class: 'form-error', role: 'alert' }, sentence(error)));
+      fill(body, h('p', { class: 'form-error', role: 'alert' }, sentence(error)));
     }
+  }
+
+  function show() {
+    if (listed.length === 0) return;
+    const members = listed.map((member) => ({ ...member, ...state.people.get(member.username) }));
     // A field that somebody is typing into stays.
     const now = JSON.stringify(members.map(({ username, role, isOnline }) => [username, role, isOnline]));
     if (gone.signal.aborted || now === shown) return;
@@ -107,7 +117,9 @@ export function details(key) {
       box.close();
     };
     const opening = group?.hasPassword && h('button', { type: 'button', class: 'button', onclick: () => void open() }, t('removePassword'));
-    return h('details', { class: 'more' }, h('summary', null, t('changeGroup')), form({ fields: { groupName, password }, action: t('save'), more: opening ? [opening] : [], done }));
+    const tells = h('input', { type: 'checkbox', checked: group?.systemMessages === true, onchange: () => void ask('updateGroup', { groupId, systemMessages: tells.checked }).catch(() => (tells.checked = !tells.checked)) });
+    const telling = h('label', { class: 'choice' }, h('span', null, t('systemMessages')), tells);
+    return h('details', { class: 'more' }, h('summary', null, t('changeGroup')), telling, form({ fields: { groupName, password }, action: t('save'), more: opening ? [opening] : [], done }));
   }
 
   const left = () => {

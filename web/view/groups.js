@@ -7,7 +7,7 @@ import { avatar } from './avatar.js';
 import { arrows, searchField } from './chats.js';
 import { fill, h, icon } from './dom.js';
 import { empty, sentence, skeleton } from './forms.js';
-import { hrefOf } from './room.js';
+import { hrefOf } from './names.js';
 import { VirtualList } from './virtual.js';
 
 /** @import { Group } from '../types.js' */

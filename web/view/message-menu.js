@@ -1,34 +1,26 @@
-// What one can do with a message: react, edit, delete.
+// The menu of a message. What it can do is loaded when it is opened.
 
-import { mayDelete, react, remove } from '../changes.js';
 import { EventRefused } from '../connection.js';
 import { t } from '../i18n/index.js';
-import { state } from '../store.js';
 import { h, icon } from './dom.js';
 import { problemText } from './forms.js';
 
 /** @import { Message, Place } from '../types.js' */
 
-const KEYS = ['👍', '❤️', '😂', '😮', '😢', '🎉'];
-
 /** @param {Message} message @param {Place} place */
 export function menu(message, place) {
-  const isMine = message.sender === state.me.username;
   const summary = h('summary', { class: 'message-more', 'aria-label': t('messageMenu'), title: t('messageMenu') }, icon('more'));
-  const element = h('details', { class: 'message-menu', ontoggle: () => element.open && fillMenu(), onkeydown: keys }, summary);
-  document.addEventListener('click', outside);
+  const element = h('details', { class: 'message-menu', ontoggle: toggled, onkeydown: keys }, summary);
   return element;
 
-  function fillMenu() {
-    element.append(
-      h(
-        'div',
-        { class: 'menu' },
-        h('div', { class: 'menu-keys' }, KEYS.map((key) => h('button', { type: 'button', 'aria-label': t('react', { key }), onclick: (/** @type {Event} */ event) => acts(close(event), react(message, key)) }, key))),
-        isMine && message.kind === 'text' && h('button', { type: 'button', onclick: (/** @type {Event} */ event) => tells(close(event), 'edit', message) }, t('editMessage')),
-        mayDelete(message, place) && h('button', { type: 'button', class: 'danger', onclick: (/** @type {Event} */ event) => acts(close(event), remove(message)) }, t('deleteMessage')),
-      ),
-    );
+  async function toggled() {
+    if (!element.open) return empty();
+    document.addEventListener('click', outside);
+    const { actions } = await import('./message-actions.js');
+    const content = await actions(message, place, element);
+    // It may be closed by now.
+    if (!element.open || element.querySelector('.menu')) return;
+    element.append(content);
     fit();
   }
 
@@ -39,27 +31,26 @@ export function menu(message, place) {
     const box = element.querySelector('.menu')?.getBoundingClientRect();
     if (!room || !box) return;
     element.classList.toggle('up', box.bottom > room.bottom);
-    element.classList.toggle('back', box.right > room.right);
+    element.classList.toggle('back', box.right > room.right || box.left < room.left);
   }
 
-  /** @param {Event} event */
-  function close(event) {
-    element.open = false;
+  function empty() {
+    document.removeEventListener('click', outside);
     element.querySelector('.menu')?.remove();
-    return event;
   }
 
   /** @param {KeyboardEvent} event */
   function keys(event) {
     if (event.key !== 'Escape' || !element.open) return;
-    close(event);
+    event.stopPropagation();
+    element.open = false;
     summary.focus();
   }
 
   /** @param {Event} event */
   function outside(event) {
-    if (!element.isConnected) document.removeEventListener('click', outside);
-    else if (element.open && !element.contains(/** @type {Node} */ (event.target))) close(event);
+    if (!element.isConnected) empty();
+    else if (!element.contains(/** @type {Node} */ (event.target))) element.open = false;
   }
 }
 
@@ -74,8 +65,8 @@ export function acts(event, done) {
 }
 
 /** @param {Event} event @param {string} name @param {unknown} detail */
-function tells(event, name, detail) {
+export function tells(event, name, detail) {
   const target = /** @type {Element} */ (event.currentTarget ?? event.target);
-  const room = target.closest('.timeline') ?? document.querySelector('.timeline');
+  const room = target.closest('.timeline') ?? document.querySelector('dialog .timeline') ?? document.querySelector('.timeline');
   room?.dispatchEvent(new CustomEvent(name, { detail }));
 }

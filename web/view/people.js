@@ -9,7 +9,7 @@ import { arrows, searchField } from './chats.js';
 import { presence } from './dates.js';
 import { fill, h, icon } from './dom.js';
 import { empty, sentence, skeleton } from './forms.js';
-import { hrefOf } from './room.js';
+import { hrefOf } from './names.js';
 import { VirtualList } from './virtual.js';
 
 /** @import { User } from '../types.js' */

@@ -11,22 +11,11 @@ import { presence } from './dates.js';
 import { fill, h, icon, iconButton, say } from './dom.js';
 import { empty, skeleton } from './forms.js';
 import { itemsOf, renderItem } from './items.js';
+import { titleOf } from './names.js';
+import { opensMenus } from './press.js';
 import { VirtualList } from './virtual.js';
 
 /** @import { Item } from './items.js' */
-
-/** @param {string} key */
-export function hrefOf(key) {
-  if (key === 'lobby') return '#/lobby';
-  return `#/${key[0]}/${encodeURIComponent(key.slice(2))}`;
-}
-
-/** @param {string} key */
-export function titleOf(key) {
-  if (key === 'lobby') return t('lobby');
-  if (key.startsWith('u:')) return nameOf(key.slice(2));
-  return placeOf(key).group?.groupName ?? t('group');
-}
 
 /** @param {HTMLElement} main @param {string} key @param {AbortSignal} signal */
 export function room(main, key, signal) {
@@ -35,6 +24,7 @@ export function room(main, key, signal) {
   if (peer && !state.people.has(peer)) void find(peer);
   /** Where the unread messages begin when the conversation is opened; nothing until that is known. */
   let readBefore = 0;
+  let wasMarked = placeOf(key).markedUnread ?? false;
   const picture = h('span', null);
   const title = h('h1', { dir: 'auto' });
   const subtitle = h('p', { class: 'room-subtitle' });
@@ -43,11 +33,14 @@ export function room(main, key, signal) {
   const scroller = h('div', { class: 'timeline', role: 'log', 'aria-live': 'off', 'aria-label': t('messages'), tabindex: '0' }, note, list);
   const jump = h('button', { type: 'button', class: 'jump', hidden: true, 'aria-label': t('toEnd'), onclick: () => virtual.scrollToEnd() }, icon('down'), h('span', { class: 'badge' }));
   const typing = h('p', { class: 'typing-line', 'aria-live': 'polite' });
-  const about = isGroup ? [iconButton('info', t('groupDetails'), async () => (await import('./details.js')).details(key))] : [];
+  const about = iconButton('info', t(isGroup ? 'groupDetails' : 'conversationDetails'), async () =>
+    isGroup ? (await import('./details.js')).details(key) : (await import('./pinned.js')).aboutConversation(key),
+  );
+  const threads = key !== 'lobby' && iconButton('thread', t('threads'), async () => (await import('./thread.js')).threadList(key));
   const write = composer(key, signal, () => virtual.scrollToEnd());
   fill(
     main,
-    h('header', { class: 'room-head' }, h('a', { class: 'icon-button back', href: '#/', 'aria-label': t('back') }, icon('back')), picture, h('div', { class: 'room-title' }, title, subtitle), about),
+    h('header', { class: 'room-head' }, h('a', { class: 'icon-button back', href: '#/', 'aria-label': t('back') }, icon('back')), picture, h('div', { class: 'room-title' }, title, subtitle), threads, about),
     h('div', { class: 'timeline-frame' }, scroller, jump),
     typing,
     write.element,
@@ -62,8 +55,12 @@ export function room(main, key, signal) {
     render: renderItem,
     estimate: (item) => item.height,
   });
+  opensMenus(list);
   write.focus();
   let isPositioned = false;
+  let knowsMembers = !isGroup;
+  /** @type {Item[]} */
+  let items = [];
   const shown = timeline.open(key);
   head();
   show();
@@ -72,6 +69,9 @@ export function room(main, key, signal) {
   on([`typing ${key}`], types, signal);
   scroller.addEventListener('scroll', scrolled, { passive: true });
   scroller.addEventListener('edit', (event) => write.edit(/** @type {CustomEvent} */ (event).detail));
+  scroller.addEventListener('reply', (event) => write.reply(/** @type {CustomEvent} */ (event).detail));
+  scroller.addEventListener('thread', async (event) => (await import('./thread.js')).thread(key, /** @type {CustomEvent} */ (event).detail));
+  scroller.addEventListener('jump', (event) => void jumpTo(/** @type {CustomEvent} */ (event).detail));
   scroller.addEventListener('problem', (event) => write.fail(/** @type {CustomEvent} */ (event).detail));
   document.addEventListener('visibilitychange', read, { signal });
   addEventListener('focus', read, { signal });
@@ -95,8 +95,13 @@ export function room(main, key, signal) {
   function show() {
     const place = placeOf(key);
     if (!readBefore && (place.unread > 0 || state.isListed)) readBefore = place.unread > 0 ? Math.max(place.read, 0.5) : Infinity;
-    const items = itemsOf(place, shown, readBefore || Infinity);
+    items = itemsOf(place, shown, readBefore || Infinity);
     virtual.set(items);
+    // Whom a text mentions is known with the names.
+    if (!knowsMembers && shown.messages.some(({ kind, content }) => kind === 'text' && content.includes('@'))) {
+      knowsMembers = true;
+      void import('./details.js').then(({ membersOf }) => membersOf(key)).catch(() => {});
+    }
     const isEmpty = items.length === 0;
     const isGone = isGroup && !state.places.has(key) && state.isListed;
     if (!isGone) {
@@ -113,6 +118,20 @@ export function room(main, key, signal) {
     scrolled();
   }
 
+  /** Shows a message, and says with colour and focus which one it is. @param {number} seq */
+  async function jumpTo(seq) {
+    const isThere = await timeline.reach(key, seq);
+    if (signal.aborted) return;
+    if (!isThere) return write.fail(t(shown.failed ? 'unreachable' : 'quoteGone'));
+    show();
+    virtual.scrollTo(items.find((item) => item.shown?.message?.seq === seq)?.key ?? '');
+    const element = /** @type {HTMLElement | null} */ (list.querySelector(`[data-seq="${seq}"]`));
+    element?.classList.add('found');
+    element?.setAttribute('tabindex', '-1');
+    element?.focus({ preventScroll: true });
+    setTimeout(() => element?.classList.remove('found'), 2000);
+  }
+
   function scrolled() {
     jump.hidden = virtual.isAtEnd;
     const { unread } = placeOf(key);
@@ -122,8 +141,12 @@ export function room(main, key, signal) {
     read();
   }
 
+  /** What is still on its way here nobody has read. */
   function read() {
-    if (virtual.isAtEnd && !document.hidden && document.hasFocus()) sync.markRead(key);
+    if (!isPositioned || shown.loading) return;
+    if (!virtual.isAtEnd || document.hidden || !document.hasFocus()) return;
+    sync.markRead(key, wasMarked);
+    wasMarked = false;
   }
 
   function types() {

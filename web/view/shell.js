@@ -3,17 +3,16 @@
 import { t } from '../i18n/index.js';
 import * as connection from '../connection.js';
 import { changed, conversations, nameOf, on, state } from '../store.js';
+import { isMuted } from '../room-settings.js';
 import * as sync from '../sync.js';
 import { whenNew } from '../inbox.js';
 import { chats } from './chats.js';
-import { groups, newGroup } from './groups.js';
 import { fill, h, icon, iconButton, say } from './dom.js';
-import { empty } from './forms.js';
+import { empty, skeleton } from './forms.js';
 import { logo } from './logo.js';
-import { people } from './people.js';
-import { room, titleOf } from './room.js';
+import { titleOf } from './names.js';
 import { avatar } from './avatar.js';
-import { textOf } from './message.js';
+import { textOf } from './status.js';
 
 /** A connection that is lost for less is not worth a word. */
 const PATIENCE = 1500;
@@ -36,7 +35,7 @@ export function shell(root, signal, leave) {
   const sidebar = h(
     'section',
     { class: 'sidebar', 'aria-label': t('lists') },
-    h('header', { class: 'sidebar-head' }, heading, iconButton('plus', t('newGroup'), newGroup), self),
+    h('header', { class: 'sidebar-head' }, heading, iconButton('plus', t('newGroup'), async () => (await import('./groups.js')).newGroup()), self),
     status,
     list,
     tabs,
@@ -67,11 +66,17 @@ export function shell(root, signal, leave) {
     frame.dataset.page = isList ? 'list' : 'main';
     if (isList) showList(first === 'people' || first === 'groups' ? first : 'chats');
     else if (!listName) showList('chats');
-    if (state.open) room(pane, state.open, page.signal);
+    if (state.open) void showRoom(state.open, page.signal);
     else if (first === 'settings') void showSettings(page.signal);
     else fill(pane, empty(logo(), t('welcome', { name: nameOf(state.me.username) }), t('welcomeText')));
     changed('places');
     title();
+  }
+
+  /** @param {string} key @param {AbortSignal} open */
+  async function showRoom(key, open) {
+    const { room } = await import('./room.js');
+    if (!open.aborted) room(pane, key, open);
   }
 
   /** @param {AbortSignal} open */
@@ -87,7 +92,7 @@ export function shell(root, signal, leave) {
     shownList?.abort();
     shownList = new AbortController();
     heading.textContent = t(name);
-    ({ chats, people, groups })[name](list, shownList.signal);
+    void fillList(name, shownList.signal);
     fill(
       tabs,
       TABS.map(([tab, href, picture]) =>
@@ -97,8 +102,17 @@ export function shell(root, signal, leave) {
     title();
   }
 
+  /** @param {'chats' | 'people' | 'groups'} name @param {AbortSignal} open */
+  async function fillList(name, open) {
+    if (name === 'chats') return chats(list, open);
+    fill(list, skeleton(8));
+    const { people } = await import('./people.js');
+    const { groups } = await import('./groups.js');
+    if (!open.aborted) (name === 'people' ? people : groups)(list, open);
+  }
+
   function title() {
-    const unread = conversations().reduce((sum, place) => sum + place.unread, 0);
+    const unread = conversations().reduce((sum, place) => sum + (isMuted(place) || place.archived ? 0 : place.unread), 0);
     const badge = tabs.querySelector('[data-tab=chats]');
     if (badge) badge.textContent = unread > 0 ? String(unread) : '';
     const name = state.open ? `${titleOf(state.open)} · Parlor` : 'Parlor';
@@ -138,6 +152,8 @@ export function shell(root, signal, leave) {
   me();
   connected();
   navigate();
+  // The first conversation opens at once, without the server, too.
+  void import('./room.js').catch(() => {});
 
   /** @param {KeyboardEvent} event */
   function shortcut(event) {

@@ -31,6 +31,10 @@ export class VirtualList {
   #width = 0;
   #frame = 0;
   #isAtEnd = true;
+  /** What stays where it is until the user scrolls. @type {{ key: string, offset: number } | null} */
+  #held = null;
+  /** Where the view was put last. */
+  #top = 0;
   /** @type {Options<T>} */
   #options;
   #observer;
@@ -50,20 +54,23 @@ export class VirtualList {
 
   /** Every item from now on. @param {T[]} items */
   set(items) {
-    const stays = this.#options.sticks && this.#isAtEnd;
+    const stays = this.#options.sticks && this.#isAtEnd && !this.#held;
     const anchor = stays ? null : this.#anchor();
     this.#items = items;
     this.#layout(anchor, Boolean(stays));
   }
 
   scrollToEnd() {
+    this.#held = null;
     this.#layout(null, true);
   }
 
-  /** Shows an item near the top of the view. @param {string} key */
+  /** Shows an item near the top of the view, and keeps it there until the user scrolls. @param {string} key */
   scrollTo(key) {
     const index = this.#items.findIndex((item) => this.#options.key(item) === key);
-    if (index >= 0) this.#layout({ key, offset: -Math.min(120, this.#options.scroller.clientHeight / 4) }, false);
+    if (index < 0) return;
+    this.#held = { key, offset: -Math.min(120, this.#options.scroller.clientHeight / 4) };
+    this.#layout(this.#held, false);
   }
 
   destroy() {
@@ -73,6 +80,7 @@ export class VirtualList {
 
   #scrolled() {
     const { scroller } = this.#options;
+    if (Math.abs(scroller.scrollTop - this.#top) > 1) this.#held = null;
     this.#isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
     cancelAnimationFrame(this.#frame);
     this.#frame = requestAnimationFrame(() => this.#layout(this.#anchor(), false));
@@ -80,7 +88,7 @@ export class VirtualList {
 
   #resized() {
     const { scroller, sticks } = this.#options;
-    const stays = Boolean(sticks && this.#isAtEnd);
+    const stays = Boolean(sticks && this.#isAtEnd && !this.#held);
     if (scroller.clientWidth !== this.#width) this.#heights.clear();
     this.#width = scroller.clientWidth;
     this.#layout(stays ? null : this.#anchor(), stays);
@@ -89,6 +97,7 @@ export class VirtualList {
   /** The first item in the view, and how far it is scrolled out. */
   #anchor() {
     const { scroller, key } = this.#options;
+    if (this.#held) return this.#held;
     const index = this.#at(scroller.scrollTop);
     const item = this.#items[index];
     return item === undefined ? null : { key: key(item), offset: scroller.scrollTop - this.#starts[index] };
@@ -135,13 +144,17 @@ export class VirtualList {
       if (Math.abs(scroller.scrollTop - wanted) > 0.5) scroller.scrollTop = wanted;
       if (isMeasured) break;
     }
+    this.#top = scroller.scrollTop;
     this.#isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR;
   }
 
   /** @param {number} first @param {number} end */
   #render(first, end) {
     const { list, key, version, render } = this.#options;
+    const names = new Set(this.#items.slice(first, end).map(key));
+    for (const [name, { element }] of this.#shown) if (!names.has(name)) element.remove();
     const shown = new Map();
+    // What stays is not moved: it would lose the focus, and cost time.
     /** @type {ChildNode | null} */
     let next = list.firstChild;
     for (let index = first; index < end; index += 1) {
@@ -162,7 +175,6 @@ export class VirtualList {
       if (next === entry.element) next = next.nextSibling;
       else list.insertBefore(entry.element, next);
     }
-    for (const [name, { element }] of this.#shown) if (!shown.has(name)) element.remove();
     this.#shown = shown;
   }
 

@@ -46,10 +46,10 @@ fn bystanders(scale: Scale) -> usize {
 async fn run(stage: &Stage) -> Result<Figures> {
     let users = rooms(stage.scale) * MEMBERS;
     let last = i64::from(SEEN + MISSED);
-    let here = Options { receipts: Receipts::Batched, has: last, catches_up: false };
+    let here = Options { receipts: Receipts::Batched, has: last, catches_up: false, changes: None };
     let bystanders = stage.connect(users..users + bystanders(stage.scale) * MEMBERS, here).await?;
     let identities = stage.identities(0..users)?;
-    let options = Options { receipts: Receipts::Batched, has: SEEN.into(), catches_up: true };
+    let options = Options { receipts: Receipts::Batched, has: SEEN.into(), catches_up: true, changes: None };
     let tally: Arc<Tally> = Arc::default();
     let messages = users as u64 * u64::from(MISSED);
     tally.deliveries.expect(messages);

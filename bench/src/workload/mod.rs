@@ -11,6 +11,7 @@ mod lone_sender;
 mod many_rooms;
 mod offered_rate;
 mod private_pairs;
+mod reactions;
 mod stalled_reader;
 mod stored;
 
@@ -85,6 +86,8 @@ pub const ALL: &[&Workload] = &[
     &offered_rate::OFFERED_RATE,
     &highest_rate::HIGHEST_RATE,
     &catch_up::CATCH_UP,
+    &reactions::LIVE,
+    &reactions::REPLAYED,
     &history::HISTORY,
     &idle::IDLE,
     &stalled_reader::STALLED_READER,
@@ -92,5 +95,5 @@ pub const ALL: &[&Workload] = &[
 
 /// Clients that have all messages and do not catch up.
 fn fresh(receipts: Receipts) -> Options {
-    Options { receipts, has: 0, catches_up: false }
+    Options { receipts, has: 0, catches_up: false, changes: None }
 }

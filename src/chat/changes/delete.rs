@@ -1,4 +1,4 @@
-//! Deletes messages. A deleted message keeps its place, sender and time, and nothing else.
+//! Deletes messages. Checks who may delete a message, and until when.
 
 use std::sync::Arc;
 
@@ -11,8 +11,6 @@ use crate::{
     config::MessagesConfig,
     error::{Entity, Error, Forbidden, Result},
     identity::Caller,
-    message_marks::MessageMarks,
-    values,
 };
 
 /// The most messages that one request deletes.
@@ -87,20 +85,4 @@ pub(in crate::chat) fn may_delete(
         return Err(Error::Forbidden(Forbidden::WindowOver));
     }
     Ok(())
-}
-
-/// Leaves nothing of a message but its place, sender and time. The row keeps the client's message id, so that a
-/// message that is sent again is still recognised.
-pub(in crate::chat) fn delete(
-    row: &mut message::Model,
-    marks: &mut MessageMarks,
-    by: &str,
-    now: DateTime<Utc>,
-    settings: &MessagesConfig,
-) {
-    row.content = values::json_text(&settings.deleted_text);
-    row.edited_at = None;
-    row.reply_to = None;
-    row.deleted_at = Some(now);
-    *marks = MessageMarks { deleted_by: Some(by.to_owned()), ..MessageMarks::default() };
 }

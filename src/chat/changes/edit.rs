@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entity::{MessageId, message, message_version};
+use entity::{MessageId, UserId, message, message_version};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::rights::{Deed, Relation, may};
@@ -11,32 +11,55 @@ use crate::{
     chat::{
         Chat, Core,
         connections::connection::Connection,
+        extras::Mentions,
         model::MessageVersion,
-        room::{Reply, Room, permissions::moderates},
+        room::{Reply, Room},
         writer::Wanted,
     },
     config::{EditHistory, MessagesConfig},
     error::{Entity, Error, Forbidden, Result},
     identity::Caller,
+    message_extras::MessageExtras,
     message_marks::MessageMarks,
-    values::Body,
+    values::{Body, Data},
 };
+
+/// What the sender of a message wants to replace. What is not given stays.
+#[derive(Clone, Debug)]
+pub struct EditMessage {
+    /// JSON text.
+    pub content: Option<String>,
+    /// Usernames.
+    pub mentions: Option<Vec<String>>,
+    pub data: Option<Data>,
+}
 
 /// What an edit replaces.
 #[derive(Clone, Debug)]
 pub struct Edit {
-    pub body: Body,
+    body: Option<Body>,
+    /// Those that are given, or those in the new text.
+    mentions: Option<Mentions>,
+    data: Option<Data>,
+}
+
+impl Edit {
+    /// About what it takes while it waits.
+    pub fn bytes(&self) -> usize {
+        let data = self.data.as_ref().map_or(0, Data::bytes);
+        self.body.as_ref().map_or(0, |body| body.json().len()) + data
+    }
 }
 
 impl Chat {
-    /// Replaces the content of the caller's own message, given as JSON text. Returns when the edit is queued. `reply`
-    /// is called once: when the edit is committed and published, or refused. The same content again changes nothing.
+    /// Replaces the content, the mentions or the data of the caller's own message. Returns when the edit is queued.
+    /// `reply` is called once: when the edit is committed and published, or refused. The same again changes nothing.
     pub async fn edit_message(
         &self,
         caller: &Caller,
         origin: Option<&Arc<Connection>>,
         message: MessageId,
-        content: &str,
+        wanted: EditMessage,
         reply: Reply,
     ) {
         let core = &self.core;
@@ -48,7 +71,14 @@ impl Chat {
                 message::Kind::Encrypted => message::Kind::Encrypted,
                 message::Kind::Text | message::Kind::System => message::Kind::Text,
             };
-            Ok::<_, Error>((room, Edit { body: Body::parse(kind, content, limit)? }))
+            let EditMessage { content, mentions, data } = wanted;
+            let body = content.map(|content| Body::parse(kind, &content, limit)).transpose()?;
+            let text = body.as_ref().filter(|_| kind == message::Kind::Text);
+            let mentions = match text.is_some() || mentions.is_some() {
+                true => Some(core.mentioned(&room, text, mentions.as_deref())?),
+                false => None,
+            };
+            Ok::<_, Error>((room, Edit { body, mentions, data }))
         };
         match found.await {
             Ok((room, edit)) => {
@@ -70,9 +100,7 @@ impl Chat {
         let allowed = match core.settings.messages.edit_history {
             EditHistory::Off => false,
             EditHistory::Members => true,
-            EditHistory::Moderators => {
-                row.sender_id == caller.user || moderates(room.kind, room.role(caller.user))
-            }
+            EditHistory::Moderators => row.sender_id == caller.user || room.is_moderated_by(caller),
         };
         if !allowed {
             return Err(Error::Forbidden(Forbidden::Role));
@@ -105,6 +133,7 @@ impl Core {
 pub(in crate::chat) fn edit(
     row: &mut message::Model,
     marks: &mut MessageMarks,
+    extras: &mut MessageExtras,
     relation: Relation,
     edit: &Edit,
     now: DateTime<Utc>,
@@ -114,29 +143,50 @@ pub(in crate::chat) fn edit(
         return Err(Error::Forbidden(Forbidden::Deleted));
     }
     may(relation, Deed::Edit)?;
-    if edit.body.json() == row.content {
+    let content = edit.body.as_ref().map(Body::json).filter(|json| *json != row.content);
+    let data = edit.data.as_ref().filter(|data| !data.is(extras.data.as_deref()));
+    // Who was named stays mentioned, whatever the new text says.
+    let mentions = edit.mentions.as_ref().filter(|mentions| {
+        let stays = !mentions.are_given && (content.is_none() || !extras.mentions.is_empty());
+        !stays && mentions.users.iter().map(|(user, _)| *user).ne(extras.mentioned.iter().copied())
+    });
+    if content.is_none() && data.is_none() && mentions.is_none() {
         return Ok(Edited::Same);
     }
     let age = (now - row.created_at).to_std().unwrap_or_default();
     if !settings.edit_window.is_zero() && age > settings.edit_window {
         return Err(Error::Forbidden(Forbidden::WindowOver));
     }
-    marks.edits = marks.edits.saturating_add(1);
-    let before = message_version::Model {
+    marks.edits = marks.edits.saturating_add(content.is_some().into());
+    let before = content.map(|content| message_version::Model {
         room_id: row.room_id,
         seq: row.seq,
         version: i32::try_from(marks.edits).unwrap_or(i32::MAX),
-        content: std::mem::replace(&mut row.content, edit.body.json().to_owned()),
+        content: std::mem::replace(&mut row.content, content.to_owned()),
         at: row.edited_at.unwrap_or(row.created_at),
-    };
+    });
+    let mut mentioned = Vec::new();
+    if let Some(mentions) = mentions {
+        let is_new = |user: &UserId| !extras.mentioned.contains(user);
+        mentioned.extend(mentions.users.iter().filter(|(user, _)| is_new(user)).cloned());
+        mentions.store(extras);
+    }
+    if let Some(data) = data {
+        extras.data = Some(data.json().to_owned());
+    }
     row.edited_at = Some(now);
-    Ok(Edited::Changed(before))
+    Ok(Edited::Changed { before, mentioned })
 }
 
 /// The result of an edit.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::chat) enum Edited {
-    /// The content was the same before.
+    /// Everything was the same before.
     Same,
-    Changed(message_version::Model),
+    Changed {
+        /// The content that the message had, if it has another one now.
+        before: Option<message_version::Model>,
+        /// Who is mentioned now, and was not before, with their usernames.
+        mentioned: Vec<(UserId, String)>,
+    },
 }

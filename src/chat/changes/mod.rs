@@ -22,11 +22,12 @@ use crate::message_marks::MessageMarks;
 
 pub use self::{
     delete::DeleteMessages,
+    edit::EditMessage,
     react::{React, ReactionsQuery},
     replay::ChangesQuery,
 };
 pub(in crate::chat) use self::{
-    delete::{delete, may_delete},
+    delete::may_delete,
     device_sync::DeviceSync,
     edit::{Edit, Edited, edit},
     pin::pin,

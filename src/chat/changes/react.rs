@@ -106,7 +106,7 @@ impl Core {
     ) -> Result<()> {
         let has_reactions =
             |message: &&mut Message| message.marks.as_ref().is_some_and(|marks| !marks.reactions.is_empty());
-        let reacted: HashMap<_, _> = messages
+        let mut reacted: HashMap<_, _> = messages
             .iter_mut()
             .filter(has_reactions)
             .map(|message| ((message.row.room_id, message.row.seq), message))
@@ -116,7 +116,6 @@ impl Core {
         }
         let asked: Vec<_> = reacted.keys().map(|(room, seq)| (*room, *seq, caller.user)).collect();
         let found = reactions::of_users(self.db.reader(), asked.into_iter()).await?;
-        let mut reacted = reacted;
         for reaction in found {
             if let Some(message) = reacted.get_mut(&(reaction.room, reaction.seq)) {
                 message.my_reactions.push(reaction.key);

@@ -1,6 +1,6 @@
 //! Reads changed messages, each once and as it stands now, for devices that were away.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use entity::{ChangeNumber, RoomId, Seq, message};
@@ -12,7 +12,7 @@ use crate::{
         messages::Place,
         model::{Alteration, ChangesPage, Message, MessageChange},
         page_size::Parts,
-        room::Room,
+        room::{Heads, Room},
         sql::history,
     },
     error::{Entity, Error, Result},
@@ -59,16 +59,19 @@ pub struct ChangesQuery {
 
 const CHANGES_MOST: u64 = 200;
 const CHANGES_DEFAULT: u64 = 50;
+/// The most committed changes that are waited for at once; the next round finds the rest.
+const PASSED_OVER: u64 = 100;
 
 impl Chat {
-    /// The messages of a room that were changed after a change, each as it stands now. The page ends at its limit or
+    /// The messages of a room, or of the lobby, that were changed after a change, each as it stands now. The page ends at its limit or
     /// at 512 KB, and has at least one message if there are any.
     ///
     /// # Errors
     /// `not_a_member` or `not_found` for a caller who is not a member of the room.
     pub async fn changes(&self, caller: &Caller, room: RoomId, query: ChangesQuery) -> Result<ChangesPage> {
         let core = &self.core;
-        let room = core.find_place(caller, None, &Place::Room(room)).await?;
+        let place = if room == core.rooms.lobby().id { Place::Lobby } else { Place::Room(room) };
+        let room = core.find_place(caller, None, &place).await?;
         let room = room.ok_or(Error::NotFound(Entity::Room))?;
         // Memory may not know yet that another process has removed the caller.
         core.check_membership(caller, room.id).await?;
@@ -96,7 +99,9 @@ impl Chat {
         changes.truncate(limit);
         let has_more = parts.end(&mut changes, bytes) || is_longer;
         let last = changes.last().filter(|_| has_more).map(|change| change.number);
-        Ok(ChangesPage { changes, change: last.unwrap_or(heads.change), has_more })
+        // The page lacks them, also what was done to them before.
+        let lacks = !has_more && core.publish_passed_over(&room, range).await?;
+        Ok(ChangesPage { changes, change: last.unwrap_or(heads.change), has_more: has_more || lacks })
     }
 }
 
@@ -111,6 +116,31 @@ impl Core {
         let rows = history::read(self.db.reader(), room.id, range.select(room.id).limit(limit)).await?;
         let messages = self.to_messages(room, rows).await?;
         Ok(messages.into_iter().map(caught_up).collect())
+    }
+
+    /// Waits until changes are published that were committed when a range was read, and because of which messages are not
+    /// in it. Returns whether there were any. They have to be read before a reader is told of live changes: those name
+    /// only the fields that they touch, and an earlier change of the same message may have touched others.
+    pub(in crate::chat) async fn publish_passed_over(
+        self: &Arc<Self>,
+        room: &Arc<Room>,
+        range: ChangedRange,
+    ) -> Result<bool> {
+        /// A commit is published at once. One of another process, or one whose answer was lost, is not published here.
+        const LONGEST: Duration = Duration::from_secs(2);
+        let later = ChangedRange { after: range.upto, upto: ChangeNumber(i64::MAX), ..range };
+        let passed = later.select(room.id).select_only().column(message::Column::Change);
+        let passed: Vec<ChangeNumber> = passed.limit(PASSED_OVER).into_tuple().all(self.db.reader()).await?;
+        let Some(newest) = passed.last().copied() else { return Ok(false) };
+        let published = async {
+            while room.changed() < newest {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if tokio::time::timeout(LONGEST, published).await.is_err() {
+            self.note_stored_up_to(room, Heads { change: newest, ..Heads::default() });
+        }
+        Ok(true)
     }
 
     /// How many messages of a range there are; at most `most`.
@@ -134,6 +164,8 @@ fn caught_up(message: Arc<Message>) -> MessageChange {
         by: None,
         what: vec![Alteration::CaughtUp],
         reacted: Vec::new(),
+        mentioned: Vec::new(),
+        extras_changed: true,
         message,
     }
 }

@@ -23,7 +23,7 @@ use crate::{
             ConnectionId, Opening,
             options::{News, TypingPlace},
         },
-        event::{Envelope, Event},
+        event::Envelope,
         room::Room,
     },
     clock::Clock,
@@ -32,7 +32,7 @@ use crate::{
     identity::Caller,
 };
 
-pub use super::options::{Acks, ConnectOptions, DeviceCursor};
+pub use super::options::{ConnectOptions, DeviceCursor};
 
 /// The connection's queue is full, or the connection is gone. It has missed an event and must not be written
 /// to again.
@@ -71,9 +71,15 @@ pub trait Outlet: Send + Sync + 'static {
         false
     }
 
-    /// Passes acknowledgements that have arrived, and that a task would pass on in a moment, to the core now.
-    fn take_acks(&self, _connection: &Arc<Connection>) -> Acks {
-        Acks::ByEvents
+    /// Whether its client is told what changes in the user's rooms: [`crate::chat::event::Event::RoomChanged`].
+    fn follows_rooms(&self) -> bool {
+        false
+    }
+
+    /// Passes acknowledgements that have arrived, and that a task would pass on in a moment, to the core now. Returns
+    /// whether its client acknowledges beside its events; `false` if it does so by events, or not at all.
+    fn take_acks(&self, _connection: &Arc<Connection>) -> bool {
+        false
     }
 
     /// Ends the connection by the server's decision: its client does not reconnect by itself.
@@ -103,9 +109,7 @@ pub struct Connection {
     /// When its login expires, in Unix milliseconds. It is outside the lock because it is checked before
     /// every event.
     expires_at: AtomicI64,
-    outlet: Box<dyn Outlet>,
-    /// See [`ConnectOptions::catch_up`].
-    catches_up: bool,
+    pub(super) outlet: Box<dyn Outlet>,
     /// For a device that replays changes.
     device_sync: Option<Box<DeviceSync>>,
     /// What its client is to be told once it is open.
@@ -128,11 +132,11 @@ pub struct Connection {
     /// Notified when `over` is set.
     gone: Notify,
     /// Its login has ended, or a newer connection has displaced it: no more events are handled or written.
-    ended: AtomicBool,
+    pub(super) ended: AtomicBool,
     /// A newer connection of its user has displaced it.
-    displaced: AtomicBool,
+    pub(super) displaced: AtomicBool,
     /// It has missed an event and is being disconnected. Its client reconnects.
-    is_disconnected: AtomicBool,
+    pub(super) is_disconnected: AtomicBool,
     _counted: Counted,
 }
 
@@ -153,7 +157,6 @@ impl Connection {
             caller: RwLock::new(Arc::new(caller)),
             _counted: counts.connection(outlet.gateway()),
             outlet,
-            catches_up: options.catch_up,
             device_sync: options.changes.is_some().then(|| Box::new(DeviceSync::new(options))),
             news: Mutex::default(),
             rooms: Mutex::default(),
@@ -182,11 +185,6 @@ impl Connection {
     /// See [`ConnectOptions::changes`].
     pub(in crate::chat) fn device_sync(&self) -> Option<&DeviceSync> {
         self.device_sync.as_deref()
-    }
-
-    /// See [`ConnectOptions::catch_up`].
-    pub(in crate::chat) fn catches_up(&self) -> bool {
-        self.catches_up
     }
 
     pub(in crate::chat) fn open(&self) {
@@ -286,13 +284,18 @@ impl Connection {
     }
 
     /// See [`Outlet::take_acks`].
-    pub fn take_acks(self: &Arc<Self>) -> Acks {
+    pub fn take_acks(self: &Arc<Self>) -> bool {
         self.outlet.take_acks(self)
     }
 
     /// See [`Outlet::is_pressed`].
     pub(in crate::chat) fn is_pressed(&self) -> bool {
         self.outlet.is_pressed()
+    }
+
+    /// See [`Outlet::follows_rooms`].
+    pub(super) fn follows_rooms(&self) -> bool {
+        self.outlet.follows_rooms()
     }
 
     /// Writes an event that is not a room's message. Does nothing before the connection is open. If the queue
@@ -319,76 +322,9 @@ impl Connection {
         self.is_open() && !is_closed && !self.has_expired(now)
     }
 
-    /// Disconnects it, so that its client reconnects and catches up. If its login has ended, it gets a last
-    /// event instead, because reconnecting would fail.
-    pub fn disconnect(self: &Arc<Self>, reason: &'static str) {
-        match self.check_login() {
-            Err(Error::Unauthenticated(AuthError::TokenExpired(_))) => return self.end("The token expired"),
-            Err(_) => return,
-            Ok(()) => {}
-        }
-        if self.is_disconnected.swap(true, Ordering::SeqCst) || self.is_over() {
-            return;
-        }
-        metrics::counter!("parlor_connections_disconnected_total", "reason" => reason).increment(1);
-        tracing::info!(connection.id = %self.id, user.id = %self.user(), "disconnected a connection: {reason}");
-        self.outlet.disconnect();
-    }
-
-    /// Ends it after a last event, because its login has ended. A connection that is not open yet is ended by
-    /// [`Connection::end_late`].
-    pub(in crate::chat) fn end(self: &Arc<Self>, reason: &str) {
-        if !self.ended.swap(true, Ordering::SeqCst) && self.is_open() {
-            self.say_goodbye(reason);
-        }
-    }
-
-    /// Closes it after a last event, because its user has too many connections and a newer one needs its
-    /// place. Its client does not reconnect by itself: otherwise the connections would displace each other
-    /// for ever. A connection that is not open yet is ended by [`Connection::end_late`].
-    pub(in crate::chat) fn displace(self: &Arc<Self>) {
-        self.displaced.store(true, Ordering::SeqCst);
-        if self.ended.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        metrics::counter!("parlor_connections_displaced_total").increment(1);
-        tracing::info!(connection.id = %self.id, user.id = %self.user(), "closed a connection for a newer one");
-        if self.is_open() {
-            self.say_displaced();
-        }
-    }
-
     /// See [`Outlet::silence`].
     pub(super) fn silence(&self) -> Option<Duration> {
         self.outlet.silence()
-    }
-
-    /// Ends a connection that was ended or displaced while it connected.
-    pub(in crate::chat) fn end_late(self: &Arc<Self>) {
-        if self.displaced.load(Ordering::SeqCst) {
-            self.say_displaced();
-        } else {
-            self.say_goodbye("The login of this token has ended");
-        }
-    }
-
-    fn say_displaced(self: &Arc<Self>) {
-        let reason =
-            "This user has too many connections, and a newer one took the place of this one".to_owned();
-        if self.outlet.emit(self, &Envelope::new(Event::Displaced { reason })).is_ok() {
-            self.outlet.end();
-        } else {
-            self.outlet.disconnect();
-        }
-    }
-
-    fn say_goodbye(self: &Arc<Self>, reason: &str) {
-        let last_event = Event::TokenExpired { reason: reason.to_owned() };
-        if self.outlet.emit(self, &Envelope::new(last_event)).is_ok() {
-            self.outlet.log_out();
-        } else {
-            self.outlet.disconnect();
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use entity::{SessionId, UserId};
 use parking_lot::RwLock;
 
-use super::connection::Connection;
+use super::{ConnectionId, connection::Connection};
 use crate::{
     chat::room::ById,
     clock::Clock,
@@ -169,6 +169,14 @@ impl Hub {
         self.state.read().users.get(&user).is_some_and(|here| here.announced)
     }
 
+    /// Calls `notify` if a user is not online here, under the lock as in [`Hub::announce`].
+    pub fn unless_online(&self, user: UserId, notify: impl FnOnce()) {
+        let state = self.state.read();
+        if !state.users.get(&user).is_some_and(|here| here.announced) {
+            notify();
+        }
+    }
+
     /// The users who are online.
     pub fn online(&self) -> Vec<UserId> {
         let state = self.state.read();
@@ -187,6 +195,23 @@ impl Hub {
 
     pub fn of_user(&self, user: UserId) -> Vec<Arc<Connection>> {
         self.state.read().users.get(&user).map(|here| here.connections.clone()).unwrap_or_default()
+    }
+
+    /// The number of a user's connections here, open or not yet.
+    pub fn count_of(&self, user: UserId) -> usize {
+        self.state.read().users.get(&user).map_or(0, |here| here.connections.len())
+    }
+
+    /// Whether a user has a connection here, open or not yet.
+    pub fn has(&self, user: UserId) -> bool {
+        self.count_of(user) > 0
+    }
+
+    /// Whether a user has a connection besides `except` whose client follows what changes in the user's rooms.
+    pub fn has_follower(&self, user: UserId, except: Option<ConnectionId>) -> bool {
+        let state = self.state.read();
+        let follows = |other: &Arc<Connection>| Some(other.id) != except && other.follows_rooms();
+        state.users.get(&user).is_some_and(|here| here.connections.iter().any(follows))
     }
 
     /// The connections of the users who are keys of this map.

@@ -22,6 +22,7 @@ use crate::{
     db::{Db, coalesce::Coalescer},
     error::{AuthError, Error, Result},
     identity::Caller,
+    metrics,
     shutdown::Shutdown,
 };
 
@@ -115,7 +116,7 @@ impl Chat {
         core.tell_when_synced(connection);
         core.connecting.expiry.watch(connection, core.settings.expiring_notice);
         core.came_online(connection);
-        metrics::counter!("parlor_connections_opened_total").increment(1);
+        metrics::CONNECTIONS_OPENED.one();
         let client = connection.caller().address;
         tracing::info!(connection.id = %connection.id, user.id = %connection.user(), %client, "connected");
     }
@@ -222,10 +223,14 @@ impl Core {
         rooms: &[RoomOf],
         live_rooms: &[Arc<Room>],
     ) -> Result<()> {
+        // What another connection here was not notified of is not taken for notified.
+        let is_only = self.hub.count_of(user) <= 1;
         let stored: ById<RoomId, &RoomOf> = rooms.iter().map(|room| (room.room, room)).collect();
         for live in live_rooms {
             let Some(stored) = stored.get(&live.id) else { continue };
-            if !live.raise_marks(user, stored.marks) {
+            let known = live.marks(user).map_or(stored.marks.notified, |marks| marks.notified);
+            let notified = if is_only { stored.marks.notified } else { known };
+            if !live.raise_marks(user, Marks { notified, ..stored.marks }) {
                 self.reread(live.id).await?;
             }
             if live.is_ahead(stored.heads) {
@@ -289,12 +294,11 @@ impl Core {
     }
 
     /// Subscribes the connections of all members to a room that is being loaded and that no other task knows
-    /// yet.
+    /// yet. A connection that is open was connected before its user was in the room: it gets what was stored since, also
+    /// if it does not catch up otherwise.
     pub(in crate::chat) fn attach_members(self: &Arc<Self>, room: &Arc<Room>) {
-        let published = room.published();
         for (connection, delivered) in room.members_among(&self.hub) {
-            let start = if connection.catches_up() { delivered } else { published };
-            self.attach(&connection, room, start);
+            self.attach(&connection, room, delivered);
         }
     }
 

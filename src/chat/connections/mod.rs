@@ -2,6 +2,7 @@
 
 pub mod connection;
 
+mod ending;
 pub(in crate::chat) mod expiry;
 pub(in crate::chat) mod hub;
 pub(in crate::chat) mod lifecycle;

@@ -41,17 +41,6 @@ pub struct DeviceCursor {
     pub from: Seq,
 }
 
-/// How a client acknowledges messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acks {
-    /// Not at all, or by events, which are handled in the order in which they were sent.
-    ByEvents,
-    /// Beside the events; no acknowledgement is pending.
-    Settled,
-    /// Beside the events; some are pending, and may arrive while an earlier event waits.
-    Pending,
-}
-
 /// Where a user is typing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::chat) enum TypingPlace {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use entity::UserId;
+use entity::{Seq, UserId};
 
 use super::{ConnectionId, connection::Connection, hub::Hub};
 use crate::chat::{
@@ -24,6 +24,8 @@ const EVENTS: usize = 16;
 pub(in crate::chat) enum Audience<'a> {
     Connection(&'a Arc<Connection>),
     User(UserId),
+    /// The connections of a user, except one.
+    OthersOf(UserId, Option<ConnectionId>),
     Users(&'a [UserId]),
     /// The subscribers of a room, except one user.
     Room(&'a Room, Option<UserId>),
@@ -72,10 +74,28 @@ impl Hub {
         }
     }
 
+    /// Writes an event about a room to its audience, if `seq` is the room's newest message at that moment: what it
+    /// says holds for the messages that its receivers were sent. Returns whether that is so.
+    pub fn publish_at(&self, seq: Seq, room: &Room, event: Event, to: Audience<'_>) -> bool {
+        let envelope = Envelope::new(event);
+        let receivers = self.receivers(to);
+        let mut late = Vec::new();
+        let is_newest = room.while_newest(seq, || {
+            let open = receivers.iter().filter(|connection| connection.may_receive());
+            late.extend(open.filter(|connection| connection.emit(&envelope).is_err()));
+        });
+        // Without the room's lock.
+        late.into_iter().for_each(|connection| connection.disconnect("its queue is full"));
+        is_newest
+    }
+
     fn receivers(&self, audience: Audience<'_>) -> Vec<Arc<Connection>> {
         match audience {
             Audience::Connection(connection) => vec![connection.clone()],
             Audience::User(user) => self.of_user(user),
+            Audience::OthersOf(user, except) => {
+                self.of_user(user).into_iter().filter(|other| Some(other.id) != except).collect()
+            }
             Audience::Users(users) => users.iter().flat_map(|user| self.of_user(*user)).collect(),
             Audience::Room(room, except) => room.subscribers(except),
             Audience::OtherConnections(room, except) => room.other_subscribers(except),
@@ -86,11 +106,14 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use entity::{RoomId, Seq, member::Role, room};
+    use entity::{RoomId, member::Role, room};
 
     use super::*;
     use crate::{
-        chat::room::{Heads, StoredMember, watermark::Marks},
+        chat::{
+            model::RoomChange,
+            room::{ById, Heads, StoredMember, watermark::Marks},
+        },
         clock::Clock,
         identity::Person,
     };
@@ -99,8 +122,12 @@ mod tests {
     fn each_audience_has_its_receivers() {
         let hub = Hub::new(Clock::real(), 20);
         let [ada, bob, cyd] = [(); 3].map(|()| UserId::new());
-        let member =
-            || StoredMember { person: Person::nobody(), role: Role::Member, marks: Marks::default() };
+        let member = || StoredMember {
+            person: Person::nobody(),
+            role: Role::Member,
+            marks: Marks::default(),
+            is_marked_unread: false,
+        };
         let members = [(ada, member()), (bob, member())].into_iter().collect();
         let room = Room::new(RoomId::new(), room::Kind::Group, None, Heads::default(), 1, members);
         let connections = [ada, ada, bob, cyd].map(Connection::silent);
@@ -116,6 +143,7 @@ mod tests {
         for (audience, mut expected) in [
             (Audience::Connection(&connections[0]), vec![ada]),
             (Audience::User(ada), vec![ada, ada]),
+            (Audience::OthersOf(ada, Some(connections[0].id)), vec![ada]),
             (Audience::Users(&[bob, cyd]), vec![bob, cyd]),
             (Audience::Room(&room, None), vec![ada, ada, bob]),
             (Audience::Room(&room, Some(ada)), vec![bob]),
@@ -125,6 +153,17 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(receivers(audience), expected);
         }
+    }
+
+    #[test]
+    fn an_event_about_a_room_is_written_only_while_its_newest_message_is_the_one_it_knows() {
+        let hub = Hub::new(Clock::real(), 20);
+        let heads = Heads { seq: Seq(3), ..Heads::default() };
+        let room = Room::new(RoomId::new(), room::Kind::Group, None, heads, 1, ById::default());
+        let event = || Event::RoomChanged { room: room.id, set: RoomChange::default() };
+        let to = Audience::OthersOf(UserId::new(), None);
+        assert!(!hub.publish_at(Seq(2), &room, event(), to));
+        assert!(hub.publish_at(Seq(3), &room, event(), to));
     }
 
     #[test]

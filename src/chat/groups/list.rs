@@ -75,10 +75,9 @@ impl Chat {
         }
         let users = profiles::small_only(query).all(core.db.reader()).await?;
         let Page { items, next } = Page::of(users, limit, |user| Some(user.username_key.clone()));
-        let rows = member::of_rooms([room])
-            .filter(member::COLUMN.user_id.is_in(items.iter().map(|user| user.id)))
-            .all(core.db.reader())
-            .await?;
+        let rows =
+            member::of_rooms([room]).filter(member::COLUMN.user_id.is_in(items.iter().map(|user| user.id)));
+        let rows = member::without_views(rows).all(core.db.reader()).await?;
         let mut rows: HashMap<UserId, member::Model> =
             rows.into_iter().map(|row| (row.user_id, row)).collect();
         // A user without a row left between the two queries.

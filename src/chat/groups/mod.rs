@@ -6,17 +6,15 @@ pub(super) mod public_list;
 mod quotas;
 mod read;
 mod roles;
+mod update;
 
 use std::sync::Arc;
 
-use entity::{RoomId, UserId, look_alike, member::Role, room, user};
-use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter,
-    QuerySelect,
-};
+use entity::{RoomId, UserId, look_alike, member::Role, notice, room, user};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, QueryFilter};
 use secrecy::SecretString;
 
-pub use self::list::ListGroups;
+pub use self::{list::ListGroups, update::GroupChange};
 use super::{
     Chat, ChatSettings, Core,
     connections::{connection::Connection, publish::Audience},
@@ -72,13 +70,6 @@ pub enum GroupRef {
     Name(String),
 }
 
-/// The changes of a group. `Some(None)` removes the password.
-#[derive(Debug, Default)]
-pub struct GroupChange {
-    pub name: Option<GroupName>,
-    pub password: Option<Option<SecretString>>,
-}
-
 impl Chat {
     /// Makes a group. Notifies its members, and notifies everyone that the list of groups has a new entry.
     ///
@@ -121,6 +112,8 @@ impl Chat {
         let others = users.iter().map(|user| user.id).filter(|user| *user != caller.user);
         members.extend(others.map(|user| (user, Role::Member)));
         insert_members(&*tx, &row, &members, now).await?;
+        notice::tell(&*tx, [notice::of_room(notice::Kind::Membership, row.id, None)]).await?;
+        core.tell_list(&tx, row.id, notice::Kind::GroupCreated).await?;
         if let Err(lost) = core.commit_in(tx, row.id).await {
             core.announce_if_made(row.id);
             return Err(lost);
@@ -212,58 +205,6 @@ impl Chat {
         Ok(core.group_as_stored(changed.row, &changed.room).await.public())
     }
 
-    /// Renames a group, or changes or removes its password.
-    pub async fn update_group(&self, caller: &Caller, group: RoomId, change: GroupChange) -> Result<Group> {
-        let core = &self.core;
-        // Before the work of hashing. It is checked again under the lock.
-        may(core.role_in_group(group, caller.user).await?, Action::Update)?;
-        let password_hash = match change.password {
-            Some(password) => Some(core.room_hash(password).await?),
-            None => None,
-        };
-        let _held = core.lock_group(group).await?;
-        let tx = core.db.begin().await?;
-        let before = room::live().filter(room::COLUMN.id.eq(group)).lock_exclusive().one(&*tx).await?;
-        may(role_of(&*tx, group, caller.user).await?, Action::Update)?;
-        // Only the columns that change: the writer updates the others all the time.
-        let mut row = room::ActiveModel { id: Set(group), ..Default::default() };
-        if let Some(name) = &change.name {
-            row.name = Set(Some(name.as_str().to_owned()));
-            row.name_key = Set(Some(room::name_key(name.as_str())));
-        }
-        if let Some(password_hash) = password_hash {
-            row.password_hash = Set(password_hash);
-        }
-        if row.is_changed() {
-            let before = before.ok_or(Error::NotFound(Entity::Group))?;
-            let is_renamed = row.name.is_set() && row.name.as_ref() != &before.name;
-            let had_password = before.password_hash.is_some();
-            let changes_flag =
-                row.password_hash.is_set() && row.password_hash.as_ref().is_some() != had_password;
-            if is_renamed || changes_flag {
-                row.changed_at = Set(core.clock.now().timestamp_millis());
-            }
-            let changed = room::Entity::update_many()
-                .set(row)
-                .filter(room::COLUMN.id.eq(group))
-                .filter(room::COLUMN.deleted_at.is_null())
-                .exec(&*tx)
-                .await
-                .on_unique(Conflict::GroupNameTaken)?;
-            if changed.rows_affected == 0 {
-                return Err(Error::NotFound(Entity::Group));
-            }
-        }
-        if let Some(name) = &change.name {
-            look_alike::free_of_group(group).exec(&*tx).await?;
-            take_readings(&tx, group, name).await?;
-        }
-        core.commit_in(tx, group).await?;
-        let group = core.read_group(core.group_row(group).await?).await?;
-        core.rooms_changed(&group, Change::Updated, None);
-        Ok(group)
-    }
-
     /// Deletes a group. Its messages stay in the database; it has no members any more.
     pub async fn delete_group(&self, caller: &Caller, group: RoomId) -> Result<Group> {
         let core = &self.core;
@@ -343,6 +284,22 @@ impl Core {
             if let Some((group, members)) = made.flatten() {
                 core.announce(&group, &members).await;
                 core.rooms_changed(&group, Change::Created, None);
+            }
+        });
+    }
+
+    /// Tells these users of a group in a task: another node has put them into it. Those who are not connected here
+    /// have nothing to be told.
+    pub(super) fn announce_soon(self: &Arc<Self>, group: RoomId, mut users: Vec<UserId>) {
+        users.retain(|user| self.hub.has(*user));
+        if users.is_empty() {
+            return;
+        }
+        let core = self.clone();
+        self.shutdown.spawn(async move {
+            let made = retry::until_answered(&core.shutdown, || core.made_group(group)).await;
+            if let Some((group, _)) = made.flatten() {
+                core.announce(&group, &users).await;
             }
         });
     }

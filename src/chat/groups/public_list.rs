@@ -10,15 +10,20 @@ use std::{
     sync::Arc,
 };
 
-use entity::RoomId;
+use entity::{RoomId, notice, room};
 use parking_lot::Mutex;
+use sea_orm::{DatabaseTransaction, EntityTrait};
 use tokio::sync::Notify;
 
-use crate::chat::{
-    Core,
-    connections::{connection::Connection, publish::Audience},
-    event::{Change, Envelope, Event, Origin},
-    model::Group,
+use crate::{
+    chat::{
+        Core,
+        connections::{connection::Connection, publish::Audience},
+        event::{Change, Envelope, Event, Origin},
+        model::Group,
+    },
+    error::Result,
+    identity::Person,
 };
 
 /// The most changes that are published in one interval. The others wait for the next ones.
@@ -89,6 +94,31 @@ impl Core {
         self.groups.public_list.work.notify_one();
     }
 
+    /// Tells the other nodes of a change of the public list, in its transaction. They notify everyone there.
+    pub(in crate::chat) async fn tell_list(
+        &self,
+        tx: &DatabaseTransaction,
+        group: RoomId,
+        change: notice::Kind,
+    ) -> Result<()> {
+        Ok(notice::tell(tx, [notice::of_room(change, group, Some(self.cluster.id()))]).await?)
+    }
+
+    /// Notifies everyone here of a change of the public list that another node has made.
+    pub(in crate::chat) async fn list_changed(self: &Arc<Self>, group: RoomId, change: Change) -> Result<()> {
+        if change == Change::Deleted && self.rooms.resident(group).is_some() {
+            // This notifies everyone, once.
+            return self.reread(group).await;
+        }
+        let Some(row) = room::Entity::find_by_id(group).one(self.db.reader()).await? else { return Ok(()) };
+        let group = match change {
+            Change::Deleted => Group { owner: Person::nobody(), member_count: 0, users: None, row },
+            Change::Created | Change::Updated => self.read_group(row).await?,
+        };
+        self.rooms_changed(&group, change, None);
+        Ok(())
+    }
+
     async fn publish_changes(&self) {
         let list = &self.groups.public_list;
         let (taken, is_more) = {
@@ -147,6 +177,7 @@ mod tests {
             active_at: chrono::DateTime::UNIX_EPOCH,
             deleted_at: None,
             changed_at: 0,
+            settings: None,
         };
         Group { row, owner: Person::nobody(), member_count: 1, users: None }
     }

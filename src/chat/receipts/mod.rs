@@ -19,12 +19,12 @@ use tokio::sync::Notify;
 
 use super::{
     Chat, Core,
-    connections::{connection::Connection, publish::Audience},
+    connections::{ConnectionId, connection::Connection, publish::Audience},
     event::Event,
     messages::Place,
     model::Message,
     page_size::{self, PAGE_BYTES},
-    room::{DeliveryNotice, Reader, Room, Unsaved},
+    room::{DeliveryNotice, HasRead, Reader, Room, Unsaved},
     sql::history,
 };
 use crate::{
@@ -160,17 +160,24 @@ impl Chat {
             return Ok(Seq::ZERO);
         }
         let by = connection.map(|connection| connection.id);
-        let moved = room
+        let read = room
             .read_up_to(caller.user, by, seq, self.core.clock.now())
             .ok_or(Error::Forbidden(Forbidden::NotAMember))?;
-        if moved.has_moved {
-            self.core.receipts.touch(&room);
-        }
-        Ok(moved.upto)
+        self.core.has_read(&room, caller.user, by, &read);
+        Ok(read.upto)
     }
 }
 
 impl Core {
+    /// Notes what a user has read: the receipt is saved, and the user's other connections are told.
+    pub(super) fn has_read(&self, room: &Arc<Room>, user: UserId, by: Option<ConnectionId>, read: &HasRead) {
+        if read.has_moved {
+            self.receipts.touch(room);
+        } else if read.has_cleared {
+            self.views.has_cleared(room, user, by);
+        }
+    }
+
     pub(super) fn deliver(
         &self,
         room: &Arc<Room>,
@@ -222,6 +229,9 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     for (room, receipts) in &moved {
         let readers = room.saved(receipts);
         show_readers(core, room, readers);
+        if receipts.iter().any(|receipt| receipt.has_moved) {
+            core.cluster.receipts_moved(room.id);
+        }
     }
     let mut failed = None;
     for (room, _) in &moved {
@@ -236,8 +246,12 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
 }
 
 /// Notifies the other members of a room who has read up to where, and the user's own other connections.
-fn show_readers(core: &Core, live: &Room, readers: Vec<Reader>) {
-    for Reader { user, username, seq, by } in readers {
+pub(super) fn show_readers(core: &Core, live: &Arc<Room>, readers: Vec<Reader>) {
+    for Reader { user, username, seq, by, has_cleared } in readers {
+        // Most users have one connection: there is nobody to tell.
+        if has_cleared || core.hub.has_follower(user, by) {
+            core.views.has_read(live, user, (seq, by), has_cleared);
+        }
         let read = Event::Read { room: live.id, receiver: live.receiver_from(user), username, seq };
         core.hub.publish(read, Audience::OtherConnections(live, by));
     }

@@ -7,8 +7,9 @@
 //!
 //! When a connection has all messages, the task sends what was changed in those that it had before, each message once
 //! and as it stands now, and then begins again if more was published meanwhile. A page of changes ends at what is
-//! *published*: a message that changes again while pages are read is then told of by the later change. A device that
-//! has missed too many is told to read the room again instead.
+//! *published*: a message that changes again while pages are read is told of by the next page, and the connection is live
+//! only then, because live changes name only the fields that they touch. A device that has missed too many is told to
+//! read the room again instead.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -34,6 +35,8 @@ use crate::{
 const PAGE: usize = 500;
 /// How long a task waits for a client that does not acknowledge a page.
 const ACK_WAIT: Duration = Duration::from_secs(5);
+/// A page has left when fewer bytes than this wait for the connection: they are few packets.
+const NEARLY_NOTHING: usize = 4_096;
 /// Changes are not acknowledged. A further page of them is sent while fewer bytes than this wait for the connection.
 const CHANGES_WAITING: usize = 64_000;
 
@@ -152,11 +155,16 @@ impl<'a> CatchUpTask<'a> {
                 self.core.came_live(self.connection, self.room);
                 acknowledged(self.connection, self.room, last).await;
             }
-            // A client that acknowledges nothing gets short pages without a pause, as fast as it reads them.
+            // A client that acknowledges nothing gets short pages without this wait.
             _ if is_full && (self.acknowledges || page.len() == self.most) => {
                 self.acknowledges = acknowledged(self.connection, self.room, last).await;
             }
             _ => {}
+        }
+        if standing != Standing::Ended {
+            // If too many acknowledgements are pending, none is requested for this page. Its share then becomes free
+            // when the page has left. Without this wait, further pages would overflow the connection's queue.
+            drop(tokio::time::timeout(ACK_WAIT, self.connection.backlog_below(NEARLY_NOTHING)).await);
         }
         standing
     }
@@ -190,6 +198,11 @@ impl<'a> CatchUpTask<'a> {
             })
         };
         page.retain(is_news);
+        if !is_longer {
+            // Then it is not live yet, and reads them next.
+            let range = self.range(sent, told, upto);
+            self.until_read(|| self.core.publish_passed_over(self.room, range)).await;
+        }
         self.write_changes(&page, upto)
     }
 
@@ -235,11 +248,21 @@ impl<'a> CatchUpTask<'a> {
     }
 
     async fn read_messages(&self, after: Seq, limit: usize) -> Vec<Arc<Envelope>> {
-        self.until_read(|| self.core.missed_messages(self.room, after, limit)).await
+        let read = || async {
+            let page = self.core.missed_messages(self.room, after, limit).await?;
+            self.core.follow_membership(self.room).await?;
+            Ok(page)
+        };
+        self.until_read(read).await
     }
 
     async fn read_changes(&self, range: ChangedRange, limit: usize) -> Vec<Arc<Envelope>> {
-        let changes = self.until_read(|| self.core.changed_messages(self.room, range, limit as u64)).await;
+        let read = || async {
+            let changes = self.core.changed_messages(self.room, range, limit as u64).await?;
+            self.core.follow_membership(self.room).await?;
+            Ok(changes)
+        };
+        let changes = self.until_read(read).await;
         let envelope = |change| Arc::new(Envelope::new(Event::MessageChanged(Arc::new(change))));
         changes.into_iter().map(envelope).collect()
     }

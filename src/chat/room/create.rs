@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entity::{
     ChangeNumber, RoomId, Seq, UserId,
     member::{self, Role},
-    room, user,
+    notice, room, user,
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -131,6 +131,7 @@ impl Core {
             members.push((high, Role::Member));
         }
         insert_members(&*tx, &row, &members, now).await?;
+        notice::tell(&*tx, [notice::of_room(notice::Kind::Membership, row.id, None)]).await?;
         self.commit_in(tx, row.id).await?;
         Ok(row.id)
     }
@@ -154,6 +155,7 @@ pub(in crate::chat) fn new_room(kind: room::Kind, now: DateTime<Utc>) -> room::A
         active_at: Set(now),
         deleted_at: Set(None),
         changed_at: Set(0),
+        settings: Set(None),
     }
 }
 

@@ -9,6 +9,7 @@ use entity::{Seq, UserId};
 use super::{
     Room, RoomState,
     receipts::{Moved, Unsaved},
+    views::HasRead,
     watermark::{Floors, Marks},
 };
 use crate::chat::{connections::ConnectionId, model::Message};
@@ -30,6 +31,8 @@ pub struct Reader {
     pub seq: Seq,
     /// The connection that has moved it, if that is known.
     pub by: Option<ConnectionId>,
+    /// Reading has taken a mark of the user's away, and nobody was told yet.
+    pub has_cleared: bool,
 }
 
 impl Room {
@@ -61,14 +64,11 @@ impl Room {
         by: Option<ConnectionId>,
         seq: Seq,
         now: DateTime<Utc>,
-    ) -> Option<Moved> {
-        let RoomState { receipts, subscriptions, .. } = &mut *self.state.lock();
-        receipts.read(user, by, seq.min(subscriptions.heads().seq), now.timestamp_millis())
-    }
-
-    /// Whether reading up to `seq` would move the user's receipt.
-    pub(in crate::chat) fn reads_further(&self, user: UserId, seq: Seq) -> bool {
-        self.marks(user).is_some_and(|marks| seq > marks.read)
+    ) -> Option<HasRead> {
+        let state = &mut *self.state.lock();
+        let (seq, now) = (seq.min(state.subscriptions.heads().seq), now.timestamp_millis());
+        let moved = state.receipts.read(user, by, seq, now)?;
+        Some(state.has_read(user, moved, now))
     }
 
     /// The highest seq that a connection's client has acknowledged on it; zero if it has acknowledged none.
@@ -86,7 +86,7 @@ impl Room {
         }
         let named = receipts.readers_since(user, since).filter_map(|(user, seq)| {
             let username = members.get(user)?.person.username.clone();
-            Some(Reader { user, username, seq, by: None })
+            Some(Reader { user, username, seq, by: None, has_cleared: false })
         });
         named.collect()
     }
@@ -94,6 +94,19 @@ impl Room {
     /// Raises a member's marks to those that the database has. Returns whether the user is a member here.
     pub(in crate::chat) fn raise_marks(&self, user: UserId, stored: Marks) -> bool {
         self.state.lock().receipts.raise(user, stored)
+    }
+
+    /// Takes over the marks that another node has saved. Returns the members who have read more.
+    pub(in crate::chat) fn follow_marks(&self, stored: Vec<(UserId, Marks)>) -> Vec<Reader> {
+        let RoomState { members, receipts, .. } = &mut *self.state.lock();
+        let readers = stored.into_iter().filter_map(|(user, marks)| {
+            if !receipts.follow(user, marks) {
+                return None;
+            }
+            let username = members.get(user)?.person.username.clone();
+            Some(Reader { user, username, seq: marks.read, by: None, has_cleared: false })
+        });
+        readers.collect()
     }
 
     /// A member's marks, or `None` for a user who is not a member.
@@ -117,13 +130,15 @@ impl Room {
 
     /// Notes that these receipts are saved. Returns the members who have read more, with their names.
     pub(in crate::chat) fn saved(&self, saved: &[Unsaved]) -> Vec<Reader> {
-        let RoomState { members, receipts, .. } = &mut *self.state.lock();
+        let RoomState { members, receipts, unread_marks, .. } = &mut *self.state.lock();
         receipts.save(saved);
         let readers = saved.iter().filter(|receipt| receipt.read_moved);
         let named = readers.filter_map(|receipt| {
             let member = members.get(receipt.user)?;
             let username = member.person.username.clone();
-            Some(Reader { user: receipt.user, username, seq: receipt.marks.read, by: receipt.read_by })
+            let has_cleared = unread_marks.take_untold(receipt.user);
+            let Unsaved { user, marks, read_by: by, .. } = *receipt;
+            Some(Reader { user, username, seq: marks.read, by, has_cleared })
         });
         named.collect()
     }
@@ -211,8 +226,12 @@ mod tests {
     #[test]
     fn what_arrives_while_receipts_are_saved_is_still_in_memory_when_its_sender_is_notified() {
         let (ada, bob, room) = (UserId::new(), UserId::new(), RoomId::new());
-        let stored =
-            || StoredMember { person: Person::nobody(), role: Role::Member, marks: Marks::default() };
+        let stored = || StoredMember {
+            person: Person::nobody(),
+            role: Role::Member,
+            marks: Marks::default(),
+            is_marked_unread: false,
+        };
         let members = [(ada, stored()), (bob, stored())].into_iter().collect();
         let live = Room::new(room, room::Kind::Group, None, Heads::default(), 1, members);
         let phone = Connection::silent(ada);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use entity::{Seq, UserId, room};
 
 use super::{
-    Fresh, Published, Recent, Reply, Room, RoomState,
+    Fresh, Members, Published, Recent, Reply, Room, RoomState,
     subscriptions::{Awaited, Beginning, CatchUp, DelayedReply, EndedSubscription, Held, Standing},
 };
 use crate::chat::{
@@ -82,12 +82,7 @@ impl Room {
             let mut replies = Vec::with_capacity(fresh.len());
             for Fresh { message, origin, reply } in fresh {
                 let seq = message.row.seq;
-                if members.is_empty() {
-                    // The lobby keeps no receipts, so its senders are never notified of deliveries.
-                    *recent = Recent::after(seq);
-                } else {
-                    recent.push(message.clone());
-                }
+                keep(recent, members, &message);
                 let reply = DelayedReply { message: message.clone(), reply, after: Awaited::Message(seq) };
                 replies.push((origin.as_ref().map(|origin| origin.connection), reply));
                 batch.push((seq, Envelope::from(Event::Message(message), origin)));
@@ -99,6 +94,23 @@ impl Room {
             (offered, answers.collect::<Vec<DelayedReply>>())
         };
         answers.into_iter().for_each(DelayedReply::give);
+        disconnect(offered.ended);
+        Published { reached: offered.reached, behind: offered.behind }
+    }
+
+    /// Writes messages that another node has stored, in the order of seq, to the live subscriptions that have
+    /// everything before them. Those that were published already are skipped.
+    pub(in crate::chat) fn publish_foreign(&self, messages: Vec<Arc<Message>>) -> Published {
+        let offered = {
+            let RoomState { members, subscriptions, recent, .. } = &mut *self.state.lock();
+            let published = subscriptions.heads().seq;
+            let mut batch = Vec::with_capacity(messages.len());
+            for message in messages.into_iter().filter(|message| message.row.seq > published) {
+                keep(recent, members, &message);
+                batch.push((message.row.seq, Envelope::new(Event::Message(message))));
+            }
+            subscriptions.publish(&batch, self.kind != room::Kind::Lobby)
+        };
         disconnect(offered.ended);
         Published { reached: offered.reached, behind: offered.behind }
     }
@@ -127,6 +139,16 @@ impl Room {
     pub(super) fn send_page(&self, catch_up: &CatchUp, page: &[Arc<Envelope>]) -> Standing {
         let sent = self.state.lock().subscriptions.send_page(catch_up, page);
         self.follow_up(catch_up, sent)
+    }
+}
+
+/// Keeps a message that is being published.
+fn keep(recent: &mut Recent, members: &Members, message: &Arc<Message>) {
+    if members.is_empty() {
+        // The lobby keeps no receipts, so its senders are never notified of deliveries.
+        *recent = Recent::after(message.row.seq);
+    } else {
+        recent.push(message.clone());
     }
 }
 

@@ -1,10 +1,13 @@
 //! The members of a room in memory: who they are, which roles they have, and which version of the membership
 //! this is.
 
-use entity::{UserId, member::Role};
+use std::collections::{HashMap, HashSet};
 
-use super::ById;
-use crate::identity::Person;
+use entity::{UserId, member::Role, room};
+use text::fold;
+
+use super::{ById, Room, permissions::moderates};
+use crate::identity::{Caller, Person};
 
 /// See the module. The lobby lists nobody: everyone is in it.
 pub struct Members {
@@ -39,6 +42,11 @@ impl Members {
     /// The version that this process knows. Each change of the membership increases it.
     pub fn version(&self) -> i64 {
         self.version
+    }
+
+    /// Notes that a change of this version changed no member.
+    pub fn reach(&mut self, version: i64) {
+        self.version = self.version.max(version);
     }
 
     pub fn is_deleted(&self) -> bool {
@@ -126,6 +134,51 @@ impl Members {
     pub fn delete(&mut self) {
         self.deleted = true;
         self.of_users.clear();
+    }
+}
+
+impl Room {
+    /// The first members, in the order in which their accounts were made.
+    pub fn first_members(&self, most: usize) -> Vec<UserId> {
+        self.state.lock().members.users().take(most).collect()
+    }
+
+    /// The members among these folded usernames, by the name, with the names as they are shown.
+    pub(in crate::chat) fn members_named(&self, folded: &HashSet<&str>) -> HashMap<String, (UserId, String)> {
+        let state = self.state.lock();
+        let named = state.members.by_user().iter().filter_map(|(user, member)| {
+            let username = &member.person.username;
+            let name = fold(username);
+            folded.contains(&*name).then(|| (name.into_owned(), (*user, username.to_string())))
+        });
+        named.collect()
+    }
+
+    /// A member's names, or `None` for a user who is not a member.
+    pub fn person(&self, user: UserId) -> Option<Person> {
+        self.state.lock().members.get(user).map(|member| member.person.clone())
+    }
+
+    /// A member's role, or `None` for a user who is not a member.
+    pub fn role(&self, user: UserId) -> Option<Role> {
+        self.state.lock().members.get(user).map(|member| member.role)
+    }
+
+    /// Whether a user moderates the room: a group's owner and admins do, and the server's administrators in the lobby.
+    pub(in crate::chat) fn is_moderated_by(&self, caller: &Caller) -> bool {
+        match self.kind {
+            room::Kind::Lobby => caller.is_admin,
+            kind => moderates(kind, self.role(caller.user)),
+        }
+    }
+
+    /// All members.
+    pub fn users(&self) -> Vec<UserId> {
+        self.state.lock().members.users().collect()
+    }
+
+    pub fn member_count(&self) -> usize {
+        self.state.lock().members.len()
     }
 }
 

@@ -1,15 +1,16 @@
 //! A live room: a room in memory while any of its members is connected.
 //!
-//! A room is one lock around four parts, each a type of its own that can be understood and tested alone:
+//! A room is one lock around five parts, each a type of its own that can be understood and tested alone:
 //! - [`members`]: who is in the room, and their roles
 //! - [`receipts`]: how far each member has received and read
 //! - [`subscriptions`]: which connections receive the messages. It draws the states of a subscription.
 //! - [`recent`]: the newest messages
+//! - [`unread_marks`]: who has marked the room as unread
 //!
 //! Everything that decides *order* happens under this one lock: publishing a message, sending a page of missed
 //! messages, and making a subscription live. So a subscription gets each seq once and in ascending order,
 //! whatever else happens at the same time. Nothing under the lock waits. The methods of [`Room`] take the lock
-//! and let the parts work together; those in `fanout` are about messages, those in `delivery` about receipts.
+//! and let the parts work together; `fanout` is about messages, `delivery` about receipts, `views` about own settings.
 
 mod catch_up;
 mod changes;
@@ -23,7 +24,10 @@ mod receipts;
 mod recent;
 pub(in crate::chat) mod registry;
 pub(in crate::chat) mod replay_cache;
+mod settings;
 mod subscriptions;
+mod unread_marks;
+mod views;
 pub(in crate::chat) mod watermark;
 
 use std::sync::{Arc, atomic::AtomicU64};
@@ -40,21 +44,26 @@ pub use self::{
     delivery::{DeliveryNotice, Reader},
     members::RoomMember,
     receipts::Unsaved,
+    views::HasRead,
 };
 use self::{
     members::Members,
     receipts::Receipts,
     recent::Recent,
     subscriptions::{EndedSubscription, Subscriptions},
+    unread_marks::UnreadMarks,
     watermark::{Floor, Floors, Marks},
 };
 use super::{
     changes::read_marks,
     connections::connection::Connection,
     event::Origin,
+    extras::read_extras,
     model::{Message, Receiver},
 };
-use crate::{clock::Clock, db::Db, error::Result, identity::Person, shutdown::Shutdown};
+use crate::{
+    clock::Clock, db::Db, error::Result, identity::Person, room_settings::RoomSettings, shutdown::Shutdown,
+};
 
 /// Answers the sender of a message. It runs in the task that published the message, directly after its
 /// delivery.
@@ -99,6 +108,11 @@ impl Rooms {
         self.registry.resident(room)
     }
 
+    /// Those of these rooms that are in memory.
+    pub fn resident_among(&self, rooms: impl IntoIterator<Item = RoomId>) -> Vec<Arc<Room>> {
+        rooms.into_iter().filter_map(|room| self.resident(room)).collect()
+    }
+
     /// Forgets the messages of a room that memory has. Call it when some were changed that memory does not know of:
     /// another process has changed them, or the answer of a commit was lost.
     pub fn forget_messages(&self, room: &Room) {
@@ -137,6 +151,8 @@ struct RoomState {
     receipts: Receipts,
     subscriptions: Subscriptions,
     recent: Recent,
+    settings: RoomSettings,
+    unread_marks: UnreadMarks,
 }
 
 /// A member, as in the database.
@@ -145,6 +161,7 @@ pub struct StoredMember {
     pub person: Person,
     pub role: Role,
     pub marks: Marks,
+    pub is_marked_unread: bool,
 }
 
 /// A message that was stored just now, the connection that it came from, and the answer to its sender.
@@ -194,11 +211,15 @@ impl Room {
         stored: ById<UserId, StoredMember>,
     ) -> Self {
         let receipts = Receipts::new(stored.iter().map(|(user, member)| (*user, member.marks)));
+        let marked = stored.iter().filter(|(_, member)| member.is_marked_unread);
+        let unread_marks = UnreadMarks::of(marked.map(|(user, _)| *user));
         let state = RoomState {
             members: Members::new(version, stored.into_iter().map(known).collect()),
             receipts,
             subscriptions: Subscriptions::new(heads),
             recent: Recent::after(heads.seq),
+            settings: RoomSettings::default(),
+            unread_marks,
         };
         Self {
             id,
@@ -247,11 +268,6 @@ impl Room {
         self.state.lock().members.version()
     }
 
-    /// The first members, in the order in which their accounts were made.
-    pub fn first_members(&self, most: usize) -> Vec<UserId> {
-        self.state.lock().members.users().take(most).collect()
-    }
-
     pub fn is_deleted(&self) -> bool {
         self.state.lock().members.is_deleted()
     }
@@ -272,25 +288,6 @@ impl Room {
 
     fn belongs(&self, state: &RoomState, user: UserId) -> bool {
         self.kind == room::Kind::Lobby || state.members.has(user)
-    }
-
-    /// A member's names, or `None` for a user who is not a member.
-    pub fn person(&self, user: UserId) -> Option<Person> {
-        self.state.lock().members.get(user).map(|member| member.person.clone())
-    }
-
-    /// A member's role, or `None` for a user who is not a member.
-    pub fn role(&self, user: UserId) -> Option<Role> {
-        self.state.lock().members.get(user).map(|member| member.role)
-    }
-
-    /// All members.
-    pub fn users(&self) -> Vec<UserId> {
-        self.state.lock().members.users().collect()
-    }
-
-    pub fn member_count(&self) -> usize {
-        self.state.lock().members.len()
     }
 
     /// Adds a member who has everything up to `seq`. `version` is the room's version after this change.
@@ -315,6 +312,7 @@ impl Room {
             let mut state = self.state.lock();
             state.members.remove(user, version);
             state.receipts.remove(user);
+            state.unread_marks.remove(user);
             state.subscriptions.end_of(|other| other == user)
         };
         give_replies(ended)
@@ -323,7 +321,7 @@ impl Room {
     /// Takes over the membership from the database if its version is newer: another process made the change.
     pub(super) fn reconcile(&self, version: i64, stored: ById<UserId, StoredMember>) -> Reconciled {
         let (ended, gone, come, roles) = {
-            let RoomState { members, receipts, subscriptions, .. } = &mut *self.state.lock();
+            let RoomState { members, receipts, subscriptions, unread_marks, .. } = &mut *self.state.lock();
             if version <= members.version() {
                 return Reconciled::default();
             }
@@ -333,6 +331,7 @@ impl Room {
                 return Reconciled::default();
             };
             changes.gone.iter().for_each(|(user, _)| receipts.remove(*user));
+            unread_marks.keep(|user| members.has(user));
             let come = changes.come.into_iter().filter_map(|user| {
                 let marks = *marks.get(&user)?;
                 receipts.add(user, marks);
@@ -374,6 +373,7 @@ pub(super) fn to_message(
     floors: Option<Floors>,
 ) -> Message {
     let marks = row.marks.take().map(|json| Box::new(read_marks(&json)));
+    let extras = row.extras.take().map(|json| Box::new(read_extras(&json)));
     let reached = |floor: Option<Floor>| floor.is_some_and(|floor| floor.of(row.sender_id) >= row.seq);
     Message {
         receiver: room.receiver_from(row.sender_id),
@@ -382,7 +382,9 @@ pub(super) fn to_message(
         read_by_all: reached(floors.map(|floors| floors.read)),
         sender,
         marks,
+        extras,
         row,
         my_reactions: Vec::new(),
+        replies: None,
     }
 }

@@ -28,6 +28,8 @@ struct MemberReceipts {
 pub struct Unsaved {
     pub user: UserId,
     pub marks: Marks,
+    /// More was delivered or read.
+    pub has_moved: bool,
     pub read_moved: bool,
     /// The connection that has moved `read` last.
     pub read_by: Option<ConnectionId>,
@@ -133,12 +135,23 @@ impl Receipts {
         true
     }
 
+    /// Raises a member's marks to those that another node has saved, except up to where the member was notified. Returns
+    /// whether the member has read more.
+    pub fn follow(&mut self, user: UserId, stored: Marks) -> bool {
+        let Some(MemberReceipts { marks, saved, .. }) = self.of_members.get_mut(&user) else { return false };
+        let has_read = stored.read > marks.read;
+        *marks = marks.max(Marks { notified: marks.notified, ..stored });
+        *saved = saved.max(Marks { notified: saved.notified, ..stored });
+        has_read
+    }
+
     pub fn unsaved(&self) -> Vec<Unsaved> {
         let unsaved = self.of_members.iter().filter(|(_, receipts)| receipts.marks != receipts.saved);
         unsaved
             .map(|(user, MemberReceipts { marks, saved, read_by })| Unsaved {
                 user: *user,
                 marks: *marks,
+                has_moved: (marks.delivered, marks.read) != (saved.delivered, saved.read),
                 read_moved: marks.read != saved.read,
                 read_by: *read_by,
             })

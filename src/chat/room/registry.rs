@@ -27,6 +27,7 @@ use crate::{
     db::{Db, coalesce::Coalescer},
     error::Result,
     identity::Person,
+    room_settings::RoomSettings,
     shutdown::Shutdown,
     sweep::SweepLength,
 };
@@ -57,6 +58,7 @@ struct Resident {
 pub(in crate::chat) struct StoredMembership {
     /// Each change of the membership increases it.
     pub version: i64,
+    pub settings: RoomSettings,
     pub members: ById<UserId, StoredMember>,
 }
 
@@ -175,8 +177,9 @@ impl RoomRegistry {
         let new = loaded.len();
         for (id, stored) in missing.into_iter().zip(stored) {
             let Some(StoredRoom { kind, heads, pair, membership }) = stored else { continue };
-            let StoredMembership { version, members } = membership;
+            let StoredMembership { version, settings, members } = membership;
             let live = Arc::new(Room::new(id, kind, pair, heads, version, members));
+            live.set_settings(settings);
             on_load(&live);
             loaded.push(live);
         }
@@ -241,11 +244,15 @@ async fn read_all(
             kind: row.try_get_by_index(1)?,
             heads: Heads { seq: row.try_get_by_index(2)?, change: row.try_get_by_index(4)? },
             pair: peer(&row, 5)?.zip(peer(&row, 8)?).map(Into::into),
-            membership: StoredMembership { version: row.try_get_by_index(3)?, members: ById::default() },
+            membership: StoredMembership {
+                version: row.try_get_by_index(3)?,
+                settings: RoomSettings::read(row.try_get_by_index::<Option<String>>(11)?.as_deref()),
+                members: ById::default(),
+            },
         };
         stored.insert(row.try_get_by_index(0)?, room);
     }
-    for row in connection.query_all_raw(db.values_list(sql::MEMBERS, ids())).await? {
+    for row in connection.query_all_raw(db.values_list(&sql::members(), ids())).await? {
         // Made or deleted between the two queries.
         let Some(room) = stored.get_mut(&row.try_get_by_index(0)?) else { continue };
         let marks = Marks {
@@ -255,7 +262,12 @@ async fn read_all(
             read_at: row.try_get_by_index(8)?,
         };
         let person = Person::new(row.try_get_by_index(6)?, row.try_get_by_index(7)?);
-        let member = StoredMember { person, role: row.try_get_by_index(2)?, marks };
+        let member = StoredMember {
+            person,
+            role: row.try_get_by_index(2)?,
+            marks,
+            is_marked_unread: row.try_get_by_index::<i32>(9)? > 0,
+        };
         room.membership.members.insert(row.try_get_by_index(1)?, member);
     }
     Ok(stored)

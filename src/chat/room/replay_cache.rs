@@ -20,6 +20,7 @@ use crate::{
     chat::{
         Core,
         event::{Envelope, Event},
+        extras::expire_events,
         model::Message,
     },
     error::Result,
@@ -75,6 +76,7 @@ impl Core {
             after = last;
             page.extend(part);
         }
+        expire_events(&mut page, self.clock.now(), &self.settings.messages);
         Ok(page)
     }
 

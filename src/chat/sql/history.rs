@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 /// Without the room's id, which the caller knows.
-const COLUMNS: [message::Column; 12] = [
+const COLUMNS: [message::Column; 13] = [
     message::Column::Seq,
     message::Column::Id,
     message::Column::SenderId,
@@ -26,6 +26,7 @@ const COLUMNS: [message::Column; 12] = [
     message::Column::DeletedAt,
     message::Column::Change,
     message::Column::Marks,
+    message::Column::Extras,
 ];
 
 /// True if user `$5` is a member of room `$1`; both databases accept `$N`. A scalar subquery is evaluated once. SQLite
@@ -56,6 +57,8 @@ pub(in crate::chat) struct Range {
     pub oldest_first: bool,
     /// Whether only pinned messages are read.
     pub pinned: bool,
+    /// Whether only this message and the messages of its thread are read.
+    pub thread: Option<Seq>,
     pub limit: u64,
 }
 
@@ -73,9 +76,10 @@ pub(in crate::chat) async fn page(
     let order = if range.oldest_first { "ASC" } else { "DESC" };
     let is_pinned = if range.pinned { IS_PINNED } else { "" };
     let is_member = if reader.is_some() { IS_MEMBER } else { "" };
+    let in_thread = range.thread.map(|root| in_thread(root, order)).unwrap_or_default();
     let text = format!(
         "SELECT seq, id, sender_id, kind, content, client_message_id, reply_to, created_at, edited_at, deleted_at, \
-         change, marks FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_pinned}{is_member} ORDER BY seq {order} LIMIT $4"
+         change, marks, extras FROM messages WHERE room_id = $1 AND seq > $2 AND seq < $3{is_pinned}{in_thread}{is_member} ORDER BY seq {order} LIMIT $4"
     );
     let limit = i64::try_from(range.limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [room.0.into(), range.after.0.into(), range.before.0.into(), limit.into()];
@@ -83,6 +87,16 @@ pub(in crate::chat) async fn page(
     let asked = Statement::from_sql_and_values(backend, text, values);
     let rows: Vec<MessageRow> = MessageRow::find_by_statement(asked).all(db).await?;
     Ok(rows.into_iter().map(|MessageRow(row)| message::Model { room_id: room, ..row }).collect())
+}
+
+/// True for a root, and for as many messages of its thread as a page has, which their index finds. A seq is a number, so
+/// that it can stand in the text.
+fn in_thread(root: Seq, order: &str) -> String {
+    format!(
+        " AND seq IN (SELECT {root} UNION ALL SELECT seq FROM (SELECT reply.seq FROM messages AS reply \
+         WHERE reply.room_id = $1 AND reply.thread_seq = {root} AND reply.thread_seq IS NOT NULL \
+         AND reply.seq > $2 AND reply.seq < $3 ORDER BY reply.seq {order} LIMIT $4) AS replies)"
+    )
 }
 
 /// A row without its room.
@@ -110,15 +124,16 @@ where
     for<'r> i64: Decode<'r, D> + Type<D>,
     for<'r> Uuid: Decode<'r, D> + Type<D>,
     for<'r> String: Decode<'r, D> + Type<D>,
+    for<'r> &'r str: Decode<'r, D> + Type<D>,
     for<'r> DateTime<Utc>: Decode<'r, D> + Type<D>,
 {
-    let kind = row.try_get::<String, _>(3)?;
+    let kind = row.try_get::<&str, _>(3)?;
     Ok(message::Model {
         room_id: RoomId(Uuid::nil()),
         seq: Seq(row.try_get(0)?),
         id: MessageId(row.try_get(1)?),
         sender_id: UserId(row.try_get(2)?),
-        kind: message::Kind::try_from_value(&kind).map_err(|err| sqlx::Error::Decode(err.into()))?,
+        kind: kind_of(kind)?,
         content: row.try_get(4)?,
         client_message_id: row.try_get(5)?,
         reply_to: row.try_get::<Option<Uuid>, _>(6)?.map(MessageId),
@@ -127,5 +142,14 @@ where
         deleted_at: row.try_get(9)?,
         change: ChangeNumber(row.try_get(10)?),
         marks: row.try_get(11)?,
+        extras: row.try_get(12)?,
     })
+}
+
+/// A kind without a copy of its name, which is the same for nearly all rows.
+fn kind_of(name: &str) -> Result<message::Kind, sqlx::Error> {
+    if name == "text" {
+        return Ok(message::Kind::Text);
+    }
+    message::Kind::try_from_value(&name.to_owned()).map_err(|err| sqlx::Error::Decode(err.into()))
 }

@@ -1,16 +1,18 @@
 //! Accounts: register, find, list, change, delete.
 
 mod list;
+mod rename;
+mod standing;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
-use entity::{RoomId, UserId, deletion, look_alike, member, names::NameKeys, session, user};
+use entity::{UserId, deletion, look_alike, member, names::NameKeys, notice, session, user};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, QuerySelect,
+    QueryFilter,
 };
 use secrecy::SecretString;
 
@@ -19,7 +21,7 @@ pub(super) use self::list::{LIST_DEFAULT, LIST_MOST, containing};
 use super::{Chat, Core, model::User, profiles, room::membership::MembershipChange};
 use crate::{
     error::{Conflict, Entity, Error, Forbidden, OnUnique, Result},
-    identity::{Caller, Ended, Person, SessionWatch},
+    identity::{Caller, Ended, SessionWatch},
     password::{self, Purpose},
     values::{self, Username},
 };
@@ -89,6 +91,7 @@ impl Chat {
             created_at: Set(core.clock.now()),
             last_seen_at: Set(None),
             deleted_at: Set(None),
+            disabled_at: Set(None),
         };
         let tx = core.db.begin().await?;
         let row = row.insert(&*tx).await.on_unique(Conflict::UsernameTaken)?;
@@ -156,11 +159,17 @@ impl Chat {
         let tx = core.db.begin().await?;
         update_live(&tx, user, row).await?;
         if has_new_password {
-            session::revoke_all(user, spare, core.clock.now()).exec(&*tx).await?;
+            session::revoke_all(&*tx, user, spare, core.clock.now()).await?;
+        }
+        if is_renamed {
+            notice::tell(&*tx, [notice::of_user(notice::Kind::UserRenamed, user, None)]).await?;
         }
         let row = user::Entity::find_by_id(user).one(&*tx).await?.ok_or(Error::NotFound(Entity::User))?;
         let row = with_search_text(&tx, row).await?;
         tx.commit().await?;
+        if is_renamed {
+            core.cluster.noted();
+        }
         if has_new_password {
             self.ended(Ended::User { user, spare }, "The password was changed");
         }
@@ -218,7 +227,7 @@ impl Chat {
             ..Default::default()
         };
         update_live(&tx, user, emptied).await?;
-        session::revoke_all(user, None, now).exec(&*tx).await?;
+        session::revoke_all(&*tx, user, None, now).await?;
         let unfinished = deletion::ActiveModel { user_id: Set(user), begun_at: Set(now) };
         deletion::Entity::insert(unfinished).exec_without_returning(&*tx).await?;
         tx.commit().await?;
@@ -247,7 +256,7 @@ impl Core {
     pub(super) fn to_user(&self, mut row: user::Model) -> User {
         row.last_seen_at = self.receipts.last_seen(row.id).or(row.last_seen_at);
         let profile_left_out = row.profile.take_if(|profile| profile == profiles::LEFT_OUT).is_some();
-        User { online: self.hub.is_online(row.id), row, profile_left_out }
+        User { online: self.is_online(row.id), row, profile_left_out }
     }
 
     /// Removes a deleted user from all rooms. It may run twice, also at the same time.
@@ -272,24 +281,6 @@ impl Core {
                 Ok(())
             }
         }
-    }
-
-    /// Changes a user's first name in the rooms and connections that are in memory.
-    async fn rename(&self, user: &user::Model) -> Result<()> {
-        let person = Person::new(user.username.clone(), user.first_name.clone());
-        for connection in self.hub.of_user(user.id) {
-            connection.rename(person.first_name.clone());
-        }
-        let rooms: Vec<RoomId> = member::of_user(user.id)
-            .select_only()
-            .column(member::Column::RoomId)
-            .into_tuple()
-            .all(self.db.reader())
-            .await?;
-        for live in rooms.into_iter().filter_map(|room| self.rooms.resident(room)) {
-            live.rename(user.id, &person);
-        }
-        Ok(())
     }
 
     /// The account of this name that is not deleted.

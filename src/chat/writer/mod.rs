@@ -6,7 +6,8 @@
 //! messages.
 //!
 //! The common case is a single request to the database ([`fast_path`]). All other cases are a transaction
-//! that reads before it writes ([`transaction`]).
+//! that reads before it writes ([`transaction`]). It also stores the messages to which rows of other tables belong
+//! ([`rows_beside`]).
 //!
 //! Changes of stored messages ([`changes`]) wait in the same queue, so a room's messages and changes are published in
 //! one order.
@@ -19,7 +20,9 @@
 
 mod changes;
 mod fast_path;
+mod longest_wait;
 mod request;
+mod rows_beside;
 mod scheduler;
 mod sql;
 mod transaction;
@@ -27,6 +30,7 @@ mod transaction;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Instant,
 };
 
 use chrono::{DateTime, Utc};
@@ -41,12 +45,14 @@ pub(super) use self::{
 use super::{
     Core,
     event::Origin,
+    extras::DraftExtras,
     retry,
     room::{Fresh, Heads, Reply, Room, registry::StoredMembership, to_message},
 };
 use crate::{
     error::{Error, Result, Unavailable},
     identity::Person,
+    metrics,
     values::{Body, ClientMessageId},
 };
 
@@ -61,6 +67,8 @@ pub(super) struct QueuedDraft {
     pub body: Body,
     pub client_message_id: Option<ClientMessageId>,
     pub reply_to: Option<MessageId>,
+    /// `None` for a message that is sent with nothing else.
+    pub extras: Option<Box<DraftExtras>>,
     /// The connection that it came from. It receives its own message before the answer.
     pub origin: Option<Origin>,
     pub reply: Reply,
@@ -71,7 +79,7 @@ impl QueuedDraft {
     fn bytes(&self) -> usize {
         /// Its ids, names and answer.
         const BESIDES: usize = 500;
-        BESIDES + self.body.json().len()
+        BESIDES + self.body.json().len() + self.extras.as_ref().map_or(0, |extras| extras.bytes())
     }
 
     fn row(&self, id: MessageId, seq: Seq, now: DateTime<Utc>) -> message::Model {
@@ -89,7 +97,13 @@ impl QueuedDraft {
             deleted_at: None,
             change: ChangeNumber::ZERO,
             marks: None,
+            extras: self.extras_json(now),
         }
+    }
+
+    /// What is stored of the extras of a message that is stored now.
+    fn extras_json(&self, now: DateTime<Utc>) -> Option<String> {
+        self.extras.as_ref()?.at(now).json()
     }
 }
 
@@ -115,6 +129,7 @@ struct Outcomes {
 async fn store(core: &Arc<Core>, drafts: Vec<QueuedDraft>, storing: oneshot::Sender<()>) -> usize {
     match commit(core, &drafts).await {
         Ok(outcomes) => {
+            fill_gaps(core, &drafts, &outcomes).await;
             drop(storing);
             follow(core, drafts.iter().map(|draft| &draft.room), outcomes.stale);
             settle(core, drafts, outcomes.of_drafts)
@@ -159,6 +174,27 @@ fn follow<'a>(core: &Arc<Core>, rooms: impl Iterator<Item = &'a Arc<Room>> + Clo
     }
 }
 
+/// Delivers what other nodes have stored before these messages. Otherwise every connection would miss it, and catch up.
+/// Before the next commit in these rooms, so that messages are still published in their order. Where another process has
+/// changed the membership, the connections do catch up, once memory has followed.
+async fn fill_gaps(core: &Arc<Core>, drafts: &[QueuedDraft], outcomes: &Outcomes) {
+    if !core.cluster.is_shared() {
+        return;
+    }
+    let mut firsts: BTreeMap<RoomId, (&Arc<Room>, Seq)> = BTreeMap::new();
+    for (draft, outcome) in drafts.iter().zip(&outcomes.of_drafts) {
+        if let Outcome::Stored(row) = outcome
+            && !outcomes.stale.contains_key(&row.room_id)
+        {
+            let (_, first) = firsts.entry(row.room_id).or_insert((&draft.room, row.seq));
+            *first = row.seq.min(*first);
+        }
+    }
+    for (room, first) in firsts.into_values() {
+        core.follow_up_to(room, first).await;
+    }
+}
+
 /// Publishes what was stored, room by room and in the order of seq, and answers the senders. Returns how many
 /// subscribers were written to.
 fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) -> usize {
@@ -178,7 +214,8 @@ fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) ->
         }
     }
     for (room, fresh) in stored.into_values() {
-        metrics::counter!("parlor_messages_stored_total").increment(fresh.len() as u64);
+        metrics::MESSAGES_STORED.add(fresh.len() as u64);
+        core.cluster.stored_in(room.id);
         let published = room.publish(fresh);
         reached += published.reached;
         for connection in published.behind {
@@ -199,18 +236,21 @@ fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) ->
 
 /// Stores all drafts, or none.
 async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
+    let begun = Instant::now();
     // A database that no longer answers must not block these rooms for ever.
     let committed = tokio::time::timeout(core.db.patience(), commit_now(core, drafts)).await;
+    metrics::COMMIT_TIME.record_time(begun.elapsed());
     committed.unwrap_or(Err(Error::Unavailable(Unavailable::Database)))
 }
 
 async fn commit_now(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcomes> {
     let committed = fast_path::commit(core, drafts).await?;
     let path = if committed.is_some() { "fast" } else { "transaction" };
-    metrics::counter!("parlor_commits_total", "path" => path).increment(1);
+    metrics::COMMITS.one(path);
     match committed {
         Some(outcomes) => Ok(outcomes),
-        None => transaction::commit(core, drafts).await,
+        // Boxed, because nearly all commits are fast: the future of each would reserve space for this.
+        None => Box::pin(transaction::commit(core, drafts)).await,
     }
 }
 

@@ -21,13 +21,16 @@ pub(super) struct RoomRequest {
 }
 
 impl CommitRequest {
-    /// `None` if the drafts need a closer look: one repeats another, or their senders were found in different
-    /// versions of a room's membership.
+    /// `None` if the drafts need a closer look: one repeats another, their senders were found in different versions of a
+    /// room's membership, or rows of other tables belong to one.
     pub fn of(drafts: &[QueuedDraft]) -> Option<Self> {
         let mut rooms: BTreeMap<RoomId, RoomRequest> = BTreeMap::new();
         let mut places = Vec::with_capacity(drafts.len());
         let mut seen = HashSet::with_capacity(drafts.len());
         for draft in drafts {
+            if draft.extras.as_ref().is_some_and(|extras| extras.has_rows()) {
+                return None;
+            }
             let id = draft.client_message_id.as_ref();
             if id.is_some_and(|id| !seen.insert((draft.room.id, draft.sender, id))) {
                 return None;

@@ -20,12 +20,17 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{QueuedChange, QueuedDraft, store};
+use super::{
+    QueuedChange, QueuedDraft,
+    longest_wait::{LongestWait, WaitedSince},
+    store,
+};
 use crate::{
     chat::Core,
     config::WriterConfig,
     db::Db,
     error::{Error, Unavailable},
+    metrics,
 };
 
 /// How long a commit may take before the drafts that have gathered meanwhile are committed beside it.
@@ -44,6 +49,7 @@ pub(in crate::chat) struct Writer {
     /// One permit for each byte of them.
     space: Arc<Semaphore>,
     most_bytes: usize,
+    longest_wait: LongestWait,
     /// The scheduler and the commits.
     tasks: TaskTracker,
 }
@@ -98,7 +104,8 @@ impl Writer {
         let (places, space) = (permits(most), permits(most_bytes));
         // SQLite writes through one connection; more commits would only wait for each other.
         let at_once = if db.is_sqlite() { 1 } else { 4 };
-        let writer = Self { queue: sender, places, most, space, most_bytes, tasks: TaskTracker::new() };
+        let (longest_wait, tasks) = (LongestWait::new(), TaskTracker::new());
+        let writer = Self { queue: sender, places, most, space, most_bytes, longest_wait, tasks };
         (writer, Scheduler { queue, at_once, batch })
     }
 
@@ -122,6 +129,7 @@ impl Writer {
         let Some(taken) = self.take(draft.bytes()) else {
             return (draft.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
         };
+        self.longest_wait.note();
         if let Err(mpsc::error::SendError(Job::Store { draft, .. })) =
             self.queue.send(Job::Store { draft, taken })
         {
@@ -134,6 +142,7 @@ impl Writer {
         let Some(taken) = self.take(change.bytes()) else {
             return (change.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
         };
+        self.longest_wait.note();
         if let Err(mpsc::error::SendError(Job::Change { change, .. })) =
             self.queue.send(Job::Change { change, taken })
         {
@@ -204,7 +213,9 @@ async fn run(core: Arc<Core>, scheduler: Scheduler) {
                     drop(stored.await);
                     number
                 });
-                let carried_out = core.writer.tasks.track_future(carry_out(core.clone(), jobs, is_storing));
+                let waited = core.writer.longest_wait.take(!waiting.is_empty());
+                let carried_out = carry_out(core.clone(), jobs, waited, is_storing);
+                let carried_out = core.writer.tasks.track_future(carried_out);
                 let task = core.shutdown.spawn(carried_out);
                 ends.push(async move { (number, task.await) });
                 continue;
@@ -271,7 +282,7 @@ fn next(waiting: &mut VecDeque<Job>, commits: &[Commit], batch: usize) -> Vec<Jo
     taken
 }
 
-async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, storing: oneshot::Sender<()>) {
+async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, waited: WaitedSince, storing: oneshot::Sender<()>) {
     let mut drafts = Vec::with_capacity(jobs.len());
     let mut changes = Vec::new();
     let mut waiting = Vec::new();
@@ -293,13 +304,14 @@ async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, storing: oneshot::Sender<()>
         if changes.is_empty() { (storing, None) } else { (oneshot::channel().0, Some(storing)) };
     let mut reached = 0;
     if !drafts.is_empty() {
-        metrics::histogram!("parlor_commit_messages").record(drafts.len() as f64);
+        metrics::COMMIT_MESSAGES.record(drafts.len() as u64);
         reached = store(&core, drafts, storing).await;
     }
     if !changes.is_empty() {
         // Boxed, because most commits have none: the future of each commit would have space for this, and be copied.
         Box::pin(super::changes::carry_out(&core, changes)).await;
     }
+    waited.record();
     drop(last);
     step_back(reached).await;
     // Whoever waits for these drafts goes on.

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, room};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, member, message, room};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QuerySelect, Value,
+    QuerySelect, Value, prelude::DateTimeUtc,
 };
 
-use super::{Outcome, Outcomes, QueuedDraft, Stale, sql};
+use super::{Outcome, Outcomes, QueuedDraft, Stale, rows_beside, sql};
 use crate::{
     chat::{
         Core,
-        room::{Room, registry::read_members},
+        room::{permissions::moderates, registry::read_members},
     },
     db::values_list::{self, Pad},
     error::{Entity, Error, Forbidden, Result, Unavailable},
@@ -25,7 +25,7 @@ pub(super) struct RoomHead {
     last_seq: Seq,
     pub last_change: ChangeNumber,
     pub roster_version: i64,
-    pub deleted_at: Option<sea_orm::prelude::DateTimeUtc>,
+    pub deleted_at: Option<DateTimeUtc>,
 }
 
 /// One transaction for all drafts.
@@ -65,8 +65,10 @@ pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcom
             }
             fresh.insert(key, outcomes.len());
         }
-        if head.roster_version != draft.roster_version && !is_member(&tx, &draft.room, draft.sender).await? {
-            outcomes.push(Outcome::Refused(Error::Forbidden(Forbidden::NotAMember)));
+        if head.roster_version != draft.roster_version
+            && let Err(err) = ask_again(&tx, draft).await?
+        {
+            outcomes.push(Outcome::Refused(err));
             continue;
         }
         if draft.reply_to.is_some_and(|reply_to| !replied_to.contains(&(room, reply_to))) {
@@ -77,7 +79,8 @@ pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcom
         next.insert(room, seq);
         outcomes.push(Outcome::Stored(draft.row(MessageId::new(), seq, now)));
     }
-    insert(&tx, &outcomes).await?;
+    insert(&tx, drafts, &outcomes, now).await?;
+    rows_beside::store(&tx, drafts, &outcomes).await?;
     advance_rooms(&tx, &next, now).await?;
     let stale = read_stale(core, &tx, stale).await?;
     tx.commit().await.map_err(|err| {
@@ -164,21 +167,32 @@ async fn find_replied_to(
     Ok(rows.into_iter().collect())
 }
 
-/// Checked again if the membership has changed since a draft or a change was queued.
-pub(super) async fn is_member(tx: &DatabaseTransaction, room: &Room, user: UserId) -> Result<bool> {
-    if room.kind == room::Kind::Lobby {
-        return Ok(true);
+/// Whether a draft may still be stored, if the membership has changed since it was queued.
+async fn ask_again(tx: &DatabaseTransaction, draft: &QueuedDraft) -> Result<Result<()>> {
+    if draft.room.kind == room::Kind::Lobby {
+        return Ok(Ok(()));
     }
-    let row = entity::member::Entity::find_by_id((room.id, user)).one(tx).await?;
-    Ok(row.is_some())
+    let Some(member) = member::Entity::find_by_id((draft.room.id, draft.sender)).one(tx).await? else {
+        return Ok(Err(Error::Forbidden(Forbidden::NotAMember)));
+    };
+    let for_moderators = draft.extras.as_ref().is_some_and(|extras| extras.for_moderators);
+    Ok(match for_moderators && !moderates(draft.room.kind, Some(member.role)) {
+        true => Err(Error::Forbidden(Forbidden::Role)),
+        false => Ok(()),
+    })
 }
 
-async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
-    let stored = outcomes.iter().filter_map(|outcome| match outcome {
-        Outcome::Stored(row) => Some(row),
+async fn insert(
+    tx: &DatabaseTransaction,
+    drafts: &[QueuedDraft],
+    outcomes: &[Outcome],
+    now: DateTimeUtc,
+) -> Result<()> {
+    let stored = drafts.iter().zip(outcomes).filter_map(|(draft, outcome)| match outcome {
+        Outcome::Stored(row) => Some((draft, row)),
         _ => None,
     });
-    let rows: Vec<[Value; 9]> = stored.map(sql::columns).collect();
+    let rows: Vec<[Value; 13]> = stored.map(|(draft, row)| sql::all_columns(draft, row, now)).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -195,7 +209,7 @@ async fn insert(tx: &DatabaseTransaction, outcomes: &[Outcome]) -> Result<()> {
 async fn advance_rooms(
     tx: &DatabaseTransaction,
     next: &HashMap<RoomId, Seq>,
-    now: sea_orm::prelude::DateTimeUtc,
+    now: DateTimeUtc,
 ) -> Result<()> {
     if next.is_empty() {
         return Ok(());

@@ -12,11 +12,11 @@ use tracing::Instrument;
 
 use super::{Ack, Request, Socket};
 use crate::{
-    chat::connections::connection::Acks,
     config::LimitsConfig,
     counts::Count,
     error::{Error, Result, Unavailable},
     limits::EventBudget,
+    metrics,
     shutdown::Shutdown,
 };
 
@@ -103,8 +103,8 @@ struct WaitingEvent<P> {
     incoming: Incoming<P>,
     /// Whether it has spent one event of the budget.
     is_paid: bool,
-    /// See [`EventHandler::acknowledged`]: its value when the event was read. `None` if it cannot have changed
-    /// by the time the event is handled.
+    /// See [`EventHandler::acknowledged`]: its value when the event was read; by the time it is handled, the client may
+    /// have acknowledged more. `None` if the client acknowledges by events, which are handled in turn.
     acknowledged: Option<Seq>,
 }
 
@@ -133,18 +133,13 @@ impl<P: Packet, D: EventHandler> Inbox<P, D> {
             return self.handler.refuse(incoming.ack, &Error::Unavailable(Unavailable::Draining));
         }
         // Acknowledgements before this event on the wire count for it, and those after it do not.
-        let acks = self.socket.connection.take_acks();
+        let are_beside = self.socket.connection.take_acks();
         let bytes = incoming.packet.bytes();
-        let (is_paid, waits) = match self.admit(bytes) {
+        let is_paid = match self.admit(bytes) {
             Ok(admitted) => admitted,
             Err(refused) => return self.handler.refuse(incoming.ack, &refused),
         };
-        let may_change = match acks {
-            Acks::ByEvents => false,
-            Acks::Settled => waits,
-            Acks::Pending => true,
-        };
-        let acknowledged = may_change.then(|| self.acknowledged(&incoming.packet)).flatten();
+        let acknowledged = are_beside.then(|| self.acknowledged(&incoming.packet)).flatten();
         let begin = {
             let mut queue = self.queue.lock();
             queue.bytes += bytes;
@@ -158,9 +153,8 @@ impl<P: Packet, D: EventHandler> Inbox<P, D> {
         }
     }
 
-    /// Whether there is room for one more event of this size. Returns whether it is within the rate, and
-    /// whether it has to wait.
-    fn admit(&self, bytes: usize) -> Result<(bool, bool)> {
+    /// Whether there is room for one more event of this size. Returns whether it is within the rate.
+    fn admit(&self, bytes: usize) -> Result<bool> {
         let queue = self.queue.lock();
         // Not while others wait for the rate: events do not overtake each other.
         let is_paid = queue.unpaid == 0 && self.budget.take().is_ok();
@@ -170,7 +164,7 @@ impl<P: Packet, D: EventHandler> Inbox<P, D> {
             || self.all_waiting().now() + bytes > self.pace.waiting_bytes_total;
         match alike >= self.pace.waiting_events || (exceeds && !queue.waiting.is_empty()) {
             true => Err(self.full(!is_paid)),
-            false => Ok((is_paid, queue.busy || !is_paid)),
+            false => Ok(is_paid),
         }
     }
 
@@ -280,7 +274,7 @@ impl<P: Packet, D: EventHandler> Inbox<P, D> {
                 let request = request.after(acknowledged);
                 // Does not log the event's name: the client chooses it, and it can be anything.
                 tracing::debug!("handling an event");
-                metrics::counter!("parlor_events_total").increment(1);
+                metrics::EVENTS.one();
                 self.handler.handle(&self.socket, request, ack).await;
             }
             Err(err) => self.handler.refuse(ack, &err),

@@ -15,7 +15,7 @@ use axum::{
     },
 };
 use bytes::Bytes;
-use http::{HeaderMap, header, request::Parts};
+use http::{Extensions, HeaderMap, header, request::Parts};
 use http_body_util::LengthLimitError;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -23,6 +23,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use super::{Http, HttpSettings, refusal::Rejection};
 use crate::{
     auth::{Credential, Device},
+    config::ServerConfig,
     error::{AuthError, Entity, Error, Result, Unavailable},
     gateway::{credential, tcp::TcpHandle},
     identity::Caller,
@@ -61,12 +62,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where a request comes from.
+    pub fn address_of(request: &Request, server: &ServerConfig) -> IpAddr {
+        credential::client_address(request.headers(), peer(request.extensions()), server)
+    }
+
     fn of(parts: &Parts, settings: &HttpSettings) -> Self {
-        let peer = match parts.extensions.get::<ConnectInfo<TcpHandle>>() {
-            Some(ConnectInfo(line)) => line.peer,
-            // Only if the service is called without a socket. All such callers share one address.
-            None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        };
+        let peer = peer(&parts.extensions);
         Self {
             address: credential::client_address(&parts.headers, peer, &settings.server),
             is_https: credential::is_https(&parts.headers, peer, &settings.server),
@@ -87,6 +89,14 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         Ok(Self::of(parts, &Http::from_ref(state).settings))
+    }
+}
+
+fn peer(extensions: &Extensions) -> SocketAddr {
+    match extensions.get::<ConnectInfo<TcpHandle>>() {
+        Some(ConnectInfo(line)) => line.peer,
+        // Only if the service is called without a socket. All such callers share one address.
+        None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
     }
 }
 

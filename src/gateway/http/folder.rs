@@ -14,11 +14,11 @@ use tower_http::services::ServeFile;
 
 use crate::error::{Error, Result};
 
-/// The policy of a page that the owner provides. It may contain inline scripts and styles. A page with a
-/// login must not load scripts from other servers or connect to them.
+/// The policy of a page that the owner provides. It may contain inline scripts and styles, and name its
+/// base, as pages of Angular do. A page with a login must not load scripts from other servers or connect to them.
 pub const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; \
     style-src 'self' 'unsafe-inline' https:; font-src 'self' https: data:; img-src 'self' https: data:; \
-    media-src 'self' https: data:; connect-src 'self'; object-src 'none'; base-uri 'none'; \
+    media-src 'self' https: data:; connect-src 'self'; object-src 'none'; base-uri 'self'; \
     form-action 'self'; frame-ancestors 'none'";
 
 const INDEX: &str = "index.html";

@@ -80,7 +80,7 @@ pub fn wrap(routes: Router, settings: &HttpSettings, guard: &Guard, shutdown: &S
         .layer(cors(&settings.cors, guard))
         .layer(middleware::from_fn_with_state(guard.clone(), refuse_preflight))
         .layer(middleware::from_fn(headers::add))
-        .layer(middleware::from_fn(request::trail))
+        .layer(middleware::from_fn_with_state(Arc::new(settings.server.clone()), request::trail))
 }
 
 /// For addresses without a route.

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::request_id;
 use crate::{
     error::{AuthError, Error, shortened},
-    gateway::wire::{ErrorCode, Refusal},
+    gateway::wire::{ErrorCode, Refusal, counted},
 };
 
 /// The body of every refusal: RFC 9457, with the fields of every other refusal beside it.
@@ -145,7 +145,7 @@ impl IntoResponse for Rejection {
             }
             Self::Origin(refused) => {
                 let refusal = Refusal {
-                    code: "forbidden",
+                    code: counted("forbidden"),
                     message: refused.to_string(),
                     reason: None,
                     field: None,
@@ -156,7 +156,7 @@ impl IntoResponse for Rejection {
             }
             Self::TookTooLong => {
                 let refusal = Refusal {
-                    code: "unavailable",
+                    code: counted("unavailable"),
                     message: "The request took too long; it may have been carried out, or not".to_owned(),
                     reason: None,
                     field: None,
@@ -201,7 +201,7 @@ fn status(error: &Error) -> StatusCode {
 /// RFC 6750, section 3: a 401 names the authentication scheme, and says whether the given token was invalid.
 fn challenge(why: &AuthError) -> HeaderValue {
     HeaderValue::from_static(match why {
-        AuthError::WrongLogin | AuthError::TokenMissing => "Bearer",
+        AuthError::WrongLogin | AuthError::Disabled | AuthError::TokenMissing => "Bearer",
         AuthError::TokenInvalid
         | AuthError::TokenExpired(_)
         | AuthError::TokenRevoked

@@ -1,7 +1,10 @@
 //! What every request passes: an id, a span in the log, a log entry after its answer, and a time limit. A
 //! command also gets a task that runs to its end. Handlers decide the content of the answer.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -12,15 +15,17 @@ use http::{HeaderMap, HeaderValue};
 use tracing::{Instrument, field};
 use uuid::Uuid;
 
-use super::{refusal::Rejection, request_id};
+use super::{extract::Client, refusal::Rejection, request_id};
 use crate::{
+    config::ServerConfig,
     error::{Error, Unavailable},
+    metrics::HTTP_TIME,
     shutdown::Shutdown,
 };
 
 /// The outermost layer. Gives the request an id (the client's own, if it is valid) and logs the result. Does
 /// not log the query or the headers, because they may contain tokens.
-pub async fn trail(request: Request, next: Next) -> Response {
+pub async fn trail(State(server): State<Arc<ServerConfig>>, request: Request, next: Next) -> Response {
     let id = given(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string());
     let header = HeaderValue::from_str(&id);
     let method = request.method().clone();
@@ -31,13 +36,16 @@ pub async fn trail(request: Request, next: Next) -> Response {
         request.id = %id,
         http.method = %method,
         http.route = route,
+        client = %Client::address_of(&request, &server),
         user.id = field::Empty,
     );
     let began = Instant::now();
     let mut response = request_id::scope(id, next.run(request)).instrument(span.clone()).await;
 
     let status = response.status().as_u16();
-    let latency_ms = began.elapsed().as_millis();
+    let took = began.elapsed();
+    HTTP_TIME.record(method.as_str(), route, took);
+    let latency_ms = took.as_micros() as f64 / 1e3;
     span.in_scope(|| {
         // Probes come every few seconds and are not of interest.
         if matches!(route, "/healthz" | "/readyz" | "/metrics") {

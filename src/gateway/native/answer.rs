@@ -14,8 +14,9 @@ use crate::{
     gateway::{
         events::{self, Ack, AnswerForm, Response, borrowed_responses, owned_responses},
         wire::{
-            ChangesView, DeletedView, EditsView, GroupView, HistoryView, MemberView, MessageSchema,
-            MessageView, Refusal, UserReactionsView, bounded::Entries, forms::exactly,
+            ChangesView, ConversationSchema, ConversationView, DeletedView, EditsView, GroupView,
+            HistoryView, MemberView, MessageSchema, MessageView, Refusal, UserReactionsView,
+            bounded::Entries, forms::exactly,
         },
     },
 };
@@ -71,6 +72,7 @@ impl ToSchema for Nothing {}
 
 borrowed_responses!(
     ChangesView as ChangesView<'static>,
+    ConversationView as ConversationSchema,
     DeletedView as DeletedView<'static>,
     EditsView as EditsView<'static>,
     GroupView as GroupView<'static>,

@@ -12,20 +12,26 @@ use crate::{
     chat::{ChangesQuery, DeleteMessages, Reply},
     error::{Entity, Error, Result},
     gateway::wire::{
-        ChangesView, Deleted, DeletedView, EditsView, MessageView,
+        ChangesView, Deleted, DeletedView, EditsView, MessageView, edit_of,
         forms::{AnyForm, Form, Forms},
     },
 };
 
-/// What to replace in a message.
+/// What to replace in a message. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EditRequest {
     #[schema(format = Uuid)]
     message_id: String,
     /// As in the message: a string; for `encrypted` any JSON.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
+    #[schema(nullable = false, value_type = Option<Value>)]
+    content: Option<Box<RawValue>>,
+    /// The usernames of at most 50 members. Without them, `@username` in a new text mentions.
+    #[schema(nullable = false)]
+    mentions: Option<Vec<String>>,
+    /// A JSON object of at most 4 KiB.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    data: Option<Box<RawValue>>,
 }
 
 /// Which messages to delete: one, or up to 100 of one room.
@@ -103,14 +109,15 @@ pub(super) fn message_id(text: &str) -> Result<MessageId> {
 }
 
 pub async fn edit(call: NativeCall<'_, EditRequest>, answer: NativeAnswer<MessageView<'static>>) {
-    let EditRequest { message_id: message, content } = call.payload;
-    let message = match message_id(&message) {
-        Ok(message) => message,
+    let EditRequest { message_id: message, content, mentions, data } = call.payload;
+    let wanted = message_id(&message).and_then(|message| Ok((message, edit_of(content, mentions, data)?)));
+    let (message, edit) = match wanted {
+        Ok(wanted) => wanted,
         Err(err) => return answer.fail(&err),
     };
     let reply = message_reply(answer);
     let socket = call.socket;
-    socket.chat.edit_message(&socket.caller(), Some(&socket.connection), message, content.get(), reply).await;
+    socket.chat.edit_message(&socket.caller(), Some(&socket.connection), message, edit, reply).await;
 }
 
 pub async fn delete(

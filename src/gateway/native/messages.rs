@@ -18,71 +18,32 @@ use crate::{
         wire::{
             DraftFields, ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT,
             bounded::{ANSWER_BYTES, Bounded, Entries},
+            draft_fields::{OPTIONAL, OPTIONAL_WITH_KIND, draft},
             forms::{AnyForm, Form, Forms, constant, exactly, text},
         },
     },
 };
 
-/// A message to a user.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PrivateDraft {
-    /// A username.
-    receiver: String,
-    /// A string; for `encrypted` any JSON, which the server does not read.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
-    /// `text` by default.
-    #[schema(nullable = false)]
-    kind: Option<String>,
-    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
-    /// the stored message.
-    #[schema(nullable = false)]
-    client_message_id: Option<String>,
-    /// The messageId of the message that this one answers.
-    #[schema(nullable = false, format = Uuid)]
-    reply_to: Option<String>,
+draft! {
+    /// A message to a user.
+    pub struct PrivateDraft {
+        /// A username.
+        receiver: String,
+    }
 }
 
-/// A message to a group.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GroupMessageDraft {
-    /// A groupId.
-    #[schema(format = Uuid)]
-    receiver: String,
-    /// A string; for `encrypted` any JSON, which the server does not read.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
-    /// `text` by default.
-    #[schema(nullable = false)]
-    kind: Option<String>,
-    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
-    /// the stored message.
-    #[schema(nullable = false)]
-    client_message_id: Option<String>,
-    /// The messageId of the message that this one answers.
-    #[schema(nullable = false, format = Uuid)]
-    reply_to: Option<String>,
+draft! {
+    /// A message to a group.
+    pub struct GroupMessageDraft {
+        /// A groupId.
+        #[schema(format = Uuid)]
+        receiver: String,
+    }
 }
 
-/// A message to everyone.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LobbyDraft {
-    /// A string; for `encrypted` any JSON, which the server does not read.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
-    /// `text` by default.
-    #[schema(nullable = false)]
-    kind: Option<String>,
-    /// An id of the client's choice, unique per sender. The same one again stores nothing and answers with the stored
-    /// message.
-    #[schema(nullable = false)]
-    client_message_id: Option<String>,
-    /// The messageId of the message that this one answers.
-    #[schema(nullable = false, format = Uuid)]
-    reply_to: Option<String>,
+draft! {
+    /// A message to everyone.
+    pub struct LobbyDraft {}
 }
 
 macro_rules! drafts {
@@ -92,10 +53,8 @@ macro_rules! drafts {
 
             fn forms() -> Vec<Form> {
                 vec![
-                    Form::new($text, &["kind", "clientMessageId", "replyTo"])
-                        .with("content", text())
-                        .with("kind", constant(TEXT)),
-                    Form::new($encrypted, &["clientMessageId", "replyTo"]).with("kind", constant(ENCRYPTED)),
+                    Form::new($text, OPTIONAL_WITH_KIND).with("content", text()).with("kind", constant(TEXT)),
+                    Form::new($encrypted, OPTIONAL).with("kind", constant(ENCRYPTED)),
                 ]
             }
         }
@@ -112,8 +71,7 @@ pub async fn private(
     call: NativeCall<'_, AnyForm<PrivateDraft>>,
     answer: NativeAnswer<MessageView<'static>>,
 ) {
-    let AnyForm(PrivateDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
-    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    let ((receiver,), fields) = call.payload.0.parts();
     send(call.socket, Ok(Place::User(receiver)), fields, call.acknowledged, answer).await;
 }
 
@@ -121,14 +79,12 @@ pub async fn group(
     call: NativeCall<'_, AnyForm<GroupMessageDraft>>,
     answer: NativeAnswer<MessageView<'static>>,
 ) {
-    let AnyForm(GroupMessageDraft { receiver, content, kind, client_message_id, reply_to }) = call.payload;
-    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    let ((receiver,), fields) = call.payload.0.parts();
     send(call.socket, group_id(&receiver).map(Place::Room), fields, call.acknowledged, answer).await;
 }
 
 pub async fn lobby(call: NativeCall<'_, AnyForm<LobbyDraft>>, answer: NativeAnswer<MessageView<'static>>) {
-    let AnyForm(LobbyDraft { content, kind, client_message_id, reply_to }) = call.payload;
-    let fields = DraftFields { content, kind, client_message_id, reply_to };
+    let ((), fields) = call.payload.0.parts();
     send(call.socket, Ok(Place::Lobby), fields, call.acknowledged, answer).await;
 }
 
@@ -188,6 +144,9 @@ pub struct HistoryRequest {
     /// Only pinned messages.
     #[schema(nullable = false)]
     pinned: Option<bool>,
+    /// The messageId of the root of a thread, or of a message in it: only the root and its replies.
+    #[schema(nullable = false, format = Uuid)]
+    thread: Option<String>,
     /// The most messages: 50 by default, at most 200.
     #[schema(nullable = false)]
     limit: Option<u32>,
@@ -197,7 +156,7 @@ pub struct HistoryRequest {
 }
 
 /// The fields that say which part of a history to return.
-const PART: &[&str] = &["before", "after", "around", "pinned", "limit", "changes"];
+const PART: &[&str] = &["before", "after", "around", "pinned", "thread", "limit", "changes"];
 
 impl Forms for HistoryRequest {
     const NAME: &'static str = "HistoryRequest";
@@ -221,19 +180,20 @@ struct HistoryFields {
     after: Option<u32>,
     around: Option<u32>,
     pinned: Option<bool>,
+    thread: Option<String>,
     limit: Option<u32>,
     changes: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for HistoryRequest {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let HistoryFields { lobby, receiver, group, before, after, around, pinned, limit, changes } =
+        let HistoryFields { lobby, receiver, group, before, after, around, pinned, thread, limit, changes } =
             HistoryFields::deserialize(input)?;
         let (receiver, group) = match lobby {
             true => (String::new(), false),
             false => (field("receiver", receiver)?, field("group", group)?),
         };
-        Ok(Self { lobby, receiver, group, before, after, around, pinned, limit, changes })
+        Ok(Self { lobby, receiver, group, before, after, around, pinned, thread, limit, changes })
     }
 }
 
@@ -249,8 +209,18 @@ pub async fn history(
     call: NativeCall<'_, AnyForm<HistoryRequest>>,
     answer: NativeAnswer<HistoryView<'static>>,
 ) {
-    let AnyForm(HistoryRequest { lobby, receiver, group, before, after, around, pinned, limit, changes }) =
-        call.payload;
+    let AnyForm(HistoryRequest {
+        lobby,
+        receiver,
+        group,
+        before,
+        after,
+        around,
+        pinned,
+        thread,
+        limit,
+        changes,
+    }) = call.payload;
     let read = async {
         let place = if lobby { Place::Lobby } else { place(receiver, group)? };
         let seq = |seq: Option<u32>| seq.map(|seq| Seq(seq.into()));
@@ -259,6 +229,7 @@ pub async fn history(
             after: seq(after),
             around: seq(around),
             pinned: pinned.unwrap_or(false),
+            thread: thread.as_deref().map(message_id).transpose()?,
             limit: limit.map(Into::into),
             changes: changes.unwrap_or(false) || call.socket.connection.replays_changes(),
         };

@@ -8,6 +8,7 @@ mod connect;
 mod lists;
 mod messages;
 mod notices;
+mod own_settings;
 mod pending_acks;
 mod presence;
 mod reactions;
@@ -18,6 +19,7 @@ mod session;
 mod table;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use entity::{RoomId, Seq};
 

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::receipts::Acknowledgement;
 use crate::gateway::{
     events::{borrowed_responses, owned_responses, server_events},
-    wire::{GroupView, MessageChangedView, MessageSchema, MessageView, RoleName, Time},
+    wire::{GroupView, MessageChangedView, MessageSchema, MessageView, RoleName, RoomChangedView, Time},
 };
 
 server_events! {
@@ -27,6 +27,9 @@ server_events! {
     DELIVERED_TO_ALL = "updateDeliveryStatusOnConnection": MessageNotice<'static>;
     /// the other members, and the reader's own other sockets; also after they were away
     MESSAGE_READ = "messageRead": MessageRead<'static>;
+    /// the user's own other sockets, when something differs in one of the user's rooms: after `setRoom`, when the user
+    /// has read on, and when a deletion or an edit changes what is unread
+    ROOM_CHANGED = "roomChanged": RoomChangedView<'static>;
     /// all other users while at most 1,000 are online; above that, users who share a room. If many connect at once,
     /// the events come together, up to 50 ms later
     ONLINE_STATUS = "onlineStatus": OnlineStatus<'static>;
@@ -179,6 +182,7 @@ borrowed_responses!(
     MessageNotice as MessageNotice<'static>,
     MessageChangedView as MessageChangedView<'static>,
     GroupNotice as GroupNotice<'static>,
+    RoomChangedView as RoomChangedView<'static>,
     RoomsChanged as RoomsChanged<'static>,
     MessageRead as MessageRead<'static>,
     OnlineStatus as OnlineStatus<'static>,

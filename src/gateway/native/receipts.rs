@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize, de};
 use serde_json::Value as Json;
 use utoipa::ToSchema;
 
-use super::{NativeAnswer, NativeCall, group_id, place};
+use super::{NativeAnswer, NativeCall, changes::message_id, group_id, place};
 use crate::{
+    chat::ReadThreads,
     error::{Entity, Error, Result},
     gateway::{
         events::{Response, Socket, owned_responses},
@@ -62,6 +63,12 @@ pub struct MarkRead {
     group: bool,
     #[schema(value_type = i64, minimum = 0)]
     seq: Up,
+    /// The root of a thread, or a message in it: its replies were read, and not the room.
+    #[schema(nullable = false, format = Uuid)]
+    thread: Option<String>,
+    /// The replies of all threads were read that one follows, and not the room.
+    #[schema(nullable = false)]
+    threads: Option<bool>,
 }
 
 /// The current receipt of a room.
@@ -75,11 +82,19 @@ pub struct ReadUpTo {
 owned_responses!(ReadUpTo);
 
 pub async fn mark_read(call: NativeCall<'_, MarkRead>, answer: NativeAnswer<ReadUpTo>) {
-    let MarkRead { receiver, group, seq } = call.payload;
+    let MarkRead { receiver, group, seq, thread, threads } = call.payload;
     let socket = call.socket;
+    let caller = socket.caller();
     let read = async {
         let place = place(receiver, group)?;
-        socket.chat.mark_read(&socket.caller(), Some(&socket.connection), place, seq.0).await
+        let threads = match (thread, threads) {
+            (Some(thread), _) => ReadThreads::One(message_id(&thread)?),
+            (None, Some(true)) => ReadThreads::All,
+            (None, _) => {
+                return socket.chat.mark_read(&caller, Some(&socket.connection), place, seq.0).await;
+            }
+        };
+        socket.chat.mark_threads_read(&caller, place, threads, seq.0).await
     };
     answer.give(read.await.map(|seq| ReadUpTo { seq }));
 }

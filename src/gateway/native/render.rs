@@ -5,9 +5,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::notices::{
     DELIVERED_TO_ALL, DISPLACED, GroupListChange, GroupNotice, LOBBY, LastWords, MEMBER_CHANGED,
     MEMBER_JOINED, MEMBER_LEFT, MESSAGE_CHANGED, MESSAGE_READ, MemberChangedView, MembershipView,
-    MessageNotice, MessageRead, NEW_GROUP, ONLINE_STATUS, OnlineStatus, RESPONSE, ROOMS_CHANGED,
-    RoomsChanged, SYNCED, Synced, SyncedUpTo, TOKEN_EXPIRED, TOKEN_EXPIRING, TYPING, TokenExpiring,
-    TypingView,
+    MessageNotice, MessageRead, NEW_GROUP, ONLINE_STATUS, OnlineStatus, RESPONSE, ROOM_CHANGED,
+    ROOMS_CHANGED, RoomsChanged, SYNCED, Synced, SyncedUpTo, TOKEN_EXPIRED, TOKEN_EXPIRING, TYPING,
+    TokenExpiring, TypingView,
 };
 use crate::{
     chat::{
@@ -16,7 +16,7 @@ use crate::{
     },
     gateway::{
         events::{Named, Response},
-        wire::{GroupView, MessageChangedView, MessageView, RoleName, Time},
+        wire::{GroupView, MessageChangedView, MessageView, RoleName, RoomChangedView, Time},
     },
 };
 
@@ -53,6 +53,7 @@ pub fn render(event: &Event) -> Rendered {
             let (receiver, group) = addressee(receiver);
             named(MESSAGE_READ, &MessageRead { room_id: *room, receiver, group, username, seq: *seq })
         }
+        Event::RoomChanged { room, set } => named(ROOM_CHANGED, &RoomChangedView::of(*room, set)),
         Event::Presence(presence) => named(
             ONLINE_STATUS,
             &OnlineStatus {

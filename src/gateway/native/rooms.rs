@@ -1,18 +1,19 @@
-//! `createGroup`, `joinGroup`, `leaveGroup`, `updateGroup`, `deleteGroup`, `addMembers`, `removeMember` and `setRole`.
+//! `createGroup`, `joinGroup`, `leaveGroup`, `updateGroup`, `deleteGroup`, `addMembers`, `removeMember`,
+//! `setRole` and `setDisappearing`.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::{NativeAnswer, NativeCall, group_id};
+use super::{NativeAnswer, NativeCall, group_id, place};
 use crate::{
     chat::{GroupChange, GroupRef, NewGroup, model::Group},
     error::{Error, Result},
     gateway::wire::{
-        GroupView, MemberView, RoleName, UserRef,
+        ConversationView, GroupView, MemberView, RoleName, UserRef,
         forms::{AnyForm, Form, Forms},
     },
-    values::GroupName,
+    values::{GroupName, Lifetime},
 };
 
 type GroupAnswer = NativeAnswer<GroupView<'static>>;
@@ -139,10 +140,13 @@ pub struct Update {
     #[serde(default, deserialize_with = "named_or_null")]
     #[schema(value_type = Option<String>)]
     password: Option<Option<SecretString>>,
+    /// Whether changes of the membership and the name are told by messages of the server.
+    #[schema(nullable = false)]
+    system_messages: Option<bool>,
 }
 
 /// Distinguishes `null` from a missing field.
-fn named_or_null<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
+pub(super) fn named_or_null<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -156,6 +160,7 @@ pub async fn update(call: NativeCall<'_, Update>, answer: GroupAnswer) {
         let change = GroupChange {
             name: update.group_name.as_deref().map(GroupName::parse).transpose()?,
             password: update.password,
+            system_messages: update.system_messages,
         };
         socket.chat.update_group(&socket.caller(), group_id(&update.group_id)?, change).await
     };
@@ -217,4 +222,31 @@ pub async fn remove_member(call: NativeCall<'_, RemoveMember>, answer: GroupAnsw
         socket.chat.remove_member(&socket.caller(), id, &remove.username).await
     };
     give(answer, group.await);
+}
+
+/// After how long messages of a room disappear that are sent from now on.
+#[derive(Deserialize, ToSchema)]
+pub struct Disappearing {
+    /// A username, or a groupId if `group` is true.
+    receiver: String,
+    group: bool,
+    /// 5 to 7,776,000 (90 days); null: they stay.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required, minimum = 5, maximum = 7_776_000)]
+    seconds: Option<u32>,
+}
+
+pub async fn set_disappearing(
+    call: NativeCall<'_, Disappearing>,
+    answer: NativeAnswer<ConversationView<'static>>,
+) {
+    let Disappearing { receiver, group, seconds } = call.payload;
+    let set = async {
+        let after = seconds.map(|seconds| Lifetime::parse("seconds", seconds)).transpose()?;
+        call.socket.chat.set_disappearing(&call.socket.caller(), place(receiver, group)?, after).await
+    };
+    match set.await {
+        Ok(room) => answer.succeed(ConversationView::of(&room)),
+        Err(err) => answer.fail(&err),
+    }
 }

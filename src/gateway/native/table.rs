@@ -9,17 +9,21 @@ use super::{
     changes::{self, ChangesRequest, DeleteRequest, EditRequest, MessageOf, PinRequest},
     lists::{self, ConversationList, GroupList, ListPart, RoomsPart, UserList},
     messages::{self, GetMessages, GroupMessageDraft, HistoryRequest, LobbyDraft, MessageList, PrivateDraft},
+    own_settings::{self, SetRoom},
     presence::{self, TypingRequest},
     reactions::{self, ReactRequest, ReactionsRequest},
     receipts::{self, Delivered, DeliveredUpTo, MarkRead, ReadUpTo},
-    rooms::{self, AddMembers, GroupId, Join, NewGroupRequest, RemoveMember, RoleChange, Update},
+    rooms::{
+        self, AddMembers, Disappearing, GroupId, Join, NewGroupRequest, RemoveMember, RoleChange, Update,
+    },
     session::{self, Refresh, Refreshed},
+    threads::{self, FollowRequest, Following, ForwardRequest, ThreadsRequest},
 };
 use crate::gateway::{
     events::client_events,
     wire::{
-        ChangesView, DeletedView, EditsView, GroupView, HistoryView, MemberView, MessageView,
-        UserReactionsView, forms::AnyForm,
+        ChangesView, ConversationView, DeletedView, EditsView, GroupView, HistoryView, MemberView,
+        MessageView, ThreadsView, UserReactionsView, forms::AnyForm,
     },
 };
 
@@ -36,7 +40,13 @@ client_events! {
     "history": AnyForm<HistoryRequest> => HistoryView<'static>, messages::history;
     /// reads messages by their ids: those that exist and that one may read, in this order
     "getMessages": GetMessages => MessageList, messages::get;
-    /// replaces the content of one's own message; the same content again changes nothing. The answer comes after the
+    /// sends a copy of a message, with `forwardedFrom`; not of an encrypted one
+    "forwardMessage": ForwardRequest => MessageView<'static>, threads::forward;
+    /// the threads of a room, those with the newest reply first
+    "threads": ThreadsRequest => ThreadsView, threads::threads;
+    /// follows a thread, or stops following it; who begins a thread, answers in it or is mentioned in it follows it
+    "followThread": FollowRequest => Following, threads::follow;
+    /// replaces the content of one's own message, its mentions, or its data; the same again changes nothing. The answer comes after the
     /// socket's own `messageChanged`
     "editMessage": EditRequest => MessageView<'static>, changes::edit;
     /// deletes one's own message, or as a moderator anyone's; `messageIds` deletes up to 100 messages of a room, all or
@@ -76,7 +86,13 @@ client_events! {
     "listUsers": ListPart<UserId> => UserList, lists::users;
     /// my conversations, most recent first
     "listRooms": RoomsPart => ConversationList, lists::rooms;
-    /// I have read everything up to `seq`; the answer is the current receipt
+    /// my own settings of a room: what is given replaces, what is not given stays. The answer is the room; my other
+    /// sockets receive `roomChanged`
+    "setRoom": SetRoom => ConversationView<'static>, own_settings::set;
+    /// after how long messages disappear that are sent without `expiresIn` from now on (either of two users; owner, admins)
+    "setDisappearing": Disappearing => ConversationView<'static>, rooms::set_disappearing;
+    /// I have read everything up to `seq`, or the replies of one thread or of all that I follow; the answer is the current
+    /// receipt
     "markRead": MarkRead => ReadUpTo, receipts::mark_read;
     /// everything up to `seq` has arrived; the answer has the current receipts
     "delivered": AnyForm<Delivered> => DeliveredUpTo, receipts::delivered;

@@ -17,16 +17,22 @@ use super::{
 use crate::{
     chat::{ChangesQuery, DeleteMessages, Reply, model::Message},
     error::{Error, Result, Unavailable},
-    gateway::wire::{ChangesView, Deleted, EditsView, MessageSchema, MessageView},
+    gateway::wire::{ChangesView, Deleted, EditsView, MessageSchema, MessageView, edit_of},
     identity::Caller,
 };
 
-/// What to replace in a message.
+/// What to replace in a message. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 pub struct MessageEdit {
     /// As in the message: a string; for `encrypted` any JSON.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
+    #[schema(nullable = false, value_type = Option<Value>)]
+    content: Option<Box<RawValue>>,
+    /// The usernames of at most 50 members. Without them, `@username` in a new text mentions.
+    #[schema(nullable = false)]
+    mentions: Option<Vec<String>>,
+    /// A JSON object of at most 4 KiB.
+    #[schema(nullable = false, value_type = Option<Object>)]
+    data: Option<Box<RawValue>>,
 }
 
 /// Edit one's own message. The same content again changes nothing.
@@ -43,10 +49,11 @@ pub async fn edit(
     State(rest): State<Rest>,
     caller: Caller,
     PathParameter(message): PathParameter<MessageId>,
-    Json(MessageEdit { content }): Json<MessageEdit>,
+    Json(MessageEdit { content, mentions, data }): Json<MessageEdit>,
 ) -> Result<Response> {
+    let edit = edit_of(content, mentions, data)?;
     let (reply, edited) = reply();
-    rest.chat.edit_message(&caller, None, message, content.get(), reply).await;
+    rest.chat.edit_message(&caller, None, message, edit, reply).await;
     answer::ok(MessageView::of(&*answered(edited).await?))
 }
 

@@ -3,8 +3,6 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use entity::{RoomId, Seq};
 use serde::Deserialize;
-use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
@@ -16,8 +14,9 @@ use crate::{
     chat::{HistoryQuery, Place},
     error::{Entity, Error, Result},
     gateway::wire::{
-        DraftFields, HistoryView, MessageSchema, MessageView,
+        HistoryView, MessageSchema, MessageView,
         bounded::{ANSWER_BYTES, Bounded},
+        draft_fields::draft,
     },
     identity::Caller,
 };
@@ -34,6 +33,9 @@ pub struct Span {
     around: Option<u64>,
     /// Only pinned messages.
     pinned: Option<bool>,
+    /// The messageId of the root of a thread, or of a message in it: only the root and its replies.
+    #[param(value_type = Option<Uuid>)]
+    thread: Option<String>,
     /// The maximum number of messages: 50 by default, at most 200.
     limit: Option<u64>,
     /// Whether the answer says up to which change it shows everything, and has the messages that these answer.
@@ -57,11 +59,13 @@ pub async fn list(
 ) -> Result<Response> {
     // A larger number means "the newest": no seq can be greater than the maximum.
     let seq = |at| Seq(i64::try_from(at).unwrap_or(i64::MAX));
+    let thread = span.thread.map(|id| id.parse());
     let query = HistoryQuery {
         before: span.before.map(seq),
         after: span.after.map(seq),
         around: span.around.map(seq),
         pinned: span.pinned.unwrap_or(false),
+        thread: thread.transpose().map_err(|_| Error::NotFound(Entity::Message))?,
         limit: span.limit,
         changes: span.changes.unwrap_or(false),
     };
@@ -97,33 +101,32 @@ pub async fn get(
     answer::ok(Bounded::of(ANSWER_BYTES, messages.iter().map(MessageView::of))?)
 }
 
-/// A message, and where it goes.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageToSend {
-    /// A username, or a groupId if `group` is true. Not in the lobby.
-    #[schema(nullable = false)]
-    receiver: Option<String>,
-    #[serde(default)]
-    #[schema(required = false)]
-    group: bool,
-    /// Writes to everyone, and needs no receiver.
-    #[serde(default)]
-    #[schema(required = false)]
-    lobby: bool,
-    /// A string; for `encrypted` any JSON, which the server does not read.
-    #[schema(value_type = Value)]
-    content: Box<RawValue>,
-    /// `text` by default, or `encrypted`.
-    #[schema(nullable = false)]
-    kind: Option<String>,
-    /// An id of the client's choice, unique per sender and room. The same one again stores nothing and answers with
-    /// the stored message.
-    #[schema(nullable = false)]
-    client_message_id: Option<String>,
-    /// The messageId of the message that this one answers.
-    #[schema(nullable = false, format = Uuid)]
-    reply_to: Option<String>,
+draft! {
+    /// A message, and where it goes.
+    pub struct MessageToSend {
+        /// A username, or a groupId if `group` is true. Not in the lobby.
+        #[schema(nullable = false)]
+        receiver: Option<String>,
+        #[serde(default)]
+        #[schema(required = false)]
+        group: bool,
+        /// Writes to everyone, and needs no receiver.
+        #[serde(default)]
+        #[schema(required = false)]
+        lobby: bool,
+    }
+}
+
+/// Where a message goes.
+pub(super) fn place(receiver: Option<String>, group: bool, lobby: bool) -> Result<Place> {
+    match (lobby, receiver) {
+        (true, _) => Ok(Place::Lobby),
+        (false, Some(receiver)) if group => {
+            Ok(Place::Room(receiver.parse().map_err(|_| Error::NotFound(Entity::Group))?))
+        }
+        (false, Some(receiver)) => Ok(Place::User(receiver)),
+        (false, None) => Err(Error::invalid("receiver", "is needed, except in the lobby")),
+    }
 }
 
 /// Send a message. It is stored and delivered when the answer comes.
@@ -140,17 +143,9 @@ pub async fn send(
     caller: Caller,
     Json(new): Json<MessageToSend>,
 ) -> Result<Response> {
-    let MessageToSend { receiver, group, lobby, content, kind, client_message_id, reply_to } = new;
-    let place = match (lobby, receiver) {
-        (true, _) => Place::Lobby,
-        (false, Some(receiver)) if group => {
-            Place::Room(receiver.parse().map_err(|_| Error::NotFound(Entity::Group))?)
-        }
-        (false, Some(receiver)) => Place::User(receiver),
-        (false, None) => return Err(Error::invalid("receiver", "is needed, except in the lobby")),
-    };
-    let draft =
-        DraftFields { content, kind, client_message_id, reply_to }.draft(rest.chat.content_bytes())?;
+    let ((receiver, group, lobby), fields) = new.parts();
+    let place = place(receiver, group, lobby)?;
+    let draft = fields.draft(rest.chat.content_bytes())?;
     let (reply, stored) = reply();
     rest.chat.send(&caller, None, place, draft, reply).await;
     answer::json(StatusCode::CREATED, MessageView::of(&*answered(stored).await?))

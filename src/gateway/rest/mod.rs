@@ -8,9 +8,11 @@ mod first_admin;
 mod health;
 mod messages;
 mod openapi;
+mod own_settings;
 mod reactions;
 mod rooms;
 mod sessions;
+mod threads;
 mod tickets;
 
 use std::ops::Deref;
@@ -74,6 +76,20 @@ pub fn description() -> utoipa::openapi::OpenApi {
     description
 }
 
+/// The method and the pattern of each route of the API.
+pub fn declared_routes() -> Vec<(String, String)> {
+    let paths = serde_json::to_value(description()).map(|mut document| document["paths"].take());
+    let paths = paths.ok().and_then(|paths| paths.as_object().cloned()).unwrap_or_default();
+    let methods =
+        |item: &serde_json::Value| item.as_object().map(|item| item.keys().cloned().collect::<Vec<_>>());
+    let routes = paths.into_iter().flat_map(|(route, item)| {
+        let methods = methods(&item).unwrap_or_default();
+        methods.into_iter().map(move |method| (method.to_ascii_uppercase(), route.clone()))
+    });
+    // A path may also have a summary or parameters.
+    routes.filter(|(method, _)| ["GET", "PUT", "POST", "DELETE", "PATCH"].contains(&&**method)).collect()
+}
+
 /// Every route, in the order of the API page (`/docs`).
 fn routes() -> OpenApiRouter<Rest> {
     OpenApiRouter::with_openapi(openapi::Api::openapi())
@@ -94,6 +110,8 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(rooms::change, rooms::delete))
         .routes(routes!(rooms::members, rooms::add_members))
         .routes(routes!(rooms::set_role, rooms::remove_member))
+        .routes(routes!(rooms::set_disappearing))
+        .routes(routes!(own_settings::set))
         .routes(routes!(messages::list))
         .routes(routes!(changes::edit, changes::delete))
         .routes(routes!(changes::edits))
@@ -103,6 +121,10 @@ fn routes() -> OpenApiRouter<Rest> {
         .routes(routes!(reactions::list))
         .routes(routes!(reactions::add, reactions::withdraw))
         .routes(routes!(changes::list))
+        .routes(routes!(threads::list))
+        .routes(routes!(threads::follow, threads::unfollow))
+        .routes(routes!(threads::read))
+        .routes(routes!(threads::forward))
 }
 
 /// The routes that every page and every probe may request.

@@ -13,7 +13,7 @@ use super::{
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
-    chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, model::After},
+    chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, Place, model::After},
     error::Result,
     gateway::wire::{
         ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, MemberView, RoleName,
@@ -21,7 +21,7 @@ use crate::{
         bounded::{ANSWER_BYTES, Bounded, entries},
     },
     identity::Caller,
-    values::GroupName,
+    values::{GroupName, Lifetime},
 };
 
 /// A new group.
@@ -170,6 +170,9 @@ pub struct GroupUpdate {
     #[serde(default, deserialize_with = "extract::named")]
     #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024)]
     password: Option<Option<SecretString>>,
+    /// Whether changes of the membership and the name are told by messages of the server.
+    #[schema(nullable = false)]
+    system_messages: Option<bool>,
 }
 
 /// Rename a group, or change its password.
@@ -189,7 +192,7 @@ pub async fn change(
     Json(update): Json<GroupUpdate>,
 ) -> Result<Response> {
     let name = update.group_name.as_deref().map(GroupName::parse).transpose()?;
-    let change = GroupChange { name, password: update.password };
+    let change = GroupChange { name, password: update.password, system_messages: update.system_messages };
     let group = rest.chat.update_group(&caller, room, change).await?;
     answer::ok(GroupView::of(&group))
 }
@@ -310,4 +313,34 @@ pub async fn remove_member(
 ) -> Result<Response> {
     let group = rest.chat.remove_member(&caller, room, &username).await?;
     answer::ok(GroupView::of(&group))
+}
+
+/// After how long messages of a room disappear that are sent from now on.
+#[derive(Deserialize, ToSchema)]
+pub struct DisappearAfter {
+    /// 5 to 7,776,000 (90 days); null: they stay.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required, minimum = 5, maximum = 7_776_000)]
+    seconds: Option<u32>,
+}
+
+/// Set after how long messages of a room disappear: either of two users, and a group's owner and admins.
+#[utoipa::path(
+    put, path = "/api/rooms/{id}/disappearing", tag = "rooms", operation_id = "setDisappearing",
+    params(("id" = Uuid, Path, description = "A roomId")),
+    request_body = DisappearAfter,
+    responses(
+        (status = 200, description = "The conversation as it is now", body = ConversationSchema),
+        NeedsBody, NeedsCaller, NeedsRight, NeedsThing, Always
+    )
+)]
+pub async fn set_disappearing(
+    State(rest): State<Rest>,
+    caller: Caller,
+    PathParameter(room): PathParameter<RoomId>,
+    Json(DisappearAfter { seconds }): Json<DisappearAfter>,
+) -> Result<Response> {
+    let after = seconds.map(|seconds| Lifetime::parse("seconds", seconds)).transpose()?;
+    let room = rest.chat.set_disappearing(&caller, Place::Room(room), after).await?;
+    answer::ok(ConversationView::of(&room))
 }

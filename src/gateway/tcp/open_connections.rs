@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::{shutdown::Shutdown, sweep::WeakList};
+use crate::{metrics, shutdown::Shutdown, sweep::WeakList};
 
 /// How often the job checks the connections.
 const EVERY: Duration = Duration::from_secs(5);
@@ -77,7 +77,7 @@ impl OpenConnections {
         };
         idle.sort_unstable_by_key(|(since, _)| *since);
         for (_, connection) in idle.iter().take((most / CLOSED_PART).max(1)) {
-            metrics::counter!("parlor_tcp_connections_idle_closed_total").increment(1);
+            metrics::TCP_IDLE_CLOSED.one();
             connection.abort();
         }
     }
@@ -92,7 +92,7 @@ impl OpenConnections {
         for tcp in open_connections {
             let since = tcp.traffic.lock().silent_since();
             if since.is_some_and(|since| now.saturating_duration_since(since) >= self.silence) {
-                metrics::counter!("parlor_tcp_connections_silent_total").increment(1);
+                metrics::TCP_SILENT.one();
                 tracing::debug!("disconnected a client that was silent");
                 tcp.abort();
             }

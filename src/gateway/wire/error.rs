@@ -11,7 +11,7 @@ use utoipa::{
     },
 };
 
-use crate::error::Error;
+use crate::{error::Error, metrics};
 
 /// Why a request was refused: the same fields in every answer, on every transport.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -79,14 +79,15 @@ impl Refusal {
         Self::under(error, id)
     }
 
-    /// For a request that has an id. This logs the cause of an internal error, so render an error only once.
+    /// For a request that has an id. This logs the cause of an internal error, and counts the refusal, so render an
+    /// error only once.
     pub fn under(error: &Error, request_id: Option<String>) -> Self {
         if let Error::Internal(cause) = error {
             let cause = format_args!("{cause:#}");
             tracing::error!(request.id = request_id.as_deref(), error = %cause, "a request failed");
         }
         Self {
-            code: error.code(),
+            code: counted(error.code()),
             message: error.to_string(),
             reason: error.reason(),
             field: match error {
@@ -105,7 +106,7 @@ impl Refusal {
     /// For a payload that could not be decoded. `field` is the path to the invalid part, if any.
     pub fn malformed(field: Option<String>, reason: &str) -> Self {
         Self {
-            code: "bad_request",
+            code: counted("bad_request"),
             message: match &field {
                 Some(field) => format!("{field}: {reason}"),
                 None => reason.to_owned(),
@@ -116,4 +117,10 @@ impl Refusal {
             request_id: None,
         }
     }
+}
+
+/// The code of a refusal that is no [`Error`]. It is counted.
+pub fn counted(code: &'static str) -> &'static str {
+    metrics::REFUSALS.one(code);
+    code
 }

@@ -28,6 +28,10 @@ pub struct GroupView<'a> {
     #[schema(value_type = i64, minimum = 0)]
     last_seq: Seq,
     created_at: Time,
+    /// Changes of the membership and the name are told by messages of the server.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    system_messages: bool,
 }
 
 impl<'a> GroupView<'a> {
@@ -42,6 +46,7 @@ impl<'a> GroupView<'a> {
             users: group.users.as_ref().map(|users| users.iter().map(UserView::public).collect()),
             last_seq: row.last_seq,
             created_at: Time(row.created_at),
+            system_messages: group.tells_changes(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use entity::{ChangeNumber, MessageId, RoomId, Seq, message};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -80,6 +80,64 @@ pub struct MessageView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pinned_by: Option<&'a str>,
+    /// The seq of the message that it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<i64>, minimum = 1)]
+    reply_seq: Option<Seq>,
+    /// The messageId of the root of its thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<String>, format = Uuid)]
+    thread: Option<MessageId>,
+    /// A message of a thread is for the room, too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    also_in_room: bool,
+    /// The replies of the thread that it begins; only in answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    replies: Option<RepliesView<'a>>,
+    /// Who has written it first, and when; it was forwarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    forwarded_from: Option<ForwardedFromView<'a>>,
+    /// The usernames that its sender has named.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, value_type = Vec<String>)]
+    mentions: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    mentions_all: bool,
+    /// What its sender's client has added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, value_type = Option<Object>)]
+    data: Option<&'a RawValue>,
+    /// When it disappears: from then on it is as if it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    expires_at: Option<Time>,
+}
+
+/// The replies of a thread, without deleted ones.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Replies)]
+pub struct RepliesView<'a> {
+    #[schema(minimum = 0)]
+    count: i64,
+    /// The newest; the root's seq if there are none.
+    #[schema(value_type = i64, minimum = 1)]
+    last_seq: Seq,
+    /// The usernames of the first who have answered, at most 5.
+    users: &'a [String],
+}
+
+/// Who has written a forwarded message first, and when.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ForwardedFrom)]
+pub struct ForwardedFromView<'a> {
+    /// The username.
+    sender: &'a str,
+    timestamp: Time,
 }
 
 /// Who has reacted to a message with one key.
@@ -140,6 +198,15 @@ impl Forms for MessageView<'_> {
                     "myReactions",
                     "pinnedAt",
                     "pinnedBy",
+                    "replySeq",
+                    "thread",
+                    "alsoInRoom",
+                    "replies",
+                    "forwardedFrom",
+                    "mentions",
+                    "mentionsAll",
+                    "data",
+                    "expiresAt",
                 ],
             )
         };
@@ -159,6 +226,7 @@ const SYSTEM: &str = "system";
 impl<'a> MessageView<'a> {
     pub fn of(message: &'a Message) -> Self {
         let row = &message.row;
+        let extras = message.extras.as_deref();
         let (receiver, group) = addressee(message);
         Self {
             message_id: row.id,
@@ -183,8 +251,43 @@ impl<'a> MessageView<'a> {
             my_reactions: &message.my_reactions,
             pinned_at: pinned_at(message),
             pinned_by: pinned_by(message),
+            reply_seq: extras.and_then(|extras| extras.reply_seq),
+            thread: extras.and_then(|extras| extras.thread).map(|root| root.id),
+            also_in_room: extras.is_some_and(|extras| extras.also_in_room),
+            replies: message.replies.as_deref().map(|replies| RepliesView {
+                count: replies.count,
+                last_seq: replies.last_seq,
+                users: &replies.users,
+            }),
+            forwarded_from: forwarded_from(message),
+            mentions: mentions(message),
+            mentions_all: mentions_all(message),
+            data: data(message),
+            expires_at: expires_at(message),
         }
     }
+}
+
+pub(super) fn mentions(message: &Message) -> &[String] {
+    message.extras.as_ref().map_or(&[], |extras| &extras.mentions)
+}
+
+pub(super) fn mentions_all(message: &Message) -> bool {
+    message.extras.as_ref().is_some_and(|extras| extras.mentions_all)
+}
+
+pub(super) fn data(message: &Message) -> Option<&RawValue> {
+    message.extras.as_ref()?.data.as_deref()
+}
+
+pub(super) fn expires_at(message: &Message) -> Option<Time> {
+    DateTime::from_timestamp_millis(message.extras.as_ref()?.expires_at?).map(Time)
+}
+
+pub(super) fn forwarded_from(message: &Message) -> Option<ForwardedFromView<'_>> {
+    let from = message.extras.as_ref()?.forwarded_from.as_ref()?;
+    let timestamp = DateTime::from_timestamp_millis(from.at).map(Time)?;
+    Some(ForwardedFromView { sender: &from.sender, timestamp })
 }
 
 pub(super) fn addressee(message: &Message) -> (Addressee<'_>, bool) {
@@ -228,27 +331,33 @@ fn kind(kind: message::Kind) -> &'static str {
 #[serde(rename_all = "camelCase")]
 #[schema(as = History)]
 pub struct HistoryView<'a> {
+    #[serde(serialize_with = "views")]
     #[schema(value_type = Vec<MessageSchema>)]
-    messages: Vec<MessageView<'a>>,
+    messages: &'a [Message],
     /// Whether there are more messages in the requested direction; with `around`, before these.
     has_more: bool,
     /// The messages that these answer and that are not among them, as far as the page has room for them; only for who
     /// asks for changes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "views")]
     #[schema(required = false, value_type = Vec<MessageSchema>)]
-    referenced: Vec<MessageView<'a>>,
+    referenced: &'a [Message],
     /// The messages show every change up to this one; only for who asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, value_type = Option<i64>, minimum = 0)]
     change: Option<ChangeNumber>,
 }
 
+/// One view after the other: a view is large.
+fn views<S: Serializer>(messages: &[Message], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(messages.iter().map(MessageView::of))
+}
+
 impl<'a> HistoryView<'a> {
     pub fn of(page: &'a HistoryPage) -> Self {
         Self {
-            messages: page.messages.iter().map(MessageView::of).collect(),
+            messages: &page.messages,
             has_more: page.has_more,
-            referenced: page.referenced.iter().map(MessageView::of).collect(),
+            referenced: &page.referenced,
             change: page.change,
         }
     }

@@ -16,8 +16,8 @@ use utoipa::{
 use super::{
     Time,
     message::{
-        Addressee, MessageSchema, MessageView, ReactionView, addressee, deleted_by, edits, pinned_at,
-        pinned_by, reactions,
+        Addressee, ForwardedFromView, MessageSchema, MessageView, ReactionView, addressee, data, deleted_by,
+        edits, mentions, pinned_at, pinned_by, reactions,
     },
     raw,
 };
@@ -53,6 +53,10 @@ pub struct MessageChangedView<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     reacted: Vec<ReactedView<'a>>,
+    /// The usernames of those whom an edit mentions and who were not mentioned before.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false, value_type = Vec<String>)]
+    mentioned: &'a [String],
 }
 
 /// A user has reacted with a key, or has withdrawn that.
@@ -105,6 +109,28 @@ pub struct ChangedFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pinned_by: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    mentions: Option<Option<&'a [String]>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Option<&'a RawValue>>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    mentions_all: Option<()>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ForwardedFromView>)]
+    forwarded_from: Option<()>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Time>)]
+    expires_at: Option<()>,
+    /// Only `null`, of a deleted message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    reply_seq: Option<()>,
     /// Only `null`, of a deleted message.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -117,7 +143,7 @@ pub struct ChangedFields<'a> {
 
 impl<'a> ChangedFields<'a> {
     /// The fields that these changes may have touched.
-    fn of(message: &'a Message, what: &[Alteration]) -> Self {
+    fn of(message: &'a Message, what: &[Alteration], extras_changed: bool) -> Self {
         let row = &message.row;
         let is_deleted = row.deleted_at.is_some();
         let is_any = what.contains(&Alteration::CaughtUp) || is_deleted;
@@ -126,6 +152,10 @@ impl<'a> ChangedFields<'a> {
             fields.content = Some(raw(&row.content));
             fields.edited_at = Some(row.edited_at.map(Time));
             fields.edits = Some(edits(message));
+            if is_any || extras_changed {
+                fields.mentions = Some(Some(mentions(message)).filter(|mentions| !mentions.is_empty()));
+                fields.data = Some(data(message));
+            }
         }
         if is_any || what.contains(&Alteration::Reactions) {
             fields.reactions = Some(Some(reactions(message)).filter(|reactions| !reactions.is_empty()));
@@ -138,6 +168,10 @@ impl<'a> ChangedFields<'a> {
             fields.deleted_by = deleted_by(message);
             fields.reply_to = Some(());
             fields.client_message_id = Some(());
+            fields.reply_seq = Some(());
+            fields.mentions_all = Some(());
+            fields.forwarded_from = Some(());
+            fields.expires_at = Some(());
         }
         fields
     }
@@ -170,8 +204,9 @@ impl<'a> MessageChangedView<'a> {
             at: Time(change.at),
             by: change.by.as_deref(),
             what: what.collect(),
-            set: ChangedFields::of(message, &change.what),
+            set: ChangedFields::of(message, &change.what, change.extras_changed),
             reacted: reacted.collect(),
+            mentioned: &change.mentioned,
         }
     }
 }

@@ -5,14 +5,16 @@ pub mod bounded;
 pub mod forms;
 
 mod conversation;
-mod draft_fields;
+pub mod draft_fields;
 mod error;
 mod group;
 mod member;
 mod message;
 mod message_change;
+mod room_view;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod time;
 mod user;
 
@@ -20,12 +22,14 @@ use serde_json::value::RawValue;
 
 pub use self::{
     conversation::{ConversationSchema, ConversationView},
-    draft_fields::DraftFields,
-    error::{ErrorCode, Refusal},
+    draft_fields::{DraftFields, edit_of},
+    error::{ErrorCode, Refusal, counted},
     group::{GroupPageView, GroupView},
     member::{MemberPageView, MemberView, RoleName},
     message::{ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT},
     message_change::{ChangesView, Deleted, DeletedView, EditsView, MessageChangedView, UserReactionsView},
+    room_view::{NewRoomDraft, NotifyName, RoomChangedView, ViewFields},
+    thread::ThreadsView,
     time::Time,
     user::{UserPageView, UserRef, UserView},
 };

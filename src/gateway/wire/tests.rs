@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::{error::CODES, *};
 use crate::{
     chat::model::{
-        Conversation, ConversationKind, Group, HistoryPage, Member, Message, Page, Receiver, User,
+        Conversation, ConversationKind, Group, HistoryPage, Member, Message, Page, Receiver, RoomChange, User,
     },
     error::{AuthError, Conflict, Entity, Error, Forbidden, Unavailable},
     identity::{Caller, Person},
+    room_view::{Notify, RoomDraft, StoredView},
 };
 
 fn at(millisecond: u32) -> DateTime<Utc> {
@@ -37,6 +38,7 @@ fn ada() -> User {
         created_at: at(0),
         last_seen_at: None,
         deleted_at: None,
+        disabled_at: None,
     };
     User { row, online: false, profile_left_out: false }
 }
@@ -103,6 +105,7 @@ fn group(users: Option<Vec<User>>) -> Group {
         active_at: at(0),
         deleted_at: None,
         changed_at: 0,
+        settings: None,
     };
     Group { row, owner: Person::new("ada".into(), None), member_count: 2, users }
 }
@@ -132,16 +135,19 @@ fn message(receiver: Receiver) -> Message {
         deleted_at: None,
         change: entity::ChangeNumber::ZERO,
         marks: None,
+        extras: None,
     };
     Message {
         row,
         marks: None,
+        extras: None,
         sender: Person::new("ada".into(), None),
         receiver,
         receiver_id: None,
         delivered_to_all: false,
         read_by_all: false,
         my_reactions: Vec::new(),
+        replies: None,
     }
 }
 
@@ -192,8 +198,13 @@ fn a_conversation_has_either_a_group_or_a_peer() {
         delivered: Seq(2),
         read: Seq(1),
         unread: 2,
+        unread_mentions: 0,
+        unread_threads: 0,
+        disappear_after: None,
         kind: ConversationKind::Group(Box::new(group(None))),
         last_message: None,
+        is_marked_unread: false,
+        view: StoredView::default(),
     };
     let room = r#"{"roomId":"018f0000-0000-7000-8000-000000000002","kind":"#;
     let receipts = r#""lastSeq":3,"delivered":2,"read":1,"unread":2"#;
@@ -210,6 +221,68 @@ fn a_conversation_has_either_a_group_or_a_peer() {
     );
 }
 
+/// Everything is set, and the second of 2026-01-02T03:04:05Z is the end.
+fn all_set() -> StoredView {
+    StoredView {
+        marked: None,
+        notify: Notify::Mentions,
+        muted_until: Some(at(7).timestamp_millis()),
+        archived: true,
+        draft: Some(RoomDraft { content: r#""\ud83d\ude00""#.to_owned(), reply_to: Some("m".to_owned()) }),
+    }
+}
+
+#[test]
+fn a_conversation_shows_the_settings_that_are_not_at_their_defaults() {
+    let conversation = Conversation {
+        room: group(None).row,
+        delivered: Seq(2),
+        read: Seq(1),
+        unread: 2,
+        unread_mentions: 0,
+        unread_threads: 0,
+        disappear_after: None,
+        kind: ConversationKind::Group(Box::new(group(None))),
+        last_message: None,
+        is_marked_unread: true,
+        view: all_set(),
+    };
+    let settings = r#""markedUnread":true,"archived":true,"notify":"mentions","mutedUntil":"2026-01-02T03:04:05.007Z","draft":{"content":"\ud83d\ude00","replyTo":"m"}}"#;
+    let shown = json(ConversationView::of(&conversation));
+    assert!(shown.ends_with(&format!(r#""unread":2,{settings}"#)), "{shown}");
+}
+
+#[test]
+fn a_changed_room_has_the_fields_that_differ_and_null_for_a_default() {
+    let room = RoomId(id(2));
+    let shown = |change: &RoomChange| json(RoomChangedView::of(room, change));
+    let set =
+        |fields: &str| format!(r#"{{"roomId":"018f0000-0000-7000-8000-000000000002","set":{{{fields}}}}}"#);
+    assert_eq!(shown(&RoomChange::default()), set(""));
+    let read = RoomChange { read: Some(Seq(3)), unread: Some(0), ..RoomChange::default() };
+    assert_eq!(shown(&read), set(r#""read":3,"unread":0"#));
+    let back = RoomChange {
+        is_marked_unread: Some(false),
+        archived: Some(false),
+        notify: Some(Notify::All),
+        muted_until: Some(None),
+        draft: Some(None),
+        ..RoomChange::default()
+    };
+    let nulls = r#""markedUnread":null,"archived":null,"notify":null,"mutedUntil":null,"draft":null"#;
+    assert_eq!(shown(&back), set(nulls));
+    let StoredView { notify, muted_until, archived, draft, .. } = all_set();
+    let changed = RoomChange {
+        archived: Some(archived),
+        notify: Some(notify),
+        muted_until: Some(muted_until),
+        draft: Some(draft),
+        ..RoomChange::default()
+    };
+    let fields = r#""archived":true,"notify":"mentions","mutedUntil":"2026-01-02T03:04:05.007Z","draft":{"content":"\ud83d\ude00","replyTo":"m"}"#;
+    assert_eq!(shown(&changed), set(fields));
+}
+
 #[test]
 fn a_member_is_a_user_with_a_role_and_receipts() {
     let row = member::Model {
@@ -221,6 +294,7 @@ fn a_member_is_a_user_with_a_role_and_receipts() {
         read_seq: Seq(1),
         notified_seq: Seq(0),
         read_at: 0,
+        view: None,
     };
     let page = Page { items: vec![Member { user: ada(), row }], next: Some("ada".into()) };
     let user = json(UserView::public(&ada()));
@@ -304,4 +378,9 @@ fn every_code_is_in_the_schema() {
         Error::internal("x"),
     ];
     assert_eq!(errors.map(|error| error.code()), CODES);
+}
+
+#[test]
+fn every_code_is_counted() {
+    assert_eq!(crate::metrics::REFUSALS.values(), super::error::CODES);
 }

@@ -48,6 +48,10 @@ pub struct UserView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     phone: Option<&'a str>,
+    /// Whether the user administers this server. Shown to the user and to admins only, and only if it is true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    is_admin: bool,
 }
 
 impl<'a> UserView<'a> {
@@ -70,13 +74,15 @@ impl<'a> UserView<'a> {
             profile_left_out: user.profile_left_out,
             email: None,
             phone: None,
+            is_admin: false,
         }
     }
 
     /// The fields that the user may see of their own account.
     pub fn own(user: &'a User) -> Self {
         let row = &user.row;
-        Self { email: row.email.as_deref(), phone: row.phone.as_deref(), ..Self::public(user) }
+        let (email, phone) = (row.email.as_deref(), row.phone.as_deref());
+        Self { email, phone, is_admin: row.is_admin, ..Self::public(user) }
     }
 }
 

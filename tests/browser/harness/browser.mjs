@@ -27,7 +27,11 @@ export class Browser {
    */
   async profile(t, options = {}) {
     const profile = new Profile(await this.#chromium.newContext(options));
-    t.after(() => profile.close());
+    t.after(async () => {
+      await profile.close();
+      // Last of all: after a hook that fails, the test would stop nothing more, and its file would never end.
+      t.after(() => profile.hadNoComplaints());
+    });
     return profile;
   }
 }
@@ -73,8 +77,11 @@ export class Profile {
     return this.#context.cookies();
   }
 
-  async close() {
-    await this.#context.close();
+  close() {
+    return this.#context.close();
+  }
+
+  hadNoComplaints() {
     const complaints = this.#tabs.flatMap((tab) => tab.complaints);
     assert.deepEqual(complaints, [], 'errors in the console, or that no script caught');
   }

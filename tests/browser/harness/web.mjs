@@ -33,6 +33,14 @@ export async function signsIn(tab, { username, password }) {
   await isIn(tab);
 }
 
+/** The same in a browser that speaks German. */
+export async function signsInInGerman(tab, { username, password }) {
+  await tab.field('Benutzername').fill(username);
+  await tab.field('Passwort').fill(password);
+  await tab.find('button', 'Anmelden').click();
+  await isIn(tab);
+}
+
 /** Signed in and connected. */
 export const isIn = (tab) => tab.until('a connection', () => document.querySelector('.app')?.dataset.status === 'online');
 
@@ -45,6 +53,21 @@ export async function opens(tab, username) {
 export async function writes(tab, username, text) {
   await tab.field(`Message to ${username}`).fill(text);
   await tab.presses('Enter');
+}
+
+/** Opens the menu of a message and chooses something in it. */
+export async function chooses(tab, text, name) {
+  const message = await opensMenu(tab, text);
+  await message.getByRole('button', { name, exact: true }).click();
+}
+
+/** Opens the menu of a message, and waits for what is in it. */
+export async function opensMenu(tab, text) {
+  const message = tab.locate('.message:has(.message-text)', text).first();
+  await message.hover();
+  await message.locator('summary').click();
+  await message.locator('.menu').waitFor();
+  return message;
 }
 
 /** Waits for a message on the screen with this tick, or any. */

@@ -12,6 +12,7 @@ import type {
   DeletedMessages,
   Edits,
   ErrorCode,
+  Following,
   Group,
   History,
   Member,
@@ -23,6 +24,7 @@ import type {
   ServerToClientEvents,
   SignIn,
   SignUp,
+  Threads,
   User,
   UserReactions,
 } from '../../../contract/parlor';
@@ -47,10 +49,11 @@ export const sent: Sent = {
   privateMessage: [
     { receiver: 'bob', content: 'hi' },
     { receiver: 'bob', content: 'hi', kind: 'text', clientMessageId: 'c', replyTo: 'm' },
+    { receiver: 'bob', content: 'hi', thread: 'm', alsoInRoom: true, mentions: ['bob'], mentionsAll: true, data: { a: 1 }, expiresIn: 60 },
     { receiver: 'bob', content: { any: ['json', 1, null] }, kind: 'encrypted' },
   ],
   groupMessage: [{ receiver: 'g', content: 'hi' }, { receiver: 'g', content: 1, kind: 'encrypted', replyTo: 'm' }],
-  lobbyMessage: [{ content: 'hi' }, { content: 'hi', clientMessageId: 'c' }, { content: null, kind: 'encrypted' }],
+  lobbyMessage: [{ content: 'hi' }, { content: 'hi', data: { any: ['json'] } }, { content: 'hi', clientMessageId: 'c' }, { content: null, kind: 'encrypted' }],
   history: [{ receiver: 'bob', group: false }, { receiver: 'g', group: true, before: 9, limit: 5 }, { lobby: true, after: 3 }, { receiver: 'g', group: true, around: 7, pinned: true, changes: true }],
   editMessage: [{ messageId: 'm', content: 'hi' }, { messageId: 'm', content: { any: 1 } }],
   deleteMessage: [{ messageId: 'm' }, { messageId: 'm', reason: 'spam' }, { messageIds: ['m', 'n'], reason: 'spam' }],
@@ -59,11 +62,14 @@ export const sent: Sent = {
   react: [{ messageId: 'm', key: '+1', on: true }],
   reactions: [{ messageId: 'm' }, { messageId: 'm', key: '+1', after: 'a', limit: 5 }],
   edits: [{ messageId: 'm' }],
+  forwardMessage: [{ messageId: 'm', receiver: 'bob', group: false }, { messageId: 'm', receiver: 'g', group: true, comment: 'look', clientMessageId: 'c' }],
+  threads: [{ receiver: 'g', group: true }, { receiver: 'bob', group: false, unread: true, before: 9, limit: 5 }],
+  followThread: [{ messageId: 'm', on: false }],
   changes: [{ roomId: 'r', after: 0 }, { roomId: 'r', after: 3, from: 7, limit: 5 }],
   createGroup: [{ groupName: 'Tea' }, { groupName: 'Tea', users: ['bob', { username: 'cyd' }], password: 'p' }, { groupId: 'g' }],
   joinGroup: [{ groupId: 'g' }, { groupName: 'Tea', password: 'p' }],
   leaveGroup: [{ groupId: 'g' }],
-  updateGroup: [{ groupId: 'g', groupName: 'Coffee' }, { groupId: 'g', password: null }],
+  updateGroup: [{ groupId: 'g', groupName: 'Coffee' }, { groupId: 'g', password: null }, { groupId: 'g', systemMessages: true }],
   deleteGroup: [{ groupId: 'g' }],
   addMembers: [{ groupId: 'g', users: ['bob', { username: 'cyd' }] }],
   removeMember: [{ groupId: 'g', username: 'bob' }],
@@ -71,7 +77,14 @@ export const sent: Sent = {
   listGroups: [{}, { search: 'te', limit: 10, after: 'g' }],
   listUsers: [{}, { search: 'bo', limit: 10, after: 'u' }],
   listRooms: [{}, { limit: 10, after: 'r' }],
-  markRead: [{ receiver: 'bob', group: false, seq: 3 }],
+  setDisappearing: [{ receiver: 'bob', group: false, seconds: 60 }, { receiver: 'g', group: true, seconds: null }],
+  setRoom: [
+    { receiver: 'bob', group: false },
+    { receiver: 'g', group: true, notify: 'mentions', mutedUntil: '2031-01-01T00:00:00.000Z', archived: true, markedUnread: true },
+    { receiver: 'g', group: true, mutedUntil: null, draft: null },
+    { receiver: 'g', group: true, draft: { content: 'well', replyTo: 'm' } },
+  ],
+  markRead: [{ receiver: 'bob', group: false, seq: 3 }, { receiver: 'g', group: true, seq: 3, thread: 'm' }, { receiver: 'g', group: true, seq: 3, threads: true }],
   delivered: [{ roomId: 'r', seq: 3 }, { rooms: { r: 3 } }],
   typing: [{ receiver: 'bob', group: false, typing: true }],
   refreshToken: [{ token: 'a' }],
@@ -109,6 +122,9 @@ export async function awaited() {
     getMessages: await chat.emitWithAck('getMessages', { messageIds: ['m'] }),
     react: await chat.emitWithAck('react', { messageId: 'm', key: '+1', on: true }),
     reactions: await chat.emitWithAck('reactions', { messageId: 'm' }),
+    forwardMessage: await chat.emitWithAck('forwardMessage', { messageId: 'm', receiver: 'bob', group: false }),
+    threads: await chat.emitWithAck('threads', { receiver: 'g', group: true }),
+    followThread: await chat.emitWithAck('followThread', { messageId: 'm', on: true }),
     edits: await chat.emitWithAck('edits', { messageId: 'm' }),
     changes: await chat.emitWithAck('changes', { roomId: 'r', after: 0 }),
     createGroup: await chat.emitWithAck('createGroup', { groupName: 'Tea' }),
@@ -122,6 +138,8 @@ export async function awaited() {
     listGroups: await chat.emitWithAck('listGroups', {}),
     listUsers: await chat.emitWithAck('listUsers', {}),
     listRooms: await chat.emitWithAck('listRooms', {}),
+    setDisappearing: await chat.emitWithAck('setDisappearing', { receiver: 'g', group: true, seconds: null }),
+    setRoom: await chat.emitWithAck('setRoom', { receiver: 'bob', group: false, notify: 'none' }),
     markRead: await chat.emitWithAck('markRead', { receiver: 'bob', group: false, seq: 1 }),
     delivered: await chat.emitWithAck('delivered', { rooms: { r: 1 } }),
     refreshToken: await chat.emitWithAck('refreshToken', { token: 'a' }),
@@ -137,10 +155,14 @@ export async function awaited() {
   same<typeof answers.reactions, Answer<UserReactions>>();
   same<typeof answers.edits, Answer<Edits>>();
   same<typeof answers.changes, Answer<Changes>>();
+  same<typeof answers.forwardMessage, Answer<Message>>();
+  same<typeof answers.threads, Answer<Threads>>();
+  same<typeof answers.followThread, Answer<Following>>();
   same<typeof answers.createGroup, Answer<Group>>();
   same<typeof answers.setRole, Answer<Member>>();
   same<typeof answers.listUsers, Answer<User[]>>();
   same<typeof answers.listRooms, Answer<Conversation[]>>();
+  same<typeof answers.setRoom, Answer<Conversation>>();
   same<typeof answers.typing, Answer<null>>();
 
   if (direct.success) {
@@ -177,6 +199,8 @@ export function mistakes() {
   chat.emit('privateMessage', { receiver: 'bob', content: 'hi', kind: 'system' }, () => {});
   // @ts-expect-error: null only where it means something
   chat.emit('updateGroup', { groupId: 'g', groupName: null }, () => {});
+  // @ts-expect-error: an archived room is taken back by `false`
+  chat.emit('setRoom', { receiver: 'g', group: true, archived: null }, () => {});
   // @ts-expect-error: neither form is complete
   chat.emit('createGroup', { users: ['bob'] }, () => {});
   // @ts-expect-error: the lobby has no `false`
@@ -219,16 +243,21 @@ export const received: ServerToClientEvents = {
     acknowledge?.({ receiver: 'ada' });
   },
   lobby: ({ response: message }) => said(message),
-  messageChanged: ({ roomId, seq, change, by, what, set, reacted }) => {
+  messageChanged: ({ roomId, seq, change, by, what, set, reacted, mentioned }) => {
     same<typeof what, ('edited' | 'deleted' | 'reactions' | 'pinned' | 'caught-up')[]>();
     void [roomId, seq, change, by?.length, set.content, set.editedAt?.length, set.edits, set.deletedBy?.length];
-    void [set.reactions?.[0]?.count, reacted?.[0]?.on];
+    void [set.reactions?.[0]?.count, reacted?.[0]?.on, mentioned?.length, set.mentions?.length, set.data?.['a']];
   },
   synced: ({ rooms }) => {
     for (const { seq, change, reset } of Object.values(rooms)) void [seq, change, reset];
   },
   updateDeliveryStatusOnConnection: ({ response: { deliveredToAll } }) => same<typeof deliveredToAll, boolean>(),
   messageRead: ({ roomId, receiver, group, username, seq }) => void [roomId, receiver, group, username, seq],
+  roomChanged: ({ roomId, set }) => {
+    same<typeof set.notify, 'all' | 'mentions' | 'none' | null | undefined>();
+    same<typeof set.unread, number | undefined>();
+    void [roomId, set.read, set.markedUnread, set.archived, set.mutedUntil?.length, set.draft?.content.length];
+  },
   onlineStatus: ({ username, online, lastSeen }) => void [username, online, lastSeen],
   newgrp: ({ response: { groupId, users } }) => void [groupId, users?.length],
   roomsChanged: ({ response, change }) => {

@@ -76,6 +76,15 @@ export class Server {
     this.url = (await this.#proxy?.leadsTo(this.urls[0])) ?? this.urls[0];
   }
 
+  /** Runs another command of the binary on the same data, such as `commands('user', 'promote', 'ada')`. */
+  async commands(...command) {
+    const child = spawn(resolve(process.env.PARLOR_BIN), command, { cwd: this.#directory, env: this.#environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
+    const code = await new Promise((ended) => child.once('close', ended));
+    assert.equal(code, 0, `${command.join(' ')}: ${output}`);
+  }
+
   /** SIGTERM, as an operator does it; the server has to end by itself and say that all is well. */
   async stop() {
     const child = this.#child;

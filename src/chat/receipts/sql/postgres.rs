@@ -41,7 +41,7 @@ WITH seen AS MATERIALIZED (
     ORDER BY users.id
     FOR NO KEY UPDATE OF users
 )
-UPDATE users SET last_seen_at = seen.at FROM seen WHERE users.id = seen.id";
+UPDATE users SET last_seen_at = greatest(last_seen_at, seen.at) FROM seen WHERE users.id = seen.id";
 
 pub(in crate::chat) async fn save(db: &PostgresPool, receipts: &[Row], seen: &[Seen]) -> Result<()> {
     for rows in receipts.chunks(ROWS) {

@@ -12,20 +12,23 @@
 mod reread;
 mod roles;
 mod rows;
+mod settings;
+pub(in crate::chat) mod system_messages;
 
 use std::sync::Arc;
 
 use entity::{
     RoomId, UserId, look_alike,
     member::{self, Role},
-    room,
+    notice, room,
 };
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect, sea_query::Expr};
 
 use self::rows::{find_heir, lock_members, members_among, pass_on};
 pub(in crate::chat) use self::rows::{insert_members, next_version, role_of};
+pub(in crate::chat) use self::settings::RoomSetting;
 use super::{
-    Room, RoomMember,
+    Heads, Room, RoomMember,
     permissions::{Action, may},
 };
 use crate::{
@@ -38,6 +41,7 @@ use crate::{
     error::{Entity, Error, Forbidden, Result},
     identity::Person,
     rates::Share,
+    room_settings::RoomSettings,
 };
 
 /// One change of a room's membership.
@@ -58,6 +62,8 @@ pub(in crate::chat) enum MembershipChange {
     Remove { by: UserId, user: UserId, username: Arc<str> },
     /// The owner gives a member another role. Who makes somebody else the owner becomes an admin.
     SetRole { by: UserId, user: UserId, role: Role },
+    /// A member sets something for all members; the room may be a direct one, too.
+    Set { by: UserId, setting: RoomSetting },
     /// The account of a member was deleted; the room may be of any kind.
     AccountDeleted { user: UserId, username: Arc<str> },
     /// A member deletes a group, and with it all memberships.
@@ -92,6 +98,7 @@ enum Written {
     },
     /// Members have other roles.
     Roles(Vec<(UserId, Role)>),
+    Settings(RoomSettings),
     Deleted,
 }
 
@@ -106,7 +113,7 @@ enum Heir {
 
 impl Core {
     /// Changes the membership of a room; see the module. Rooms that are not groups accept only
-    /// [`MembershipChange::AccountDeleted`].
+    /// [`MembershipChange::AccountDeleted`] and [`MembershipChange::Set`].
     ///
     /// # Errors
     /// `not_found` for a room that does not exist; `not_a_member`, `forbidden` or `wrong_password` if the
@@ -120,7 +127,9 @@ impl Core {
         let held = self.lock_room(room).await?.ok_or_else(|| change.absent())?;
         let live = &held.room;
         let is_group = live.kind == room::Kind::Group;
-        if !is_group && !matches!(change, MembershipChange::AccountDeleted { .. }) {
+        let may_be_direct =
+            matches!(change, MembershipChange::AccountDeleted { .. } | MembershipChange::Set { .. });
+        if !is_group && !may_be_direct {
             return Err(change.absent());
         }
         let mut before = None;
@@ -135,9 +144,12 @@ impl Core {
         let row = next_version(&tx, room).await?.ok_or_else(|| change.absent())?;
         // Whether another process has changed the room since memory read it.
         let is_behind = live.version() + 1 != row.roster_version;
+        let by = change.by();
         let written = self.write(&tx, &row, change).await;
-        let has_written =
-            matches!(written, Ok(Written::Added { .. } | Written::Removed { .. } | Written::Roles(_)));
+        let has_written = matches!(
+            written,
+            Ok(Written::Added { .. } | Written::Removed { .. } | Written::Roles(_) | Written::Settings(_))
+        );
         if is_behind && !has_written {
             self.reread_soon(room);
         }
@@ -145,8 +157,11 @@ impl Core {
         if matches!(written, Written::Nothing) {
             return Ok(Changed { room: live.clone(), row, added: Vec::new(), deleted: None });
         }
+        let told = system_messages::about(&tx, by, &written).await?;
+        let has_told = system_messages::store(&tx, &row, by, told, self.clock.now()).await?;
         let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Entity::Room))?;
         self.commit_in(tx, room).await?;
+        let heads = has_told.then_some(Heads { seq: row.last_seq, change: row.last_change });
         let written = written.kept();
         if is_behind && row.deleted_at.is_none() {
             // This publishes the difference, which contains the change.
@@ -154,9 +169,16 @@ impl Core {
                 tracing::warn!(error = ?err, room.id = %room, "could not read a changed room");
                 self.reread_soon(room);
             }
+            if let Some(heads) = heads {
+                self.note_stored_up_to(live, heads);
+            }
             return Ok(Changed { room: live.clone(), row, added: written.added(), deleted: None });
         }
-        Ok(self.apply(live, row, written, before).await)
+        let changed = self.apply(live, row, written, before).await;
+        if let Some(heads) = heads {
+            self.note_stored_up_to(live, heads);
+        }
+        Ok(changed)
     }
 
     /// Checks the permission and writes, under the lock of the room's row.
@@ -194,6 +216,7 @@ impl Core {
                 self.remove(tx, row, user, role, username).await
             }
             MembershipChange::SetRole { by, user, role } => self.set_role(tx, row, by, user, role).await,
+            MembershipChange::Set { by, setting } => self.write_setting(tx, row, by, setting).await,
             MembershipChange::DeleteGroup { by } => {
                 may(role_of(tx, row.id, by).await?, Action::Delete)?;
                 lock_members(tx, member::of_rooms([row.id])).await?;
@@ -293,6 +316,7 @@ impl Core {
                 self.receipts.touch(room);
             }
             Written::Roles(roles) => self.change_roles(room, &row, &roles),
+            Written::Settings(settings) => self.take_settings(room, settings, version),
             Written::Deleted => deleted = before,
         }
         if let Some(group) = &deleted {
@@ -313,7 +337,7 @@ impl Core {
             .await?;
         look_alike::free_of_group(group).exec(tx).await?;
         member::Entity::delete_many().filter(member::COLUMN.room_id.eq(group)).exec(tx).await?;
-        Ok(())
+        self.tell_list(tx, group, notice::Kind::GroupDeleted).await
     }
 }
 
@@ -339,7 +363,7 @@ impl Written {
 impl MembershipChange {
     fn takes_somebody_out(&self) -> bool {
         match self {
-            Self::Join { .. } | Self::Add { .. } | Self::SetRole { .. } => false,
+            Self::Join { .. } | Self::Add { .. } | Self::SetRole { .. } | Self::Set { .. } => false,
             Self::Leave { .. }
             | Self::Remove { .. }
             | Self::AccountDeleted { .. }
@@ -350,7 +374,7 @@ impl MembershipChange {
     /// The error if there is no such room.
     fn absent(&self) -> Error {
         Error::NotFound(match self {
-            Self::AccountDeleted { .. } => Entity::Room,
+            Self::AccountDeleted { .. } | Self::Set { .. } => Entity::Room,
             _ => Entity::Group,
         })
     }

@@ -52,12 +52,16 @@ impl Core {
 
     /// Takes over the membership from the database, unless memory is as new. Publishes the difference.
     pub(in crate::chat) fn take_over(self: &Arc<Self>, room: &Arc<Room>, stored: StoredMembership) {
+        if stored.version > room.version() {
+            self.take_settings(room, stored.settings, room.version());
+        }
         let changes = room.reconcile(stored.version, stored.members);
         self.detach(&changes.detached, room);
         for (user, _, delivered) in &changes.come {
             self.attach_user(*user, room, *delivered);
         }
         if room.kind == room::Kind::Group {
+            self.announce_soon(room.id, changes.come.iter().map(|(user, ..)| *user).collect());
             let group = room.id;
             for person in changes.gone {
                 let left = Event::MemberLeft { group, username: person.username };
@@ -77,7 +81,11 @@ impl Core {
     /// Commits a change of a room, or a new room. If the answer is lost, memory follows the database as soon
     /// as the database answers again.
     pub(in crate::chat) async fn commit_in(self: &Arc<Self>, tx: Transaction, room: RoomId) -> Result<()> {
-        let Err(err) = tx.commit().await else { return Ok(()) };
+        let Err(err) = tx.commit().await else {
+            self.cluster.stored_in(room);
+            self.cluster.noted();
+            return Ok(());
+        };
         tracing::warn!(error = %err, room.id = %room, "the answer of a commit was lost");
         self.reread_soon(room);
         Err(Error::Unavailable(Unavailable::Database))

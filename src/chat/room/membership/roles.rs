@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entity::{
     UserId,
     member::{self, Role},
-    room,
+    notice, room,
 };
 use sea_orm::{ColumnTrait, DatabaseTransaction, QueryFilter};
 
@@ -54,7 +54,10 @@ impl Core {
         lock_members(tx, member::of_rooms([row.id]).filter(member::COLUMN.user_id.is_in(locked))).await?;
         for (user, role) in &roles {
             match role {
-                Role::Owner => pass_on(tx, row.id, *user, self.clock.now()).await?,
+                Role::Owner => {
+                    pass_on(tx, row.id, *user, self.clock.now()).await?;
+                    self.tell_list(tx, row.id, notice::Kind::GroupUpdated).await?;
+                }
                 role => write_role(tx, row.id, *user, *role).await?,
             }
         }

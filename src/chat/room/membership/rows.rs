@@ -3,7 +3,7 @@
 use entity::{
     RoomId, UserId,
     member::{self, Role},
-    room, user,
+    notice, room, user,
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -30,6 +30,7 @@ pub(in crate::chat) async fn next_version(
         .filter(room::COLUMN.deleted_at.is_null())
         .exec(tx)
         .await?;
+    notice::tell(tx, [notice::of_room(notice::Kind::Membership, room, None)]).await?;
     Ok(room::live().filter(room::COLUMN.id.eq(room)).one(tx).await?)
 }
 
@@ -160,6 +161,7 @@ pub(in crate::chat) async fn insert_members(
             read_seq: Set(room.last_seq),
             notified_seq: Set(room.last_seq),
             read_at: Set(0),
+            view: Set(None),
         });
         member::Entity::insert_many(rows).exec_without_returning(tx).await?;
     }

@@ -372,6 +372,8 @@ mod tests {
                 by: None,
                 what: vec![Alteration::Edited],
                 reacted: Vec::new(),
+                mentioned: Vec::new(),
+                extras_changed: false,
             };
             (number, Envelope::new(Event::MessageChanged(Arc::new(change))))
         };

@@ -7,31 +7,26 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, message_version, pin, reaction, room};
-use sea_orm::{
-    ActiveValue::{Set, Unchanged},
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    sea_query::Expr,
-};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, pin, room};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
 
 use super::{
     Committed, QueuedChange, Stale, Wanted,
+    altered::Altered,
     reactions::{ReactionChanges, Reactions},
 };
 use crate::{
     chat::{
         Core,
-        changes::{self, Edited, Relation, count, delete, edit, may_delete, may_react},
+        changes::{self, Edited, Relation, count, edit, may_delete, may_react},
+        extras::expire,
         model::{Alteration, Message, MessageChange, Reacted},
         room::Room,
+        tombstone::make_tombstone,
     },
     config::{EditHistory, MessagesConfig},
     error::{Entity, Error, Result},
-    message_marks::MessageMarks,
 };
-
-/// The most earlier versions of a message that are kept.
-const VERSIONS: i32 = 50;
 
 /// See the module.
 pub(super) struct Batch {
@@ -43,43 +38,23 @@ pub(super) struct Batch {
     pins: HashMap<RoomId, u64>,
 }
 
-struct Altered {
-    room: Arc<Room>,
-    row: message::Model,
-    marks: MessageMarks,
-    /// As they were before the transaction.
-    stored: MessageMarks,
-    what: Vec<Alteration>,
-    by: Arc<str>,
-    versions: Vec<message_version::Model>,
-    /// Who has asked for reactions, in the order of the requests.
-    reacting: Vec<(UserId, Arc<str>)>,
-    reacted: Vec<Reacted>,
-}
-
 /// What was done to a message.
 struct Done {
     what: Vec<Alteration>,
     by: Arc<str>,
     reacted: Vec<Reacted>,
-}
-
-impl Altered {
-    fn note(&mut self, done: Alteration, by: &Arc<str>) {
-        if !self.what.contains(&done) {
-            self.what.push(done);
-        }
-        self.by = by.clone();
-    }
-
-    fn place(&self) -> (RoomId, Seq) {
-        (self.row.room_id, self.row.seq)
-    }
+    mentioned: Vec<String>,
+    extras_changed: bool,
 }
 
 impl Batch {
     /// Reads the messages that are to be changed.
-    pub async fn read(tx: &DatabaseTransaction, changes: &[QueuedChange]) -> Result<Self> {
+    pub async fn read(
+        tx: &DatabaseTransaction,
+        changes: &[QueuedChange],
+        settings: &MessagesConfig,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
         let ids: BTreeSet<MessageId> = changes.iter().flat_map(|change| &change.messages).copied().collect();
         let rows = message::Entity::find().filter(message::COLUMN.id.is_in(ids)).all(tx).await?;
         let rooms: BTreeMap<RoomId, &Arc<Room>> =
@@ -87,19 +62,11 @@ impl Batch {
         let mut messages = HashMap::with_capacity(rows.len());
         for row in rows {
             let Some(room) = rooms.get(&row.room_id) else { continue };
-            let marks = row.marks.as_deref().map(changes::read_marks).unwrap_or_default();
-            let altered = Altered {
-                room: Arc::clone(room),
-                stored: marks.clone(),
-                marks,
-                what: Vec::new(),
-                by: Arc::from(""),
-                versions: Vec::new(),
-                reacting: Vec::new(),
-                reacted: Vec::new(),
-                row,
-            };
-            messages.insert(altered.row.id, altered);
+            let mut altered = Altered::of(room, row);
+            let Altered { row, marks, extras, .. } = &mut altered;
+            // Its row may not be a tombstone yet.
+            expire(row, marks, extras, now, settings);
+            messages.insert(row.id, altered);
         }
         let mut asked: BTreeMap<(RoomId, Seq), (MessageId, BTreeSet<UserId>)> = BTreeMap::new();
         for change in changes {
@@ -143,19 +110,23 @@ impl Batch {
             let relation = relation(&message.row, change.user, moderates);
             match &change.wanted {
                 Wanted::Edit(wanted) => {
-                    if let Edited::Changed(before) =
-                        edit(&mut message.row, &mut message.marks, relation, wanted, now, settings)?
+                    let Altered { row, marks, extras, .. } = message;
+                    if let Edited::Changed { before, mentioned } =
+                        edit(row, marks, extras, relation, wanted, now, settings)?
                     {
-                        message.versions.push(before);
+                        message.versions.extend(before);
+                        message.mentioned.extend(mentioned);
                         message.note(Alteration::Edited, &change.username);
                     }
                 }
                 Wanted::Delete if message.row.deleted_at.is_some() => {}
                 Wanted::Delete => {
-                    delete(&mut message.row, &mut message.marks, &change.username, now, settings);
+                    let Altered { row, marks, extras, .. } = message;
+                    make_tombstone((row, marks, extras), now, Some(&change.username), settings);
                     self.reactions.forget(*id);
                     message.reacting.clear();
                     message.versions.clear();
+                    message.mentioned.clear();
                     // Nothing else can be seen of what was done to it before.
                     message.what.clear();
                     message.note(Alteration::Deleted, &change.username);
@@ -164,7 +135,9 @@ impl Batch {
                     may_react(message.row.deleted_at.is_some(), relation, wanted)?;
                     let key = wanted.key.as_str();
                     if self.reactions.has(*id, change.user, key) != wanted.on {
-                        if count(&mut message.marks, &change.username, wanted)? {
+                        // One that is withdrawn and made again in one transaction keeps its place.
+                        let returns = wanted.on && self.reactions.had(*id, change.user, key);
+                        if count(&mut message.marks, &change.username, wanted)? || returns {
                             self.reactions.is_incomplete(*id, key);
                         }
                         self.reactions.set(*id, change.user, key, wanted.on);
@@ -212,7 +185,8 @@ impl Batch {
             message.marks.at = now.timestamp_millis();
             message.row.change = *number;
             message.row.marks = Some(message.marks.json());
-            write(tx, message, keeps).await?;
+            message.row.extras = message.extras.json();
+            message.write(tx, keeps).await?;
         }
         for (room, number) in last.into_iter().filter(|(room, _)| rooms.contains(room)) {
             room::Entity::update_many()
@@ -236,7 +210,7 @@ impl Batch {
             let users = message.reacting.iter().map(|(user, username)| (*user, username));
             let mut changes = reactions.changes_of(*id, users);
             if changes.reacted.is_empty() {
-                message.marks.reactions.clone_from(&message.stored.reactions);
+                message.marks.reactions.clone_from(&message.stored.marks.reactions);
                 message.what.retain(|what| *what != Alteration::Reactions);
             } else {
                 message.reacted = std::mem::take(&mut changes.reacted);
@@ -259,9 +233,12 @@ impl Batch {
         let Self { messages, changed, reactions, .. } = self;
         let mut rows: BTreeMap<RoomId, (Arc<Room>, Vec<message::Model>)> = BTreeMap::new();
         let mut done: HashMap<MessageId, Done> = HashMap::new();
-        for (id, Altered { room, row, what, by, reacted, .. }) in messages {
+        for (id, message) in messages {
+            let extras_changed = message.has_other_extras();
+            let Altered { room, row, what, by, reacted, mentioned, .. } = message;
             rows.entry(room.id).or_insert_with(|| (room, Vec::new())).1.push(row);
-            done.insert(id, Done { what, by, reacted });
+            let mentioned = mentioned.into_iter().map(|(_, username)| username).collect();
+            done.insert(id, Done { what, by, reacted, mentioned, extras_changed });
         }
         let mut models: HashMap<MessageId, Arc<Message>> = HashMap::new();
         for (room, rows) in rows.into_values() {
@@ -271,9 +248,11 @@ impl Batch {
         let mut of_rooms: BTreeMap<RoomId, Vec<Arc<MessageChange>>> = BTreeMap::new();
         for id in changed {
             let (Some(message), Some(done)) = (models.get(&id), done.remove(&id)) else { continue };
-            let Done { what, by, reacted } = done;
+            let Done { what, by, reacted, mentioned, extras_changed } = done;
             let (number, message) = (message.row.change, message.clone());
-            let change = MessageChange { number, at: now, by: Some(by), what, reacted, message };
+            let by = Some(by);
+            let change =
+                MessageChange { number, at: now, by, what, reacted, mentioned, extras_changed, message };
             of_rooms.entry(change.message.row.room_id).or_default().push(Arc::new(change));
         }
         let answers = changes.iter().zip(outcomes).map(|(change, outcome)| {
@@ -296,66 +275,4 @@ impl Batch {
 fn relation(row: &message::Model, user: UserId, moderates: bool) -> Relation {
     let is_sender = row.sender_id == user && row.kind != message::Kind::System;
     Relation::of(is_sender, moderates)
-}
-
-/// Notes that a message is pinned, or that it is not any more.
-async fn write_pin(tx: &DatabaseTransaction, message: &Altered) -> Result<()> {
-    let (room_id, seq) = message.place();
-    match (message.stored.pin.is_some(), message.marks.pin.is_some()) {
-        (false, true) => {
-            let row = pin::Model { room_id, seq }.into_active_model();
-            pin::Entity::insert(row).exec_without_returning(tx).await?;
-        }
-        (true, false) => {
-            pin::Entity::delete_by_id((room_id, seq)).exec(tx).await?;
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Writes a changed message, and the contents that it had before. The oldest of these go when they are too many. A
-/// deleted message has neither earlier contents nor reactions.
-async fn write(tx: &DatabaseTransaction, message: &mut Altered, keeps_versions: bool) -> Result<()> {
-    let row = &message.row;
-    let changed = message::ActiveModel {
-        room_id: Unchanged(row.room_id),
-        seq: Unchanged(row.seq),
-        content: Set(row.content.clone()),
-        reply_to: Set(row.reply_to),
-        edited_at: Set(row.edited_at),
-        deleted_at: Set(row.deleted_at),
-        change: Set(row.change),
-        marks: Set(row.marks.clone()),
-        ..Default::default()
-    };
-    message::Entity::update(changed).exec(tx).await?;
-    write_pin(tx, message).await?;
-    let versions = message_version::COLUMN;
-    let of_message = message_version::Entity::delete_many()
-        .filter(versions.room_id.eq(row.room_id))
-        .filter(versions.seq.eq(row.seq));
-    if message.what.contains(&Alteration::Deleted) {
-        if message.stored.edits > 0 {
-            of_message.exec(tx).await?;
-        }
-        if !message.stored.reactions.is_empty() {
-            reaction::Entity::delete_many()
-                .filter(reaction::COLUMN.room_id.eq(row.room_id))
-                .filter(reaction::COLUMN.seq.eq(row.seq))
-                .exec(tx)
-                .await?;
-        }
-        return Ok(());
-    }
-    if !keeps_versions {
-        return Ok(());
-    }
-    let Some(newest) = message.versions.last().map(|version| version.version) else { return Ok(()) };
-    let rows = std::mem::take(&mut message.versions).into_iter().map(|version| version.into_active_model());
-    message_version::Entity::insert_many(rows).exec_without_returning(tx).await?;
-    if newest > VERSIONS {
-        of_message.filter(versions.version.lte(newest - VERSIONS)).exec(tx).await?;
-    }
-    Ok(())
 }

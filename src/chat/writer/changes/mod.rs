@@ -3,14 +3,19 @@
 //!
 //! - this file: the queued request, the transaction from its beginning to its end, and publishing
 //! - `batch`: the messages of one transaction, what is done to them, and how they are stored
+//! - `altered`: one message of a transaction, and how it is written
+//! - `expiry`: makes tombstones of messages whose time is over
 //! - `reactions`: the reactions of one transaction
 
+mod altered;
 mod batch;
+mod expiry;
 mod reactions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use entity::{MessageId, RoomId, UserId, member, room};
@@ -25,9 +30,10 @@ use crate::{
         changes::{Edit, React},
         connections::ConnectionId,
         model::{Message, MessageChange},
-        room::{ChangeAnswer, DelayedReply, Reply, Room, permissions::moderates},
+        room::{ChangeAnswer, DelayedReply, Heads, Reply, Room, permissions::moderates},
     },
     error::{Entity, Error, Forbidden, Result, Unavailable},
+    metrics,
 };
 
 /// A transaction takes requests until they name this many messages. It reads the messages, which are bounded in bytes.
@@ -64,7 +70,7 @@ impl QueuedChange {
         /// Its ids and answer.
         const BESIDES: usize = 500;
         let wanted = match &self.wanted {
-            Wanted::Edit(edit) => edit.body.json().len(),
+            Wanted::Edit(edit) => edit.bytes(),
             Wanted::Delete | Wanted::React(_) | Wanted::Pin { .. } => 0,
         };
         BESIDES + wanted + self.messages.len() * size_of::<MessageId>()
@@ -98,8 +104,10 @@ pub(super) async fn carry_out(core: &Arc<Core>, changes: Vec<QueuedChange>) {
 }
 
 async fn make(core: &Arc<Core>, changes: Vec<QueuedChange>) {
+    let begun = Instant::now();
     // A database that no longer answers must not block these rooms for ever.
     let committed = tokio::time::timeout(core.db.patience(), commit(core, &changes)).await;
+    metrics::COMMIT_TIME.record_time(begun.elapsed());
     match committed.unwrap_or(Err(Error::Unavailable(Unavailable::Database))) {
         Ok(committed) => publish(core, changes, committed),
         Err(err) if changes.len() == 1 || matches!(err, Error::Unavailable(_)) => {
@@ -130,12 +138,20 @@ fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
     }
     for (id, (room, answers)) in rooms {
         let changes = of_rooms.remove(&id).unwrap_or_default();
-        metrics::counter!("parlor_changes_stored_total").increment(changes.len() as u64);
+        metrics::CHANGES_STORED.add(changes.len() as u64);
+        core.cluster.stored_in(room.id);
         if changes.first().is_some_and(|first| first.number != room.changed().next()) {
             core.rooms.forget_messages(&room);
         }
         let messages: Vec<_> = changes.iter().map(|change| change.message.clone()).collect();
         core.rooms.replace(&room, &messages);
+        core.views.has_changed(&room, &changes);
+        let known = changes.last().map_or(room.changed(), |last| last.number.max(room.changed()));
+        let answered = answers.iter().map(|answer| answer.message.row.change).max();
+        if let Some(change) = answered.filter(|answered| *answered > known) {
+            // Another process has changed the message so. Its change is told before the answer.
+            core.note_stored_up_to(&room, Heads { change, ..Heads::default() });
+        }
         let published = room.publish_changes(changes, answers);
         for connection in published.behind {
             core.bring_up(&connection, &room);
@@ -149,8 +165,8 @@ async fn commit(core: &Core, changes: &[QueuedChange]) -> Result<Committed> {
     let tx = core.db.begin().await?;
     let rooms: BTreeSet<RoomId> = changes.iter().map(|change| change.room.id).collect();
     let heads = transaction::lock_rooms(&tx, rooms).await?;
-    let mut batch = Batch::read(&tx, changes).await?;
     let now = core.clock.now();
+    let mut batch = Batch::read(&tx, changes, &core.settings.messages, now).await?;
     let mut outcomes: Vec<Result<()>> = Vec::with_capacity(changes.len());
     let mut stale = BTreeSet::new();
     for change in changes {

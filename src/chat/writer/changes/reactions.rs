@@ -64,6 +64,11 @@ impl Reactions {
         Ok(reactions)
     }
 
+    /// Whether a user had reacted to a message with a key before the transaction.
+    pub fn had(&self, message: MessageId, user: UserId, key: &str) -> bool {
+        self.of_users.get(&(message, user)).is_some_and(|keys| keys.stored.iter().any(|own| own == key))
+    }
+
     pub fn has(&self, message: MessageId, user: UserId, key: &str) -> bool {
         self.keys(message, user).iter().any(|own| own == key)
     }

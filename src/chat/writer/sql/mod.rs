@@ -5,19 +5,25 @@
 pub(super) mod postgres;
 pub(super) mod sqlite;
 
+use chrono::{DateTime, Utc};
 use entity::message;
 use sea_orm::{ActiveEnum, Value};
 
-/// The first part of the statement that stores rows of [`columns`]. A query that returns the rows follows.
-const INSERT: &str = "INSERT INTO messages (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, \
-                      created_at)";
+use super::QueuedDraft;
 
-/// Stores a list of rows of [`columns`], passing over those that only pad the list.
+/// The columns of nearly all messages, in the order of [`columns`].
+const COLUMNS: &str = "room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, created_at";
+
+/// Stores a list of rows: [`columns`], and then `extras`, `expires_at`, `thread_seq` and `aside`. It passes over rows
+/// that only pad the list.
 pub(super) fn insert_rows() -> String {
-    format!("{INSERT} SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL")
+    format!(
+        "INSERT INTO messages ({COLUMNS}, extras, expires_at, thread_seq, aside) \
+         SELECT * FROM (rows) AS stored WHERE column1 IS NOT NULL"
+    )
 }
 
-/// The columns of a message, in the order of [`INSERT`].
+/// The values of [`COLUMNS`].
 pub(super) fn columns(row: &message::Model) -> [Value; 9] {
     [
         row.room_id.0.into(),
@@ -30,6 +36,25 @@ pub(super) fn columns(row: &message::Model) -> [Value; 9] {
         row.reply_to.map(|id| id.0).into(),
         row.created_at.into(),
     ]
+}
+
+/// All values of [`insert_rows`].
+pub(super) fn all_columns(draft: &QueuedDraft, row: &message::Model, now: DateTime<Utc>) -> [Value; 13] {
+    let extras = draft.extras.as_ref();
+    let aside = extras.filter(|extras| extras.stored().is_aside()).map(|_| 1_i16);
+    let beside: [Value; 4] = [
+        row.extras.clone().into(),
+        expiry(draft, now).into(),
+        extras.and_then(|extras| extras.thread()).map(|root| root.0).into(),
+        aside.into(),
+    ];
+    let mut values = columns(row).into_iter().chain(beside);
+    std::array::from_fn(|_| values.next().unwrap_or(Value::Bytes(None)))
+}
+
+/// When a draft that is stored now becomes a tombstone.
+pub(super) fn expiry(draft: &QueuedDraft, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    draft.extras.as_ref()?.expires_at(now)
 }
 
 /// The state of rooms. PostgreSQL locks them in one order, so that two nodes never deadlock. SQLite has

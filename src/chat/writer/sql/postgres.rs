@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use entity::{MessageId, RoomId, Seq};
-use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement};
+use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
+use super::expiry;
 use crate::{
     chat::{
         Core,
@@ -27,7 +28,10 @@ use crate::{
 /// once. The arrays that rows are looked up by are in `(SELECT …)`, which hides their lengths from the
 /// planner. Otherwise it would find a plan for exactly this length better than the one that it has, and plan
 /// again each time.
-const STORE: &str = "
+macro_rules! store {
+    ($columns:literal, $values:literal, $arrays:literal, $names:literal) => {
+        concat!(
+            "
 WITH room AS MATERIALIZED (
     SELECT rooms.id, rooms.last_seq, asked.messages
     FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::bigint[]))
@@ -44,14 +48,14 @@ WITH room AS MATERIALIZED (
     FROM room
 ), stored AS (
     INSERT INTO messages
-        (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, created_at)
+        (room_id, seq, id, sender_id, kind, content, client_message_id, reply_to, created_at", $columns, ")
     SELECT room.id, room.last_seq + draft.place, draft.id, draft.sender_id, draft.kind, draft.content,
         nullif(draft.client_message_id, ''), nullif(draft.reply_to, '00000000-0000-0000-0000-000000000000'),
-        $14
+        $14", $values, "
     FROM unnest(
         $6::uuid[], $7::bigint[], $8::uuid[], $9::uuid[],
-        $10::text[], $11::text[], $12::text[], $13::uuid[]
-    ) AS draft (room_id, place, id, sender_id, kind, content, client_message_id, reply_to)
+        $10::text[], $11::text[], $12::text[], $13::uuid[]", $arrays, "
+    ) AS draft (room_id, place, id, sender_id, kind, content, client_message_id, reply_to", $names, ")
     JOIN room ON room.id = draft.room_id
     WHERE (SELECT yes FROM possible)
 ), advanced AS (
@@ -59,7 +63,20 @@ WITH room AS MATERIALIZED (
     FROM room
     WHERE rooms.id = room.id AND (SELECT yes FROM possible)
 )
-SELECT id, last_seq FROM room WHERE (SELECT yes FROM possible)";
+SELECT id, last_seq FROM room WHERE (SELECT yes FROM possible)"
+        )
+    };
+}
+
+/// Stores nearly all messages.
+const STORE: &str = store!("", "", "", "");
+/// Stores messages of which some have extras. An empty text stands for none.
+const STORE_WITH_EXTRAS: &str = store!(
+    ", extras, expires_at",
+    ", nullif(draft.extras, ''), nullif(draft.expires_at, '')::timestamptz",
+    ", $15::text[], $16::text[]",
+    ", extras, expires_at"
+);
 
 #[derive(FromQueryResult)]
 struct RoomBefore {
@@ -78,32 +95,33 @@ pub(in crate::chat) async fn commit(
     let ids: Vec<MessageId> = drafts.iter().map(|_| MessageId::new()).collect();
     let replies = || drafts.iter().filter_map(|draft| Some((draft.room.id.0, draft.reply_to?.0)));
     let (reply_rooms, replied_to): (Vec<Uuid>, Vec<Uuid>) = replies().unzip();
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        STORE,
-        [
-            asked.rooms.keys().map(|room| room.0).collect::<Vec<_>>().into(),
-            asked.rooms.values().map(|room| room.roster_version).collect::<Vec<_>>().into(),
-            asked.rooms.values().map(|room| room.messages).collect::<Vec<_>>().into(),
-            reply_rooms.into(),
-            replied_to.into(),
-            drafts.iter().map(|draft| draft.room.id.0).collect::<Vec<_>>().into(),
-            asked.places.clone().into(),
-            ids.iter().map(|id| id.0).collect::<Vec<_>>().into(),
-            drafts.iter().map(|draft| draft.sender.0).collect::<Vec<_>>().into(),
-            drafts.iter().map(|draft| draft.body.kind.to_value()).collect::<Vec<_>>().into(),
-            drafts.iter().map(|draft| draft.body.json().to_owned()).collect::<Vec<_>>().into(),
-            // Arrays here have no nulls: an empty id or a nil UUID stands for none. No client's id is empty,
-            // and no message's id is nil.
-            drafts.iter().map(client_message_id).collect::<Vec<_>>().into(),
-            drafts
-                .iter()
-                .map(|draft| draft.reply_to.map_or(Uuid::nil(), |id| id.0))
-                .collect::<Vec<_>>()
-                .into(),
-            now.into(),
-        ],
-    );
+    let mut values: Vec<Value> = vec![
+        asked.rooms.keys().map(|room| room.0).collect::<Vec<_>>().into(),
+        asked.rooms.values().map(|room| room.roster_version).collect::<Vec<_>>().into(),
+        asked.rooms.values().map(|room| room.messages).collect::<Vec<_>>().into(),
+        reply_rooms.into(),
+        replied_to.into(),
+        drafts.iter().map(|draft| draft.room.id.0).collect::<Vec<_>>().into(),
+        asked.places.clone().into(),
+        ids.iter().map(|id| id.0).collect::<Vec<_>>().into(),
+        drafts.iter().map(|draft| draft.sender.0).collect::<Vec<_>>().into(),
+        drafts.iter().map(|draft| draft.body.kind.to_value()).collect::<Vec<_>>().into(),
+        drafts.iter().map(|draft| draft.body.json().to_owned()).collect::<Vec<_>>().into(),
+        // Arrays here have no nulls: an empty id or a nil UUID stands for none. No client's id is empty,
+        // and no message's id is nil.
+        drafts.iter().map(client_message_id).collect::<Vec<_>>().into(),
+        drafts.iter().map(|draft| draft.reply_to.map_or(Uuid::nil(), |id| id.0)).collect::<Vec<_>>().into(),
+        now.into(),
+    ];
+    let has_extras = drafts.iter().any(|draft| draft.extras.is_some());
+    if has_extras {
+        let extras = drafts.iter().map(|draft| draft.extras_json(now).unwrap_or_default());
+        let expiries =
+            drafts.iter().map(|draft| expiry(draft, now).map(|at| at.to_rfc3339()).unwrap_or_default());
+        values.extend([extras.collect::<Vec<_>>().into(), expiries.collect::<Vec<_>>().into()]);
+    }
+    let text = if has_extras { STORE_WITH_EXTRAS } else { STORE };
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, text, values);
     let rows = match db.query_all_raw(statement).await {
         Ok(rows) => rows,
         Err(err) => return refused(err),

@@ -3,7 +3,7 @@
 use entity::{MessageId, Seq};
 use sea_orm::{DbBackend, Statement, Value};
 
-use super::{INSERT, columns};
+use super::{COLUMNS, columns, expiry};
 use crate::{
     chat::{
         Core,
@@ -31,13 +31,15 @@ const REPLIED_TO: &str = "AND (column8 IS NULL OR EXISTS (
     ))";
 
 /// If not every room was updated, the messages have no seq, and the database refuses them. The unique index
-/// refuses a repeat.
-fn store(has_replies: bool) -> String {
+/// refuses a repeat. Most messages have no extras, and are stored without these columns.
+fn store(has_replies: bool, has_extras: bool) -> String {
     let replied_to = if has_replies { REPLIED_TO } else { "" };
+    let (extras, values) =
+        if has_extras { (", extras, expires_at", ", column11, column12") } else { ("", "") };
     format!(
-        "{INSERT}
+        "INSERT INTO messages ({COLUMNS}{extras})
 SELECT column1, CASE WHEN changes() = column10 {replied_to} THEN column2 END,
-    column3, column4, column5, column6, column7, column8, column9
+    column3, column4, column5, column6, column7, column8, column9{values}
 FROM (rows) AS draft WHERE column1 IS NOT NULL"
     )
 }
@@ -69,12 +71,22 @@ pub(in crate::chat) async fn commit(
             draft.row(MessageId::new(), Seq(last.0 + place), now)
         })
         .collect();
+    let has_extras = drafts.iter().any(|draft| draft.extras.is_some());
+    let text = store(drafts.iter().any(|draft| draft.reply_to.is_some()), has_extras);
     let rows = stored.iter().map(|row| {
         let [room, seq, id, sender, kind, content, client_message_id, reply_to, created_at] = columns(row);
         [room, seq, id, sender, kind, content, client_message_id, reply_to, created_at, moved.into()]
     });
-    let store = store(drafts.iter().any(|draft| draft.reply_to.is_some()));
-    let statements = [listed(ADVANCE, rooms.into_iter()), listed(&store, rows)];
+    let store = if has_extras {
+        let rows = rows.zip(drafts.iter().zip(&stored)).map(|(row, (draft, stored))| {
+            let mut values = row.into_iter().chain([stored.extras.clone().into(), expiry(draft, now).into()]);
+            std::array::from_fn::<Value, 12, _>(|_| values.next().unwrap_or(Value::Bytes(None)))
+        });
+        listed(&text, rows)
+    } else {
+        listed(&text, rows)
+    };
+    let statements = [listed(ADVANCE, rooms.into_iter()), store];
     match sqlite.execute_atomic(statements).await {
         Ok(()) => {}
         Err(err) if is_refusal(&err) => return Ok(None),

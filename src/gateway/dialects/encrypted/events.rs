@@ -75,13 +75,8 @@ impl Encrypted {
         let written = request.payload().map_or("", RawValue::get);
         let frame = AppFrame::read(written)?;
         let (kind, json) = frame.message()?;
-        let draft = Draft {
-            body: Body::parse(kind, json, socket.chat.content_bytes())?,
-            client_message_id: None,
-            reply_to: None,
-            written: Some(written.into()),
-            seen: None,
-        };
+        let body = Body::parse(kind, json, socket.chat.content_bytes())?;
+        let draft = Draft { written: Some(written.into()), ..Draft::of(body) };
         Ok((self.named(socket, frame.receiver()?).await?, draft))
     }
 

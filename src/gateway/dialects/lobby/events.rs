@@ -102,7 +102,7 @@ async fn say(socket: &Socket, request: Request<'_>, ack: Ack) {
 fn draft(request: &Request<'_>, limit: usize) -> Result<Draft> {
     let said = request.payload().ok_or_else(|| Error::invalid("chat message", "must be a string"))?;
     let body = Body::parse(Kind::Text, said.get(), limit)?;
-    Ok(Draft { body, client_message_id: None, reply_to: None, written: None, seen: None })
+    Ok(Draft::of(body))
 }
 
 /// An event in the page's form, if it has one.

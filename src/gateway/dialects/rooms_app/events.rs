@@ -94,7 +94,8 @@ impl RootSocket for Visit {
     /// answer.
     fn render<'a>(&self, envelope: &'a Envelope, is_own: bool) -> Option<&'a Encoded> {
         let receives = match &envelope.event {
-            Event::Message(message) => self.has_joined(message.row.room_id),
+            // The app knows no messages of the server.
+            Event::Message(message) => !message.is_system() && self.has_joined(message.row.room_id),
             Event::RoomsChanged { change: Change::Created, .. } => !is_own,
             _ => false,
         };
@@ -317,7 +318,7 @@ async fn send(call: AppCall<'_, NewMessage>, answer: AppAnswer<SaidView>) {
 
 fn draft(NewMessage { content, room_id }: &NewMessage, limit: usize) -> Result<(Place, Draft)> {
     let body = Body::parse(Kind::Text, content.get(), limit)?;
-    Ok((place(room_id)?, Draft { body, client_message_id: None, reply_to: None, written: None, seen: None }))
+    Ok((place(room_id)?, Draft::of(body)))
 }
 
 /// An event in the app's form, if it has one.

@@ -37,6 +37,9 @@ const IDLE: Duration = Duration::from_secs(3_600);
 pub struct AckTask {
     pub pending: Arc<PendingAcks>,
     queue: Mutex<AckQueue>,
+    /// Acknowledgements that were taken from the queue and are being passed on. It stays locked until they are
+    /// passed on, so that an event that follows an acknowledgement is never handled before it.
+    arrived: Mutex<Vec<(RoomId, Seq)>>,
     /// Notified when the task has to look at the queue again.
     changed: Notify,
     chat: Chat,
@@ -96,7 +99,14 @@ impl AckQueue {
 impl AckTask {
     /// Waits for nothing yet.
     pub fn new(pending: Arc<PendingAcks>, chat: Chat, shutdown: Shutdown) -> Self {
-        Self { pending, queue: Mutex::default(), changed: Notify::new(), chat, shutdown }
+        Self {
+            pending,
+            queue: Mutex::default(),
+            arrived: Mutex::default(),
+            changed: Notify::new(),
+            chat,
+            shutdown,
+        }
     }
 
     pub fn add(self: &Arc<Self>, connection: &Arc<Connection>, ack: AskedAck) {
@@ -111,23 +121,29 @@ impl AckTask {
         }
     }
 
-    /// Passes on what has arrived, without waiting for the task to do so. Returns whether acknowledgements
-    /// are still pending.
-    pub fn take(&self, connection: &Arc<Connection>) -> bool {
-        if !self.pending.are_pending() {
-            return false;
+    /// Passes on what has arrived, without waiting for the task to do so.
+    pub fn take(&self, connection: &Arc<Connection>) {
+        let has_some = self.pass_on(Some(connection), &mut Context::from_waker(Waker::noop()));
+        if has_some || self.pending.are_pending() {
+            // Those that are left would wake this call and not the task; and without any, the task ends.
+            self.changed.notify_one();
         }
-        let mut kept = Vec::new();
-        let mut context = Context::from_waker(Waker::noop());
-        while let Poll::Ready(answer) = self.poll_next(&mut context) {
-            self.over(answer, &mut kept);
+    }
+
+    /// Passes on what has arrived: acknowledgements that have arrived together move the receipts together.
+    /// Returns whether any was taken from the queue. `None` for a connection that is gone.
+    fn pass_on(&self, connection: Option<&Arc<Connection>>, cx: &mut Context<'_>) -> bool {
+        let mut arrived = self.arrived.lock();
+        let mut is_over = false;
+        while let Poll::Ready(answer) = self.poll_next(cx) {
+            self.over(answer, &mut arrived);
+            is_over = true;
         }
-        // The queue would wake this call and not the task.
-        self.changed.notify_one();
-        if !kept.is_empty() {
-            self.chat.acknowledge(connection, &kept);
+        if let (false, Some(connection)) = (arrived.is_empty(), connection) {
+            self.chat.acknowledge(connection, &arrived);
         }
-        self.pending.are_pending()
+        arrived.clear();
+        is_over
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<AckResult> {
@@ -135,16 +151,10 @@ impl AckTask {
     }
 
     async fn wait(self: Arc<Self>, connection: Weak<Connection>) {
-        let mut kept = Vec::new();
         while let Some(turn) = self.turn() {
-            // Acknowledgements that have arrived together move the receipts together.
-            let arrived = poll_fn(|cx| {
-                let mut is_over = false;
-                while let Poll::Ready(answer) = self.poll_next(cx) {
-                    self.over(answer, &mut kept);
-                    is_over = true;
-                }
-                if is_over { Poll::Ready(()) } else { Poll::Pending }
+            let arrived = poll_fn(|cx| match self.pass_on(connection.upgrade().as_ref(), cx) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
             });
             tokio::select! {
                 biased;
@@ -152,10 +162,6 @@ impl AckTask {
                 () = self.changed.notified() => {}
                 () = sleep_until(turn) => self.set_aside(),
             }
-            if let (false, Some(connection)) = (kept.is_empty(), connection.upgrade()) {
-                self.chat.acknowledge(&connection, &kept);
-            }
-            kept.clear();
         }
     }
 

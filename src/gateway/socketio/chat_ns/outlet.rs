@@ -15,7 +15,7 @@ use super::{
 use crate::{
     backlog::Backlog,
     chat::{
-        connections::connection::{Acks, Connection, Emitted, Lagging, Outlet},
+        connections::connection::{Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
     },
     gateway::{
@@ -103,12 +103,16 @@ impl Outlet for ChatOutlet {
         self.receipts == ReceiptMode::Acknowledged && self.acks.pending.are_pressing()
     }
 
-    fn take_acks(&self, connection: &Arc<Connection>) -> Acks {
-        match self.receipts {
-            ReceiptMode::Batched => Acks::ByEvents,
-            ReceiptMode::Acknowledged if self.acks.take(connection) => Acks::Pending,
-            ReceiptMode::Acknowledged => Acks::Settled,
+    fn follows_rooms(&self) -> bool {
+        true
+    }
+
+    fn take_acks(&self, connection: &Arc<Connection>) -> bool {
+        let are_beside = self.receipts == ReceiptMode::Acknowledged;
+        if are_beside {
+            self.acks.take(connection);
         }
+        are_beside
     }
 
     fn end(&self) {

@@ -8,7 +8,7 @@ use super::{ack_ids::AckIds, frame};
 use crate::{
     backlog::Backlog,
     chat::{
-        connections::connection::{Acks, Connection, Emitted, Lagging, Outlet},
+        connections::connection::{Connection, Emitted, Lagging, Outlet},
         event::{Envelope, Event},
         model::Message,
     },
@@ -73,13 +73,13 @@ impl Outlet for PlainOutlet {
         }
     }
 
-    fn take_acks(&self, _: &Arc<Connection>) -> Acks {
-        match self.receipts {
-            ReceiptMode::Batched => Acks::ByEvents,
-            // They are passed on as they are read.
-            ReceiptMode::Acknowledged if self.ack_ids.pending.are_pending() => Acks::Pending,
-            ReceiptMode::Acknowledged => Acks::Settled,
-        }
+    fn follows_rooms(&self) -> bool {
+        true
+    }
+
+    fn take_acks(&self, _: &Arc<Connection>) -> bool {
+        // They are passed on as they are read.
+        self.receipts == ReceiptMode::Acknowledged
     }
 
     fn end(&self) {

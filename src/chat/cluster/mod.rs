@@ -1,0 +1,298 @@
+//! Other nodes: processes that serve the same PostgreSQL. What one of them stores, the others find there and deliver.
+//!
+//! Each node beats: it notes in the table `nodes` that it is alive, by the clock of the database. While other nodes
+//! are alive, it looks at the database at intervals, and brings what it has in memory up to date:
+//! - [`rooms`]: the rooms in memory, by their heads
+//! - [`presence`]: who is online at the other nodes, by what they have written
+//! - [`notices`]: everything else, by what they have noted; [`receipts`] are noted there, too
+//!
+//! A [`bell`] tells it where to look before the interval is over. A node that is alone only beats. The database decides
+//! everything: a look that comes late, or twice, costs time and nothing else.
+
+mod bell;
+mod notices;
+mod presence;
+mod receipts;
+mod rooms;
+mod sql;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use entity::{RoomId, Seq, UserId};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::{sync::Notify, time::Instant};
+use uuid::Uuid;
+
+pub(super) use self::presence::Elsewhere;
+use self::{
+    bell::{Bell, Rung},
+    notices::{EndedLogins, Position},
+};
+use super::{Core, room::Room};
+use crate::{config::Bus, error::Result};
+
+/// How long the deletion of the node's own row may take when it leaves.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// How long what this node has to tell is gathered: receipts move with every message.
+const GATHERING: Duration = Duration::from_millis(200);
+/// While the bell works, one of so many looks is at all rooms.
+const SELDOM: u64 = 4;
+
+/// This node among the others.
+pub(super) struct Cluster {
+    id: Uuid,
+    others: AtomicUsize,
+    ended_logins: EndedLogins,
+    /// Rooms whose receipts were saved here since the last look.
+    receipts: receipts::MovedRooms,
+    /// Who is online at other nodes.
+    pub elsewhere: Elsewhere,
+    bell: Bell,
+    /// There is something to tell the others.
+    own_news: Notify,
+}
+
+/// Another node that is alive.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    id: Uuid,
+    /// The version of what it has written of its users.
+    presence: i64,
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            others: AtomicUsize::new(0),
+            ended_logins: EndedLogins::default(),
+            receipts: receipts::MovedRooms::default(),
+            elsewhere: Elsewhere::default(),
+            bell: Bell::default(),
+            own_news: Notify::new(),
+        }
+    }
+
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The number of other nodes that are alive.
+    pub fn others(&self) -> usize {
+        self.others.load(Ordering::Relaxed)
+    }
+
+    /// Receipts of a room were saved here.
+    pub fn receipts_moved(&self, room: RoomId) {
+        if self.is_shared() {
+            self.receipts.add(room);
+            self.own_news.notify_one();
+        }
+    }
+
+    /// A user of this node has come online, or gone.
+    pub fn came_or_went(&self, user: UserId, online: bool) {
+        self.elsewhere.note(user, online);
+        if self.is_shared() {
+            self.own_news.notify_one();
+        }
+    }
+
+    /// Tells the other nodes that something was stored in a room.
+    pub fn stored_in(&self, room: RoomId) {
+        if self.is_shared() {
+            self.ring(Some(room), false);
+        }
+    }
+
+    /// Tells the other nodes that a notice was committed.
+    pub fn noted(&self) {
+        if self.is_shared() {
+            self.ring(None, true);
+        }
+    }
+
+    fn ring(&self, room: Option<RoomId>, notices: bool) {
+        self.bell.ring(Rung { rooms: room.into_iter().collect(), notices });
+    }
+
+    /// Whether what other nodes store is noticed at once.
+    pub fn bus_works(&self) -> bool {
+        self.bell.works()
+    }
+
+    /// Whether other nodes may change the database at this moment.
+    pub fn is_shared(&self) -> bool {
+        self.others() > 0
+    }
+}
+
+/// Starts the tasks of a node.
+///
+/// # Errors
+/// The database does not say in which schema it is.
+pub(super) async fn start(core: &Arc<Core>) -> Result<()> {
+    // Several installations may share a database, each in a schema of its own.
+    let schema = core.db.current_schema().await?.unwrap_or_default();
+    let channel = format!("parlor {schema}");
+    core.shutdown.spawn(run(core.clone()));
+    if core.settings.cluster.bus == Bus::Postgres {
+        core.shutdown.spawn(bell::send(core.clone(), channel.clone()));
+        core.shutdown.spawn(bell::listen(core.clone(), channel));
+    }
+    Ok(())
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// What the other nodes have rung for.
+    Rung,
+    /// What this node has to tell the others.
+    Own,
+    /// Everything.
+    All,
+}
+
+/// Beats and looks until the server has stored everything and closes its connections: until then the other nodes have to
+/// look for what it stores.
+async fn run(core: Arc<Core>) {
+    let mut has_failed = false;
+    let mut looks = Looks::default();
+    let (mut next, mut own) = (Instant::now(), None);
+    loop {
+        let kind = tokio::select! {
+            () = core.shutdown.closing() => break,
+            () = tokio::time::sleep_until(next) => Look::All,
+            () = tokio::time::sleep_until(own.unwrap_or(next)) => Look::Own,
+            () = core.cluster.bell.news.notified() => Look::Rung,
+            () = core.cluster.own_news.notified(), if own.is_none() => {
+                own = Some(Instant::now() + GATHERING);
+                continue;
+            }
+        };
+        if kind == Look::All {
+            next = Instant::now() + core.settings.cluster.look_every;
+        }
+        if kind != Look::Rung {
+            own = None;
+        }
+        let looked = tokio::time::timeout(core.db.patience(), looks.look(&core, kind)).await;
+        let failed = match &looked {
+            Ok(Ok(())) => None,
+            Ok(Err(err)) => Some(format!("{err:?}")),
+            Err(_) => Some("the database did not answer in time".to_owned()),
+        };
+        // An outage lasts for many looks.
+        if let Some(error) = failed.as_deref().filter(|_| !has_failed) {
+            tracing::warn!(error, "could not look at what other nodes have stored");
+        }
+        has_failed = failed.is_some();
+    }
+    drop(tokio::time::timeout(LEAVING, leave(&core)).await);
+}
+
+/// What is kept from one look to the next.
+#[derive(Default)]
+struct Looks {
+    position: Option<Position>,
+    /// The number of looks at everything.
+    count: u64,
+    /// A look has failed: what it was rung for is found by a look at all rooms.
+    owes_all: bool,
+}
+
+impl Looks {
+    async fn look(&mut self, core: &Arc<Core>, kind: Look) -> Result<()> {
+        let owes_all = std::mem::replace(&mut self.owes_all, true);
+        let looked_at_all = self.look_now(core, kind, owes_all).await?;
+        self.owes_all = owes_all && !looked_at_all;
+        Ok(())
+    }
+
+    /// Returns whether it was at all rooms.
+    async fn look_now(&mut self, core: &Arc<Core>, kind: Look, owes_all: bool) -> Result<bool> {
+        let cluster = &core.cluster;
+        let rung = cluster.bell.take_heard();
+        if kind == Look::Rung && !rung.notices {
+            let rooms = core.rooms.resident_among(rung.rooms);
+            rooms::follow(core, &rooms).await?;
+            return Ok(false);
+        }
+        let was_shared = cluster.is_shared();
+        let has_told = was_shared && (presence::write(core).await? | receipts::tell(core).await?);
+        let (others, is_new) = beat(core).await?;
+        if is_new || others.is_empty() {
+            // Nobody has read what this node has written, or PostgreSQL has lost it in a crash.
+            cluster.elsewhere.alone();
+            self.position = None;
+        }
+        if others.len() != cluster.others.swap(others.len(), Ordering::Relaxed) {
+            tracing::info!(nodes = others.len() + 1, "nodes on this database");
+        }
+        if others.is_empty() {
+            cluster.receipts.take();
+        } else {
+            // Also for itself, to know that the bell works.
+            cluster.ring(None, has_told);
+        }
+        presence::follow(core, &others).await?;
+        // A node that has gone may have stored something just before.
+        if others.is_empty() && !was_shared {
+            return Ok(true);
+        }
+        self.count += u64::from(kind == Look::All);
+        let is_due = !cluster.bell.works() || !was_shared || owes_all || self.count.is_multiple_of(SELDOM);
+        let looks_at_all = kind == Look::All && is_due;
+        let mut changed = notices::follow(core, &mut self.position, kind == Look::All).await?;
+        changed.extend(rung.rooms);
+        let rooms = if looks_at_all { core.rooms.all() } else { core.rooms.resident_among(changed) };
+        rooms::follow(core, &rooms).await?;
+        Ok(looks_at_all)
+    }
+}
+
+/// Notes that this node is alive. Returns the others that are, and whether they did not know this one.
+async fn beat(core: &Core) -> Result<(Vec<Node>, bool)> {
+    let lease = core.settings.cluster.lease.as_secs_f64();
+    let presence = core.cluster.elsewhere.version();
+    let values = [core.cluster.id.into(), env!("CARGO_PKG_VERSION").into(), lease.into(), presence.into()];
+    let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::BEAT, values);
+    let (mut others, mut is_new) = (Vec::new(), false);
+    for row in core.db.writer().await?.query_all_raw(asked).await? {
+        others.push(Node { id: row.try_get_by_index(0)?, presence: row.try_get_by_index(1)? });
+        is_new = row.try_get_by_index(2)?;
+    }
+    Ok((others, is_new))
+}
+
+impl Core {
+    /// Delivers what other nodes have stored before messages of this node, which were committed just now. If it cannot,
+    /// the connections catch up.
+    pub(super) async fn follow_up_to(self: &Arc<Self>, room: &Arc<Room>, first: Seq) {
+        // A database that no longer answers must not block the room for ever.
+        match tokio::time::timeout(self.db.patience(), rooms::fill_gap(self, room, first)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => {
+                tracing::warn!(error = ?err, room.id = %room.id, "could not read what another node has stored");
+            }
+            Err(_) => {
+                tracing::warn!(room.id = %room.id, "reading what another node has stored took too long")
+            }
+        }
+    }
+}
+
+/// The others need not wait for the end of the lease.
+async fn leave(core: &Core) -> Result<()> {
+    let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::LEAVE, [core.cluster.id.into()]);
+    core.db.writer().await?.execute_raw(asked).await?;
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! Who is online at the other nodes.
+//!
+//! Each node writes its own users to the table `presences`, and only those that have come or gone since the last look.
+//! Every write has the next *version*, which the node's beat then names. The others read what is newer than the version
+//! that they know; if they have missed much, or the node has written everything again, they read all of its rows. So a
+//! look that fails is made up for by the next one, and no message between nodes has to arrive.
+//!
+//! When a node no longer beats, its users have gone, after the grace in which they may come back at another node.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use entity::UserId;
+use parking_lot::Mutex;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use uuid::Uuid;
+
+use super::{Node, sql};
+use crate::{chat::Core, error::Result};
+
+/// Rows of users who have gone are kept for this many versions. Who has missed more reads everything.
+const KEPT: i64 = 100;
+/// The step of the version when a node writes everything again: the others have then missed more than [`KEPT`].
+const AGAIN: i64 = 1_000;
+
+/// See the module.
+#[derive(Default)]
+pub(in crate::chat) struct Elsewhere {
+    own: Mutex<OwnUsers>,
+    others: Mutex<Others>,
+}
+
+/// What this node has to write of the users who are connected to it.
+#[derive(Default)]
+struct OwnUsers {
+    version: i64,
+    /// Users who have come (true) or gone since the last write. None while nobody reads it.
+    changed: Option<HashMap<UserId, bool>>,
+}
+
+#[derive(Default)]
+struct Others {
+    nodes: HashMap<Uuid, UsersOf>,
+    /// The users of nodes that are gone, each with the end of the grace.
+    leaving: HashMap<UserId, Instant>,
+}
+
+/// The users of another node.
+#[derive(Default)]
+struct UsersOf {
+    version: i64,
+    users: HashSet<UserId>,
+}
+
+/// Users whose standing at the other nodes has changed.
+#[derive(Default)]
+struct ComeAndGone {
+    came: Vec<UserId>,
+    went: Vec<UserId>,
+}
+
+impl Elsewhere {
+    pub fn is_online(&self, user: UserId) -> bool {
+        self.others.lock().is_online(user)
+    }
+
+    /// The number of users of all other nodes. Who is at two of them counts twice.
+    pub fn count(&self) -> usize {
+        self.others.lock().nodes.values().map(|node| node.users.len()).sum()
+    }
+
+    /// A user of this node has come online, or gone.
+    pub fn note(&self, user: UserId, online: bool) {
+        if let Some(changed) = &mut self.own.lock().changed {
+            changed.insert(user, online);
+        }
+    }
+
+    /// The version that the beat names.
+    pub(super) fn version(&self) -> i64 {
+        self.own.lock().version
+    }
+
+    /// Nobody reads what this node writes any more, or what it has written is lost: the next write is of everything.
+    pub(super) fn alone(&self) {
+        self.own.lock().changed = None;
+    }
+}
+
+impl Others {
+    fn is_online(&self, user: UserId) -> bool {
+        self.leaving.contains_key(&user) || self.nodes.values().any(|node| node.users.contains(&user))
+    }
+
+    /// Forgets the nodes that are not alive.
+    fn keep(&mut self, alive: &[Node], until: Instant) {
+        let gone: Vec<Uuid> =
+            self.nodes.keys().filter(|id| alive.iter().all(|node| node.id != **id)).copied().collect();
+        for users in gone.into_iter().filter_map(|id| self.nodes.remove(&id)) {
+            self.leaving.extend(users.users.into_iter().map(|user| (user, until)));
+        }
+    }
+
+    /// Takes over what was read of a node.
+    fn take(&mut self, node: Node, is_all: bool, rows: Vec<(UserId, bool)>) -> ComeAndGone {
+        let known = self.nodes.entry(node.id).or_default();
+        known.version = node.presence;
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        if is_all {
+            let all: HashSet<UserId> =
+                rows.iter().filter(|(_, online)| *online).map(|(user, _)| *user).collect();
+            went.extend(known.users.difference(&all));
+            came.extend(all.difference(&known.users));
+            known.users = all;
+        } else {
+            for (user, online) in rows {
+                if online && known.users.insert(user) {
+                    came.push(user);
+                } else if !online && known.users.remove(&user) {
+                    went.push(user);
+                }
+            }
+        }
+        let mut moved = ComeAndGone::default();
+        for user in came {
+            let was_leaving = self.leaving.remove(&user).is_some();
+            let at_another = self.nodes.iter().any(|(id, of)| *id != node.id && of.users.contains(&user));
+            if !was_leaving && !at_another {
+                moved.came.push(user);
+            }
+        }
+        moved.went.extend(went.into_iter().filter(|user| !self.is_online(*user)));
+        moved
+    }
+
+    /// The users whose grace is over, and who are at no other node.
+    fn left(&mut self, now: Instant) -> Vec<UserId> {
+        let over: Vec<UserId> =
+            self.leaving.extract_if(|_, until| *until <= now).map(|(user, _)| user).collect();
+        over.into_iter().filter(|user| !self.is_online(*user)).collect()
+    }
+}
+
+/// Writes what has changed here. Returns whether that was anything.
+pub(super) async fn write(core: &Core) -> Result<bool> {
+    let elsewhere = &core.cluster.elsewhere;
+    let (version, changed) = {
+        let mut own = elsewhere.own.lock();
+        let writes_all = own.changed.is_none();
+        let changed = own.changed.replace(HashMap::new()).unwrap_or_default();
+        let step = if writes_all { AGAIN } else { 1 };
+        (own.version + step, if writes_all { None } else { Some(changed) })
+    };
+    let writes_all = changed.is_none();
+    // Whoever comes from now on is noted as changed, too.
+    let changed = changed.unwrap_or_else(|| core.hub.online().into_iter().map(|user| (user, true)).collect());
+    if changed.is_empty() && !writes_all {
+        return Ok(false);
+    }
+    let written = write_rows(core, version, writes_all, &changed).await;
+    let mut own = elsewhere.own.lock();
+    match written {
+        Ok(()) => own.version = version,
+        Err(err) => {
+            // The next look writes everything.
+            own.changed = None;
+            return Err(err);
+        }
+    }
+    Ok(true)
+}
+
+async fn write_rows(
+    core: &Core,
+    version: i64,
+    writes_all: bool,
+    changed: &HashMap<UserId, bool>,
+) -> Result<()> {
+    let users: Vec<Uuid> = changed.keys().map(|user| user.0).collect();
+    let online: Vec<bool> = changed.values().copied().collect();
+    // All older rows go, or those that nobody needs any more.
+    let before = if writes_all { version } else { version - KEPT };
+    let id = core.cluster.id;
+    let tx = core.db.begin().await?;
+    let values = [id.into(), writes_all.into(), before.into()];
+    tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::FORGET_PRESENCES, values))
+        .await?;
+    let values = [id.into(), users.into(), online.into(), version.into()];
+    tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::WRITE_PRESENCES, values)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Reads what the other nodes have written, and tells the connections here.
+pub(super) async fn follow(core: &Arc<Core>, alive: &[Node]) -> Result<()> {
+    let elsewhere = &core.cluster.elsewhere;
+    let now = Instant::now();
+    elsewhere.others.lock().keep(alive, now + core.settings.presence.grace);
+    for node in alive {
+        let known = elsewhere.others.lock().nodes.get(&node.id).map(|of| of.version);
+        if known == Some(node.presence) {
+            continue;
+        }
+        let is_all = known.is_none_or(|known| known > node.presence || node.presence - known > KEPT);
+        let rows = read(core, node.id, if is_all { 0 } else { known.unwrap_or(0) }).await?;
+        let moved = elsewhere.others.lock().take(*node, is_all, rows);
+        core.came_or_went_elsewhere(moved.came, true).await?;
+        core.came_or_went_elsewhere(moved.went, false).await?;
+    }
+    let left = elsewhere.others.lock().left(now);
+    core.came_or_went_elsewhere(left, false).await
+}
+
+async fn read(core: &Core, node: Uuid, after: i64) -> Result<Vec<(UserId, bool)>> {
+    let asked =
+        Statement::from_sql_and_values(DbBackend::Postgres, sql::READ_PRESENCES, [node.into(), after.into()]);
+    let rows = core.db.reader().query_all_raw(asked).await?;
+    let row = |row: &sea_orm::QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    rows.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn node(presence: i64) -> Node {
+        Node { id: Uuid::nil(), presence }
+    }
+
+    #[test]
+    fn who_is_at_two_nodes_is_online_until_the_last_one_says_otherwise() {
+        let (ada, mut others) = (UserId::new(), Others::default());
+        let second = Node { id: Uuid::max(), presence: 1 };
+        assert_eq!(others.take(node(1), true, vec![(ada, true)]).came, [ada]);
+        assert_eq!(others.take(second, true, vec![(ada, true)]).came, []);
+        assert_eq!(others.take(node(2), false, vec![(ada, false)]).went, []);
+        assert!(others.is_online(ada));
+        assert_eq!(others.take(second, false, vec![(ada, false)]).went, [ada]);
+        assert!(!others.is_online(ada));
+    }
+
+    #[test]
+    fn what_is_read_again_as_a_whole_replaces_what_was_known() {
+        let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
+        others.take(node(1), true, vec![(ada, true)]);
+        let moved = others.take(node(2), true, vec![(bob, true), (ada, false)]);
+        assert_eq!((moved.came, moved.went), (vec![bob], vec![ada]));
+    }
+
+    #[test]
+    fn users_of_a_node_that_is_gone_have_a_moment_to_come_back_elsewhere() {
+        let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
+        let (now, grace) = (Instant::now(), Duration::from_secs(3));
+        others.take(node(1), true, vec![(ada, true), (bob, true)]);
+        others.keep(&[], now + grace);
+        assert!(others.is_online(ada) && others.left(now).is_empty());
+        let second = Node { id: Uuid::max(), presence: 1 };
+        assert_eq!(
+            others.take(second, true, vec![(ada, true)]).came,
+            [],
+            "nobody was told that she had gone"
+        );
+        assert_eq!(others.left(now + grace), [bob]);
+        assert!(others.is_online(ada) && !others.is_online(bob));
+    }
+}

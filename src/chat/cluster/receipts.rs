@@ -1,0 +1,80 @@
+//! Receipts of the same room at several nodes. Each node saves those that its own connections have moved, and then tells
+//! the others, at most once for each room and look. They read the marks of all members, and take the higher ones over.
+//!
+//! Every node notifies its own connections of deliveries. So a sender's `notified` mark is not taken over: the other
+//! node's connections are not this one's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use entity::{RoomId, UserId, notice};
+use parking_lot::Mutex;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use uuid::Uuid;
+
+use super::sql;
+use crate::{
+    chat::{
+        Core, receipts,
+        room::{Room, watermark::Marks},
+    },
+    error::Result,
+};
+
+/// The most notices of one statement.
+const ROWS: usize = 1_000;
+
+/// Rooms whose receipts were saved here, and of which the other nodes were not told. At most the rooms in memory.
+#[derive(Default)]
+pub(super) struct MovedRooms(Mutex<BTreeSet<RoomId>>);
+
+impl MovedRooms {
+    pub fn add(&self, room: RoomId) {
+        self.0.lock().insert(room);
+    }
+
+    pub fn take(&self) -> Vec<RoomId> {
+        std::mem::take(&mut *self.0.lock()).into_iter().collect()
+    }
+}
+
+/// Tells the other nodes of the receipts that were saved since the last look. Returns whether there were any.
+pub(super) async fn tell(core: &Core) -> Result<bool> {
+    let rooms = core.cluster.receipts.take();
+    for part in rooms.chunks(ROWS) {
+        let told =
+            part.iter().map(|room| notice::of_room(notice::Kind::Receipts, *room, Some(core.cluster.id)));
+        if let Err(err) = notice::tell(&*core.db.writer().await?, told).await {
+            rooms.iter().for_each(|room| core.cluster.receipts.add(*room));
+            return Err(err.into());
+        }
+    }
+    Ok(!rooms.is_empty())
+}
+
+/// Takes over the receipts of these rooms from the database, and tells the connections here.
+pub(super) async fn follow(core: &Arc<Core>, rooms: Vec<Arc<Room>>) -> Result<()> {
+    if rooms.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = rooms.iter().map(|room| room.id.0).collect();
+    let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::MARKS, [ids.into()]);
+    let mut stored: BTreeMap<RoomId, Vec<(UserId, Marks)>> = BTreeMap::new();
+    for row in core.db.reader().query_all_raw(asked).await? {
+        let marks = Marks {
+            delivered: row.try_get_by_index(2)?,
+            read: row.try_get_by_index(3)?,
+            read_at: row.try_get_by_index(4)?,
+            ..Marks::default()
+        };
+        stored.entry(row.try_get_by_index(0)?).or_default().push((row.try_get_by_index(1)?, marks));
+    }
+    for room in rooms {
+        let readers = room.follow_marks(stored.remove(&room.id).unwrap_or_default());
+        receipts::show_readers(core, &room, readers);
+        core.receipts.touch(&room);
+    }
+    Ok(())
+}

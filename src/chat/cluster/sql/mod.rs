@@ -1,0 +1,58 @@
+//! What a node asks PostgreSQL at each look. The beats use the clock of the database alone.
+
+/// Notes that node `$1` is alive and has written its presences up to version `$4`. Returns the others whose beat is less
+/// than `$3` seconds old, each with its version, and whether the row of `$1` is new. What nodes have left that are gone
+/// for an hour is deleted.
+pub const BEAT: &str = "
+WITH beat AS (
+    INSERT INTO nodes (id, version, presence, seen_at) VALUES ($1, $2, $4, now())
+    ON CONFLICT (id) DO UPDATE SET seen_at = now(), presence = $4
+    RETURNING xmax = 0 AS is_new
+), old AS (
+    DELETE FROM nodes WHERE seen_at < now() - interval '1 hour' RETURNING id
+), left_over AS (
+    DELETE FROM presences WHERE node IN (SELECT id FROM old)
+)
+SELECT nodes.id, nodes.presence, beat.is_new FROM nodes, beat
+WHERE nodes.id <> $1 AND nodes.seen_at > now() - make_interval(secs => $3)";
+
+pub const LEAVE: &str = "
+WITH left_over AS (DELETE FROM presences WHERE node = $1) DELETE FROM nodes WHERE id = $1";
+
+/// Deletes the rows of node `$1` before version `$3`: all of them if `$2`, or else those of users who have gone.
+pub const FORGET_PRESENCES: &str = "
+DELETE FROM presences WHERE node = $1 AND version < $3 AND ($2 OR NOT online)";
+
+/// Writes that the users `$2` of node `$1` have come or gone, as `$3` says, in version `$4`.
+pub const WRITE_PRESENCES: &str = "
+INSERT INTO presences (node, user_id, online, version)
+SELECT $1, changed.user_id, changed.online, $4 FROM unnest($2::uuid[], $3::boolean[]) AS changed (user_id, online)
+ON CONFLICT (node, user_id) DO UPDATE SET online = excluded.online, version = excluded.version";
+
+/// What node `$1` has written after version `$2`.
+pub const READ_PRESENCES: &str = "
+SELECT user_id, online FROM presences WHERE node = $1 AND version > $2";
+
+/// The marks of the members of the rooms `$1`.
+pub const MARKS: &str = "
+SELECT room_id, user_id, delivered_seq, read_seq, read_at FROM members WHERE room_id IN (SELECT unnest($1::uuid[]))";
+
+/// The newest message, change and version of the membership of the rooms `$1`, of deleted ones, too.
+pub const HEADS: &str = "
+SELECT id, last_seq, last_change, roster_version FROM rooms WHERE id IN (SELECT unnest($1::uuid[]))";
+
+/// Before the notices of the last ten seconds.
+pub const BEFORE_LATEST: &str = "
+SELECT coalesce(max(id), 0) FROM notices WHERE told_at < now() - interval '10 seconds'";
+
+/// The notices after `$1`, at most `$2`, in the order of their ids, each with whether it is older than ten seconds.
+pub const NOTICES: &str = "
+SELECT id, node, kind, room_id, user_id, told_at < now() - interval '10 seconds' FROM notices
+WHERE id > $1 ORDER BY id LIMIT $2";
+
+/// The members of the rooms `$1`.
+pub const MEMBERS: &str = "
+SELECT room_id, user_id FROM members WHERE room_id IN (SELECT unnest($1::uuid[]))";
+
+/// Sends the payloads `$2` to all who listen to the channel `$1`.
+pub const RING: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";

@@ -1,0 +1,351 @@
+//! Several nodes on one PostgreSQL, without any bus: what happens at one of them is soon known at the others.
+
+use std::time::Duration;
+
+use parlor::config::Bus;
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+
+use crate::harness::{Database, Door, Person, Process, Server, until};
+
+/// Two nodes that know of each other, and look at intervals.
+async fn two_nodes() -> (Server, Server) {
+    two_nodes_by(Bus::Off).await
+}
+
+async fn two_nodes_by(bus: Bus) -> (Server, Server) {
+    let one = Server::on(Database::postgres().await, |config| {
+        config.presence.grace = Duration::from_millis(300);
+        config.cluster.bus = bus;
+    })
+    .await;
+    let other = one.beside().await;
+    for node in [&one, &other] {
+        until("a node to know the other", || async { node.chat().gauges().other_nodes == 1 }).await;
+    }
+    (one, other)
+}
+
+/// The same login, at another node.
+async fn at(node: &Door, person: &Person) -> Person {
+    Person::shows(node, &person.token).await
+}
+
+fn numbers(upto: i64) -> Vec<i64> {
+    (1..=upto).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_message_reaches_everyone_once_and_in_order_wherever_they_are() {
+    let (one, other) = two_nodes().await;
+    let (ada, bob) = (one.person("ada").await, one.person("bob").await);
+    let group = ada.makes_group("friends", &["bob"]).await;
+    let (phone, laptop) = (ada.connect().await, at(&other, &ada).await.connect().await);
+    let (here, there) = (bob.connect().await, at(&other, &bob).await.connect().await);
+
+    // Nobody writes at the other node.
+    phone.posts_in(&group, "hello").await;
+    for socket in [&laptop, &here, &there] {
+        socket.sees_message("hello").await;
+    }
+    // Both write at once.
+    let mut answers = Vec::new();
+    for round in 0..50 {
+        for socket in [&phone, &there] {
+            let message = json!({ "receiver": group, "content": format!("{round}") });
+            answers.push(socket.sends("groupMessage", message));
+        }
+    }
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(answer["success"], true, "{answer}");
+    }
+    for socket in [&phone, &laptop, &here, &there] {
+        assert_eq!(socket.sees_seqs(&json!(group), 101).await, numbers(101));
+    }
+    drop((phone, laptop, here, there));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn the_lobby_and_a_first_private_message_reach_the_other_node() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    ada.asks("lobbyMessage", json!({ "content": "hello, all" })).await;
+    bob.sees("lobby", |told| told["response"]["content"] == "hello, all").await;
+    // The room is made by this message, while bob is connected elsewhere.
+    ada.posts_to("bob", "hello, bob").await;
+    bob.sees_message("hello, bob").await;
+    bob.posts_to("ada", "hello, ada").await;
+    ada.sees_message("hello, ada").await;
+    drop((ada, bob));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn what_is_changed_at_one_node_is_told_at_the_other() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    let message = ada.posts_to("bob", "helo").await;
+    bob.sees_message("helo").await;
+    let edit = json!({ "messageId": message["messageId"], "content": "hello" });
+    ada.asks("editMessage", edit).await;
+    let told = bob.sees("messageChanged", |told| told["messageId"] == message["messageId"]).await;
+    assert_eq!(told["set"]["content"], "hello", "{told}");
+    let react = json!({ "messageId": message["messageId"], "key": "👍", "on": true });
+    bob.asks("react", react).await;
+    ada.sees("messageChanged", |told| told["change"] == 2).await;
+    // Somebody who comes later reads it as it stands.
+    let late = at(&other, &ada.person).await.connect_with(json!({ "since": {} })).await;
+    let history = late.emit("history", json!({ "receiver": "bob", "group": false })).await;
+    assert_eq!(history["response"]["messages"][0]["content"], "hello", "{history}");
+    drop((ada, bob, late));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_group_and_its_members_are_the_same_everywhere() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let (bob, cyd) = (other.online("bob").await, other.online("cyd").await);
+    let group = ada.person.makes_group("friends", &["bob"]).await;
+    bob.sees("newgrp", |told| told["response"]["groupId"] == json!(group)).await;
+    for socket in [&bob, &cyd] {
+        socket.sees("roomsChanged", |told| told["response"]["groupId"] == json!(group)).await;
+    }
+    ada.posts_in(&group, "one").await;
+    bob.sees_message("one").await;
+
+    let members = format!("/api/rooms/{group}/members");
+    ada.person.post(&members, json!({ "users": ["cyd"] })).await.is(200);
+    cyd.sees("newgrp", |told| told["response"]["groupId"] == json!(group)).await;
+    bob.sees("memberJoined", |told| told["username"] == "cyd").await;
+    ada.posts_in(&group, "two").await;
+    for socket in [&bob, &cyd] {
+        socket.sees_message("two").await;
+    }
+
+    // Whoever is removed hears nothing that was stored afterwards, and is told at once.
+    ada.person.delete(&format!("{members}/bob")).await.is(200);
+    ada.posts_in(&group, "three").await;
+    cyd.sees("memberLeft", |told| told["username"] == "bob").await;
+    cyd.sees_message("three").await;
+    ada.posts_to("bob", "mark").await;
+    bob.sees_message("mark").await;
+    assert_eq!(bob.seqs(&json!(group)), [1, 2]);
+    bob.is_refused("groupMessage", json!({ "receiver": group, "content": "?" }), "not_a_member").await;
+
+    ada.person.patch(&format!("/api/rooms/{group}"), json!({ "groupName": "good friends" })).await.is(200);
+    bob.sees("roomsChanged", |told| told["response"]["groupName"] == "good friends").await;
+    ada.person.delete(&format!("/api/rooms/{group}")).await.is(204);
+    for socket in [&bob, &cyd] {
+        socket.sees("roomsChanged", |told| told["change"] == "deleted").await;
+    }
+    // A change of another group comes after whatever is still told of this one.
+    ada.person.makes_group("other friends", &["cyd"]).await;
+    for socket in [&bob, &cyd] {
+        socket.sees("roomsChanged", |told| told["response"]["groupName"] == "other friends").await;
+        let told = socket.all("roomsChanged");
+        assert_eq!(told.iter().filter(|told| told["change"] == "deleted").count(), 1, "{told:?}");
+    }
+    cyd.is_refused("groupMessage", json!({ "receiver": group, "content": "?" }), "not_found").await;
+    drop((ada, bob, cyd));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_login_that_ends_at_one_node_ends_at_the_other() {
+    let (one, other) = two_nodes().await;
+    let ada = one.person("ada").await;
+    let (again, third) = (ada.logs_in_again().await, ada.logs_in_again().await);
+    let there = at(&other, &ada).await.connect().await;
+    let spared = at(&other, &again).await.connect().await;
+    let began = std::time::Instant::now();
+    ada.logs_out().await;
+    there.sees_any("token-expired").await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "the job that looks at all logins found it after {took:?}");
+    spared.is_alive().await;
+    let change = json!({ "password": "a new one", "currentPassword": Person::password_of("ada") });
+    third.patch("/api/users/ada", change).await.is(200);
+    spared.sees_any("token-expired").await;
+    drop((there, spared));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats() {
+    let (one, mut other) = two_nodes().await;
+    other.stop().await;
+    until("the node to be alone", || async { one.chat().gauges().other_nodes == 0 }).await;
+    assert_eq!(one.http.metrics().await["parlor_cluster_nodes"], 1.0);
+    one.person("ada").await.get("/api/rooms/mine").await.is(200);
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn receipts_and_own_settings_count_wherever_they_are_given() {
+    let (one, other) = two_nodes().await;
+    let (ada, bob) = (one.person("ada").await, one.person("bob").await);
+    let (phone, laptop) = (ada.connect().await, at(&other, &ada).await.connect().await);
+    let (here, there) = (bob.connect().await, at(&other, &bob).await.connect().await);
+    // The only socket that acknowledges is at the other node, and so is one of the two that are told.
+    drop(here);
+    let message = phone.posts_to("bob", "hello").await;
+    there.sees_message("hello").await;
+    for socket in [&phone, &laptop] {
+        socket.sees_delivered(&message).await;
+    }
+    let here = bob.connect().await;
+    there.asks("markRead", json!({ "receiver": "ada", "group": false, "seq": 1 })).await;
+    for socket in [&phone, &laptop] {
+        socket.sees("messageRead", |told| told["username"] == "bob" && told["seq"] == 1).await;
+    }
+    here.sees("roomChanged", |told| told["set"]["read"] == 1).await;
+    // And so do a user's own settings.
+    there.asks("setRoom", json!({ "receiver": "ada", "group": false, "archived": true })).await;
+    here.sees("roomChanged", |told| told["set"]["archived"] == true).await;
+    // Once each.
+    phone.posts_to("bob", "mark").await;
+    for socket in [&phone, &laptop] {
+        socket.sees("updateDeliveryStatusOnConnection", |told| told["response"]["content"] == "mark").await;
+        let told = socket.all("updateDeliveryStatusOnConnection");
+        assert_eq!(told.len(), 2, "{told:?}");
+    }
+    drop((phone, laptop, here, there));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn who_is_online_anywhere_is_online() {
+    let (one, other) = two_nodes().await;
+    let (ada, bob) = (one.online("ada").await, one.person("bob").await);
+    let there = at(&other, &bob).await.connect().await;
+    ada.sees_online("bob", true).await;
+    assert_eq!(ada.get("/api/users/bob").await.is(200)["isOnline"], true);
+    // Who is online at two nodes comes once, and has gone when the last connection has.
+    let here = bob.connect().await;
+    here.is_alive().await;
+    here.leaves();
+    until("the node to forget bob", || async { one.chat().gauges().users_online == 1 }).await;
+    assert_eq!(ada.get("/api/users/bob").await.is(200)["isOnline"], true);
+    there.leaves();
+    ada.sees_online("bob", false).await;
+    assert_eq!(ada.get("/api/users/bob").await.is(200)["isOnline"], false);
+    let told = ada.all("onlineStatus");
+    assert_eq!(told.iter().filter(|told| told["username"] == "bob").count(), 2, "{told:?}");
+    drop(ada);
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn the_users_of_a_node_that_was_killed_go_offline_when_its_lease_is_over() {
+    let database = Database::postgres().await;
+    let settings = [("PARLOR__CLUSTER__LOOK_EVERY", "200ms"), ("PARLOR__CLUSTER__LEASE", "2s")];
+    let one = Process::with(&database, &settings).await;
+    let mut other = Process::with(&database, &settings).await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    ada.sees_online("bob", true).await;
+    let cyd = one.person("cyd").await;
+    let moving = at(&other, &cyd).await.connect().await;
+    ada.sees_online("cyd", true).await;
+    other.dies().await;
+    // Who comes back at another node has never been away.
+    let back = cyd.connect().await;
+    back.is_alive().await;
+    ada.sees_online("bob", false).await;
+    assert_eq!(one.http.metrics().await["parlor_cluster_nodes"], 1.0);
+    let told = ada.all("onlineStatus");
+    assert!(told.iter().all(|told| told["username"] != "cyd" || told["online"] == true), "{told:?}");
+    drop((ada, bob, moving, back));
+    drop((one, other));
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn what_a_node_stores_while_it_goes_down_is_delivered_by_the_other() {
+    let (one, mut other) = two_nodes().await;
+    let bob = one.online("bob").await;
+    let ada = other.online("ada").await;
+    let message = ada.posts_to("bob", "0").await;
+    let mut answers = Vec::new();
+    for number in 1..=100 {
+        let told = json!({ "receiver": "bob", "content": number.to_string() });
+        answers.push(ada.answer_if_any("privateMessage", told));
+    }
+    let (answers, ()) = tokio::join!(futures_util::future::join_all(answers), other.stop());
+    let answered = answers.iter().flatten().filter(|answer| answer["success"] == true).count();
+    let room = message["roomId"].as_str().unwrap();
+    let stored = at(&one, &ada.person).await.conversation(room).await["lastSeq"].as_i64().unwrap();
+    assert!(stored > answered as i64, "{stored} are stored, and {answered} and one were answered");
+    assert_eq!(bob.sees_seqs(&message["roomId"], stored as usize).await, numbers(stored));
+    drop((ada, bob));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_new_first_name_is_soon_shown_at_every_node() {
+    let (one, other) = two_nodes().await;
+    let (ada, bob) = (one.person("ada").await, one.person("bob").await);
+    let [hears, says] = [ada.connecting().at_root().open().await, bob.connecting().at_root().open().await];
+    let named = json!({ "roomName": "tea", "roomPwd": "secret" });
+    let room = hears.emit("create:room", named.clone()).await;
+    for socket in [&hears, &says] {
+        socket.emit("joinIfExists:room", named.clone()).await;
+    }
+    at(&other, &bob).await.patch("/api/users/bob", json!({ "firstName": "Robert" })).await.is(200);
+    until("the new name", || async {
+        let message = json!({ "roomId": room["id"], "content": "it is me" });
+        says.emit("create:message", message).await["user"]["name"] == "Robert"
+    })
+    .await;
+    drop((hears, says));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_lost() {
+    let (one, other) = two_nodes_by(Bus::Postgres).await;
+    let hear = || async {
+        for node in [&one, &other] {
+            until("a node to hear itself", || async { node.chat().gauges().bus_works }).await;
+        }
+    };
+    hear().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    let message = ada.posts_to("bob", "one").await;
+    bob.sees_message("one").await;
+    let heard = || async { one.http.metrics().await["parlor_cluster_rung_total"] };
+    assert!(heard().await > 0.0, "the nodes of this process share the counter");
+    // Whatever listens is cut off.
+    let database = one.database.as_ref().unwrap().look_inside().await;
+    let listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    database.execute_unprepared(listening).await.unwrap();
+    for number in 0..20 {
+        ada.posts_to("bob", &number.to_string()).await;
+    }
+    assert_eq!(bob.sees_seqs(&message["roomId"], 21).await, numbers(21));
+    hear().await;
+    let before = heard().await;
+    ada.posts_to("bob", "two").await;
+    bob.sees_message("two").await;
+    until("the bell to ring", || async { heard().await > before }).await;
+    database.close().await.unwrap();
+    drop((ada, bob));
+    drop((other, one));
+}
