@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parlor::config::Bus;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::json;
 
 use crate::harness::{Database, Door, Person, Process, Server, until};
@@ -346,6 +346,71 @@ async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_l
     bob.sees_message("two").await;
     until("the bell to ring", || async { heard().await > before }).await;
     database.close().await.unwrap();
+    drop((ada, bob));
+    drop((other, one));
+}
+
+/// Has PostgreSQL run this for each new notice that the condition is true for, before it is stored.
+async fn before_notices(node: &Server, when: &str, body: &str) {
+    let database = node.database.as_ref().unwrap().look_inside().await;
+    let function = format!("CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$");
+    database.execute_unprepared(&function).await.unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER meddles BEFORE INSERT ON notices FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION meddle()"
+    );
+    database.execute_unprepared(&trigger).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_group_whose_notice_a_crash_of_postgresql_has_lost_is_found() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    before_notices(&one, "NEW.kind = 'membership'", "RETURN NULL;").await;
+    let group = ada.person.makes_group("friends", &["bob"]).await;
+    // So it comes back: tables that are not logged are empty.
+    let database = one.database.as_ref().unwrap().look_inside().await;
+    database.execute_unprepared("TRUNCATE nodes, notices, presences").await.unwrap();
+    bob.sees("newgrp", |told| told["response"]["groupId"] == json!(group)).await;
+    ada.posts_in(&group, "hello").await;
+    bob.sees_message("hello").await;
+    drop((ada, bob));
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_notice_is_read_however_long_its_transaction_takes() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    // Every notice is an old one when it appears, and the transaction of the first group waits after its notice.
+    let wait = "IF NEW.kind = 'group_created' THEN PERFORM pg_advisory_xact_lock_shared(1); END IF;";
+    let old = "NEW.told_at = now() - interval '1 minute'; RETURN NEW;";
+    before_notices(&one, "true", &format!("{wait} {old}")).await;
+    let database = one.database.as_ref().unwrap().look_inside().await;
+    let held = database.begin().await.unwrap();
+    held.execute_unprepared("SELECT pg_advisory_xact_lock(1)").await.unwrap();
+    let slow = async {
+        let group = ada.person.makes_group("slow", &["bob"]).await;
+        ada.posts_in(&group, "hello").await;
+    };
+    let meanwhile = async {
+        let waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        until("the transaction to wait", || async {
+            let asked = Statement::from_string(DbBackend::Postgres, waiting);
+            database.query_one_raw(asked).await.unwrap().is_some()
+        })
+        .await;
+        // Its notice has a higher id, and is read before.
+        let cyd = one.online("cyd").await;
+        cyd.posts_to("bob", "a new room").await;
+        bob.sees_message("a new room").await;
+        held.commit().await.unwrap();
+    };
+    tokio::join!(slow, meanwhile);
+    bob.sees_message("hello").await;
     drop((ada, bob));
     drop((other, one));
 }

@@ -1,5 +1,5 @@
 //! A notice to the other nodes: something has changed that they have in memory. It is written in the transaction of the
-//! change, or right after it, and kept for an hour. Only PostgreSQL serves several nodes.
+//! change, or right after it, and kept for some hours. Only PostgreSQL serves several nodes.
 
 use sea_orm::{ActiveValue::Set, DbBackend, entity::prelude::*};
 

@@ -46,6 +46,10 @@ impl MigrationTrait for Migration {
         manager.create_table(notices).await?;
         if is_postgres {
             let database = manager.get_connection();
+            // The transaction that has written a notice, so that readers know which ones they have not seen.
+            let writer = "ALTER TABLE notices ADD COLUMN writer xid8 NOT NULL DEFAULT pg_current_xact_id()";
+            database.execute_unprepared(writer).await?;
+            database.execute_unprepared("CREATE INDEX notices_writer ON notices (writer)").await?;
             for table in ["nodes", "presences", "notices"] {
                 database.execute_unprepared(&format!("ALTER TABLE {table} SET UNLOGGED")).await?;
             }

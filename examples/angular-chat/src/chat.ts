@@ -16,8 +16,7 @@ export interface Page { messages: Message[]; hasOlder: boolean }
 @Injectable({ providedIn: 'root' })
 export class Chat {
   readonly me = signal(sessionStorage.getItem('me') ?? '');
-  readonly isSignedIn = signal(false); readonly isOnline = signal(false);
-  readonly notice = signal('');
+  readonly isSignedIn = signal(false); readonly isOnline = signal(false); readonly notice = signal('');
   readonly rooms = signal<Room[]>([]);
   readonly openKey = signal('');
   readonly open = computed(() => this.rooms().find(({ key }) => key === this.openKey()));
@@ -53,9 +52,7 @@ export class Chat {
 
   #keep = (token: string) => sessionStorage.setItem('token', (this.#token = token));
   #enter(me: string) {
-    this.me.set(me);
-    this.isSignedIn.set(true);
-    this.notice.set('');
+    this.me.set(me); this.isSignedIn.set(true); this.notice.set('');
     this.#socket.connect();
   }
 
@@ -105,12 +102,16 @@ export class Chat {
   }
 
   async #list() {
+    const before = this.rooms();
     const room = ({ roomId, lastSeq, unread, lastMessage: last, ...each }: Conversation): Room => each.kind === 'group'
       ? { key: `g:${each.group.groupId}`, name: each.group.groupName, roomId, lastSeq, unread, last }
       : { key: `u:${each.peer.username}`, name: each.peer.username, roomId, lastSeq, unread, last };
     const listed = (await this.#ask('listRooms', {}).catch(() => [])).map(room); // The next connection asks again.
     if (listed.length === 0) return;
-    this.rooms.update((rooms) => [...rooms.filter(({ key, roomId }) => !roomId && !listed.some((each) => each.key === key)), ...listed]);
+    const newer = this.rooms().filter((each) => each.roomId && !before.includes(each)); // It has changed since this was asked: ask again.
+    const kept = [...newer, ...this.rooms().filter(({ key, roomId }) => !roomId && !listed.some((each) => each.key === key))];
+    this.rooms.set([...kept, ...listed.filter(({ key }) => !kept.some((each) => each.key === key))]);
+    if (newer.length > 0) void this.#list();
   }
 
   #keyOf = ({ group, receiver, sender }: Message) => (group ? `g:${receiver}` : `u:${sender === this.me() ? receiver : sender}`);
@@ -141,8 +142,7 @@ export class Chat {
 
   async show(key: string) {
     if (!this.rooms().some((room) => room.key === key)) this.rooms.update((rooms) => [{ key, name: key.slice(2), lastSeq: 0, unread: 0 }, ...rooms]);
-    this.openKey.set(key);
-    this.notice.set('');
+    this.openKey.set(key); this.notice.set('');
     if (!this.pages()[key]) await this.older(key);
     this.#read(key);
   }

@@ -51,10 +51,7 @@ export async function signIn(username: string, password: string, isNew: boolean)
   else location.reload(); // What is not sent yet belongs to the user who wrote it.
 }
 
-function enter(me: string) {
-  set({ me, isSignedIn: true, notice: '' });
-  socket.connect();
-}
+const enter = (me: string) => { set({ me, isSignedIn: true, notice: '' }); socket.connect(); };
 
 function loginEnded(notice: string) {
   token = '';
@@ -68,10 +65,8 @@ const since = () => Object.fromEntries(state.rooms.flatMap((room) => (room.roomI
 
 /** Its handlers are there before it connects. */
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io(`${server}/chat`, {
-  autoConnect: false,
+  autoConnect: false, retries: 3, ackTimeout: 5000,
   auth: (give) => give({ token, since: since() }),
-  retries: 3,
-  ackTimeout: 5000,
 });
 socket.on('connect', () => { set({ isOnline: true }); void list(); });
 socket.on('disconnect', () => set({ isOnline: false }));
@@ -105,10 +100,15 @@ async function ask<E extends keyof ClientToServerEvents>(event: E, payload: Para
 }
 
 async function list() {
+  const before = state.rooms;
   const room = ({ roomId, lastSeq, unread, lastMessage: last, ...each }: Conversation): Room => each.kind === 'group'
     ? { receiver: each.group.groupId, group: true, name: each.group.groupName, roomId, lastSeq, unread, last }
     : { receiver: each.peer.username, group: false, name: each.peer.username, roomId, lastSeq, unread, last };
-  await ask('listRooms', {}).then((rooms) => set({ rooms: rooms.map(room) }), () => undefined); // The next connection asks again.
+  const listed = await ask('listRooms', {}).then((rooms) => rooms.map(room), () => undefined);
+  if (!listed) return; // The next connection asks again.
+  const newer = state.rooms.filter((each) => !before.includes(each)); // It has changed since this was asked: ask again.
+  set({ rooms: [...newer, ...listed.filter((each) => !newer.some((other) => keyOf(other) === keyOf(each)))] });
+  if (newer.length > 0) void list();
 }
 
 const setRoom = (key: string, fields: Partial<Room>) => set({ rooms: state.rooms.map((room) => (keyOf(room) === key ? { ...room, ...fields } : room)) });

@@ -10,6 +10,7 @@
 //! everything: a look that comes late, or twice, costs time and nothing else.
 
 mod bell;
+mod members;
 mod notices;
 mod presence;
 mod receipts;
@@ -249,9 +250,9 @@ impl Looks {
             return Ok(true);
         }
         self.count += u64::from(kind == Look::All);
-        let is_due = !cluster.bell.works() || !was_shared || owes_all || self.count.is_multiple_of(SELDOM);
-        let looks_at_all = kind == Look::All && is_due;
-        let mut changed = notices::follow(core, &mut self.position, kind == Look::All).await?;
+        let is_due = !cluster.bell.works() || owes_all || self.count.is_multiple_of(SELDOM);
+        let looks_at_all = (kind == Look::All && is_due) || !was_shared || self.position.is_none();
+        let mut changed = notices::follow(core, &mut self.position).await?;
         changed.extend(rung.rooms);
         let rooms = if looks_at_all { core.rooms.all() } else { core.rooms.resident_among(changed) };
         rooms::follow(core, &rooms).await?;

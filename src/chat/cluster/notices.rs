@@ -1,36 +1,31 @@
 //! What other nodes have noted for this one: rooms that it may not have in memory, ended logins, new names.
 //!
-//! Ids are taken before a commit, so a notice may appear after one with a higher id. The looks at intervals therefore read
-//! the notices of the last ten seconds again, and skip those that they know. A transaction that takes longer than that is
-//! noticed by the version of the room, or by the job that looks for ended logins.
+//! Ids are taken before a commit, so a notice may appear after one with a higher id. A [`Position`] is therefore a
+//! snapshot of PostgreSQL, which knows the transactions that had not ended: no notice is read twice, and none is passed
+//! over, however long its transaction takes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use entity::{RoomId, UserId, notice, room, user};
+use entity::{RoomId, UserId, notice, user};
 use parking_lot::Mutex;
 use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, EntityTrait, Statement};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{receipts, sql};
+use super::{members, receipts, sql};
 use crate::{
     chat::{Chat, Core, event::Change},
-    error::Result,
+    error::{Error, Result},
 };
 
-/// The most notices of one look. The next one reads the others.
-const NOTICES: i64 = 20_000;
+/// The most notices of one look. A node that has missed more reads everything.
+const NOTICES: usize = 20_000;
 
-/// Up to where notices were read.
-pub(super) struct Position {
-    /// No notice up to here can appear any more.
-    settled: i64,
-    /// Those after it that were read.
-    seen: BTreeSet<i64>,
-}
+/// Up to where notices were read: those that this snapshot of PostgreSQL shows.
+pub(super) struct Position(String);
 
 /// Users with connections here, some of whose logins have ended elsewhere.
 #[derive(Default)]
@@ -50,63 +45,70 @@ struct NoticesOfLook {
     views: BTreeSet<(RoomId, UserId)>,
 }
 
-/// Reads the notices since the last look, with `late` also those that have appeared before newer ones were read, and does
-/// what they ask for. Returns the rooms whose membership has changed.
-pub(super) async fn follow(
-    core: &Arc<Core>,
-    position: &mut Option<Position>,
-    late: bool,
-) -> Result<BTreeSet<RoomId>> {
-    let position = match position {
-        Some(position) => position,
-        None => position.insert(Position::before_latest(core).await?),
+/// Reads the notices since the last look, and does what they ask for. Without a position, brings up to date what they
+/// might have asked for. Returns the rooms whose membership has changed.
+pub(super) async fn follow(core: &Arc<Core>, position: &mut Option<Position>) -> Result<BTreeSet<RoomId>> {
+    let Some(read_to) = position else {
+        // Before everything else is read: a notice that comes in between is read at the next look.
+        let now = Position::now(core).await?;
+        follow_without_notices(core).await?;
+        *position = Some(now);
+        return Ok(BTreeSet::new());
     };
-    let (news, next) = read(core, position, late).await?;
+    let Some((news, next)) = read(core, read_to).await? else {
+        *position = None;
+        return Box::pin(follow(core, position)).await;
+    };
     let rooms = news.rooms.clone();
     news.take(core).await?;
     // Only now: if something failed, the next look tries again.
-    *position = next;
+    if let Some(next) = next {
+        *read_to = next;
+    }
     Ok(rooms)
 }
 
 impl Position {
-    async fn before_latest(core: &Core) -> Result<Self> {
-        let asked = Statement::from_string(DbBackend::Postgres, sql::BEFORE_LATEST);
+    async fn now(core: &Core) -> Result<Self> {
+        let asked = Statement::from_string(DbBackend::Postgres, sql::SNAPSHOT);
         let row = core.db.reader().query_one_raw(asked).await?;
-        let settled = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(0);
-        Ok(Self { settled, seen: BTreeSet::new() })
-    }
-
-    /// The newest notice that was read.
-    fn newest(&self) -> i64 {
-        self.seen.last().copied().unwrap_or(self.settled)
+        let row = row.ok_or_else(|| Error::internal("PostgreSQL has no snapshot"))?;
+        Ok(Self(row.try_get_by_index(0)?))
     }
 }
 
-async fn read(core: &Core, position: &Position, late: bool) -> Result<(NoticesOfLook, Position)> {
-    let after = if late { position.settled } else { position.newest() };
-    let values = [after.into(), NOTICES.into()];
+/// The notices after a position, and the position after them if there are any; `None` if there are too many.
+async fn read(core: &Core, position: &Position) -> Result<Option<(NoticesOfLook, Option<Position>)>> {
+    let limit = i64::try_from(NOTICES + 1).unwrap_or(i64::MAX);
+    let values = [position.0.as_str().into(), limit.into()];
     let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::NOTICES, values);
+    let rows = core.db.reader().query_all_raw(asked).await?;
+    if rows.len() > NOTICES {
+        return Ok(None);
+    }
     let mut news = NoticesOfLook::default();
-    let kept = if late { BTreeSet::new() } else { position.seen.clone() };
-    let mut next = Position { settled: position.settled, seen: kept };
-    for row in core.db.reader().query_all_raw(asked).await? {
-        let id: i64 = row.try_get_by_index(0)?;
-        let node: Option<Uuid> = row.try_get_by_index(1)?;
-        let kind: String = row.try_get_by_index(2)?;
-        let is_news = !position.seen.contains(&id) && node != Some(core.cluster.id());
+    for row in &rows {
+        let node: Option<Uuid> = row.try_get_by_index(0)?;
+        let kind: String = row.try_get_by_index(1)?;
         // A node of a newer version may write kinds that this one does not know.
-        if is_news && let Ok(kind) = notice::Kind::try_from_value(&kind) {
-            news.add(kind, row.try_get_by_index(3)?, row.try_get_by_index(4)?);
-        }
-        // Those before it are as old, or were read.
-        if row.try_get_by_index(5)? && next.seen.is_empty() {
-            next.settled = id;
-        } else {
-            next.seen.insert(id);
+        if node != Some(core.cluster.id())
+            && let Ok(kind) = notice::Kind::try_from_value(&kind)
+        {
+            news.add(kind, row.try_get_by_index(2)?, row.try_get_by_index(3)?);
         }
     }
-    Ok((news, next))
+    let next = rows.first().map(|row| row.try_get_by_index(4)).transpose()?.map(Position);
+    Ok(Some((news, next)))
+}
+
+/// Brings up to date what notices tell of, because some may be lost: this node has just begun to look, was away for
+/// long, or PostgreSQL has crashed and lost them. The rooms in memory are read by the same look. What is not found are
+/// first names, a user's own settings, and entries of the list of groups: clients read them when they next ask.
+async fn follow_without_notices(core: &Arc<Core>) -> Result<()> {
+    let users: BTreeSet<UserId> = core.hub.all().iter().map(|connection| connection.user()).collect();
+    core.cluster.ended_logins.add(users.iter().copied());
+    members::load_rooms_of(core, users.into_iter().collect()).await?;
+    receipts::follow(core, core.rooms.all()).await
 }
 
 impl NoticesOfLook {
@@ -135,7 +137,7 @@ impl NoticesOfLook {
         }
         // Rooms in memory follow by their versions.
         let absent = self.rooms.into_iter().filter(|room| core.rooms.resident(*room).is_none());
-        load_for_members(core, absent.collect()).await?;
+        members::load(core, absent.collect()).await?;
         receipts::follow(core, core.rooms.resident_among(self.receipts)).await?;
         for (room, user) in self.views {
             if core.hub.has(user) {
@@ -147,30 +149,6 @@ impl NoticesOfLook {
         }
         Ok(())
     }
-}
-
-/// Loads those of the rooms of which a member is connected here. Loading subscribes the connections of all members. The
-/// room was not in memory, so these members are new to it.
-async fn load_for_members(core: &Arc<Core>, rooms: Vec<RoomId>) -> Result<()> {
-    if rooms.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = rooms.iter().map(|room| room.0).collect();
-    let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::MEMBERS, [ids.into()]);
-    let mut here: BTreeMap<RoomId, Vec<UserId>> = BTreeMap::new();
-    for row in core.db.reader().query_all_raw(asked).await? {
-        let (room, user): (RoomId, UserId) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if core.hub.has(user) {
-            here.entry(room).or_default().push(user);
-        }
-    }
-    for (room, users) in here {
-        let live = core.room_in_memory(room).await?;
-        if live.is_some_and(|live| live.kind == room::Kind::Group) {
-            core.announce_soon(room, users);
-        }
-    }
-    Ok(())
 }
 
 impl EndedLogins {

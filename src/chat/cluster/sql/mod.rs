@@ -41,18 +41,22 @@ SELECT room_id, user_id, delivered_seq, read_seq, read_at FROM members WHERE roo
 pub const HEADS: &str = "
 SELECT id, last_seq, last_change, roster_version FROM rooms WHERE id IN (SELECT unnest($1::uuid[]))";
 
-/// Before the notices of the last ten seconds.
-pub const BEFORE_LATEST: &str = "
-SELECT coalesce(max(id), 0) FROM notices WHERE told_at < now() - interval '10 seconds'";
+pub const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
 
-/// The notices after `$1`, at most `$2`, in the order of their ids, each with whether it is older than ten seconds.
+/// At most `$2` of the notices that the snapshot `$1` does not show, in the order of their ids, each with the present
+/// snapshot: those of transactions that began after it, and of those that had not ended.
 pub const NOTICES: &str = "
-SELECT id, node, kind, room_id, user_id, told_at < now() - interval '10 seconds' FROM notices
-WHERE id > $1 ORDER BY id LIMIT $2";
+SELECT node, kind, room_id, user_id, pg_current_snapshot()::text FROM notices
+WHERE writer >= pg_snapshot_xmax($1::pg_snapshot) OR writer = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot)))
+ORDER BY id LIMIT $2";
 
 /// The members of the rooms `$1`.
 pub const MEMBERS: &str = "
 SELECT room_id, user_id FROM members WHERE room_id IN (SELECT unnest($1::uuid[]))";
+
+/// The rooms of the users `$1`.
+pub const ROOMS_OF_USERS: &str = "
+SELECT room_id, user_id FROM members WHERE user_id IN (SELECT unnest($1::uuid[]))";
 
 /// Sends the payloads `$2` to all who listen to the channel `$1`.
 pub const RING: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";
