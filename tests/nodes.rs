@@ -353,7 +353,8 @@ async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_l
 /// Has PostgreSQL run this for each new notice that the condition is true for, before it is stored.
 async fn before_notices(node: &Server, when: &str, body: &str) {
     let database = node.database.as_ref().unwrap().look_inside().await;
-    let function = format!("CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$");
+    let function =
+        format!("CREATE FUNCTION meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$");
     database.execute_unprepared(&function).await.unwrap();
     let trigger = format!(
         "CREATE TRIGGER meddles BEFORE INSERT ON notices FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION meddle()"

@@ -142,6 +142,22 @@ async fn an_answer_with_a_change_of_another_process_comes_after_that_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_comes_after_its_message_that_another_process_has_stored() {
+    let (server, other, ada, bob, group) = pair().await;
+    let adas = ada.connect().await;
+    let bobs = at(&other, &bob).await.connect().await;
+    let message = adas.posts_in(&group, "helo").await;
+    let path = format!("/api/messages/{}", message["messageId"].as_str().unwrap());
+    at(&other, &ada).await.patch(&path, json!({ "content": "hello" })).await.is(200);
+    bobs.sees("messageChanged", |changed| changed["change"] == 1).await;
+    let story = bobs.story();
+    let place = |event: &str| story.iter().position(|name| name == event);
+    assert!(place("response").is_some() && place("response") < place("messageChanged"), "{story:?}");
+    drop((adas, bobs));
+    drop((other, server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_of_another_process_count_when_a_connection_starts() {
     let (server, other, ada, bob, group) = pair().await;
     let adas = ada.connect().await;

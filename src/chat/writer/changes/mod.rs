@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use entity::{MessageId, RoomId, UserId, member, room};
+use entity::{MessageId, RoomId, Seq, UserId, member, room};
 use sea_orm::{DatabaseTransaction, EntityTrait};
 
 use self::batch::Batch;
@@ -109,7 +109,7 @@ async fn make(core: &Arc<Core>, changes: Vec<QueuedChange>) {
     let committed = tokio::time::timeout(core.db.patience(), commit(core, &changes)).await;
     metrics::COMMIT_TIME.record_time(begun.elapsed());
     match committed.unwrap_or(Err(Error::Unavailable(Unavailable::Database))) {
-        Ok(committed) => publish(core, changes, committed),
+        Ok(committed) => publish(core, changes, committed).await,
         Err(err) if changes.len() == 1 || matches!(err, Error::Unavailable(_)) => {
             refuse_all(core, err, changes.into_iter().map(|change| (change.room, change.reply)));
         }
@@ -122,7 +122,7 @@ async fn make(core: &Arc<Core>, changes: Vec<QueuedChange>) {
     }
 }
 
-fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
+async fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
     let Committed { answers, mut of_rooms, stale } = committed;
     follow(core, changes.iter().map(|change| &change.room), stale);
     let mut rooms: BTreeMap<RoomId, (Arc<Room>, Vec<ChangeAnswer>)> = BTreeMap::new();
@@ -144,6 +144,8 @@ fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
             core.rooms.forget_messages(&room);
         }
         let messages: Vec<_> = changes.iter().map(|change| change.message.clone()).collect();
+        let told_of = messages.iter().chain(answers.iter().map(|answer| &answer.message));
+        deliver_first(core, &room, told_of.map(|message| message.row.seq).max().unwrap_or_default()).await;
         core.rooms.replace(&room, &messages);
         core.views.has_changed(&room, &changes);
         let known = changes.last().map_or(room.changed(), |last| last.number.max(room.changed()));
@@ -157,6 +159,16 @@ fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Committed) {
             core.bring_up(&connection, &room);
         }
         published.answers.into_iter().for_each(DelayedReply::give);
+    }
+}
+
+/// Another node may have stored a message that is changed here, and it may not have been delivered here yet: a change
+/// never arrives before the message.
+async fn deliver_first(core: &Arc<Core>, room: &Arc<Room>, seq: Seq) {
+    if seq > room.published() {
+        core.follow_up_to(room, seq.next()).await;
+        // Whoever still lacks it catches up, and is told of the change after it.
+        core.note_stored_up_to(room, Heads { seq, ..Heads::default() });
     }
 }
 
