@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use parlor::config::Bus;
+use parlor::config::{Bus, Switch};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::json;
 
-use crate::harness::{Database, Door, Person, Process, Server, until};
+use crate::harness::{Database, Door, Person, Pooler, Process, Server, until};
 
 /// Two nodes that know of each other, and look at intervals.
 async fn two_nodes() -> (Server, Server) {
@@ -348,6 +348,24 @@ async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_l
     database.close().await.unwrap();
     drop((ada, bob));
     drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(all(with_postgres, with_pgbouncer)), ignore = "PostgreSQL or pgbouncer is not there")]
+async fn behind_a_pooler_a_node_hears_at_an_address_of_its_own() {
+    let pooler = Pooler::start().await;
+    let listens = |listen_url: String| {
+        Server::on(pooler.database(), move |config| {
+            config.database.pooler = Switch::On;
+            config.cluster.listen_url = listen_url.into();
+        })
+    };
+    let one = listens(pooler.behind()).await;
+    let deaf = listens(String::new()).await;
+    until("a node to hear itself", || async { one.chat().gauges().bus_works }).await;
+    assert_eq!((one.chat().gauges().other_nodes, deaf.chat().gauges().bus_works), (1, false));
+    drop((deaf, one));
+    pooler.remove().await;
 }
 
 /// Has PostgreSQL run this for each new notice that the condition is true for, before it is stored.

@@ -45,7 +45,10 @@ pub use self::{
     sqlite_writer::SqliteWriter,
 };
 use self::{sqlite_writer::SqliteTurn, values_list::Pad};
-use crate::{config::DatabaseConfig, error::cause};
+use crate::{
+    config::{DatabaseConfig, DatabaseUrl},
+    error::cause,
+};
 
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,8 +66,10 @@ enum Backend {
     Postgres {
         auto_migrate: bool,
         hot_path: PostgresPool,
-        /// How to open a connection that listens; none behind a pooler, which would not deliver to it.
-        listening: Option<Box<PgConnectOptions>>,
+        /// How connections are opened.
+        named: Box<PgConnectOptions>,
+        /// Whether each of them is shared with other clients by a pooler, which delivers no notifications.
+        pooled: bool,
     },
 }
 
@@ -133,19 +138,23 @@ impl Db {
         }
     }
 
-    /// A connection that listens to a channel of PostgreSQL.
+    /// A connection that listens to a channel of PostgreSQL, at this address if one is given.
     ///
     /// # Errors
-    /// Also where nothing can listen: on SQLite, and behind a pooler that shares connections.
-    pub async fn listen(&self, channel: &str) -> Result<Listener, DbErr> {
-        match &self.kind {
-            Backend::Postgres { listening: Some(options), .. } => {
-                Listener::connect(PgConnectOptions::clone(options), channel).await
+    /// Also where nothing can listen: on SQLite, and without an address behind a pooler that shares connections.
+    pub async fn listen(&self, channel: &str, address: Option<&DatabaseUrl>) -> Result<Listener, DbErr> {
+        let (named, pooled) = match &self.kind {
+            Backend::Postgres { named, pooled, .. } => (named, *pooled),
+            Backend::Sqlite(_) => return Err(refused("SQLite has no notifications")),
+        };
+        let options = match address {
+            Some(address) => postgres_listener::elsewhere(named, address)?,
+            None if pooled => {
+                return Err(refused("a pooler that shares connections delivers no notifications"));
             }
-            Backend::Postgres { .. } | Backend::Sqlite(_) => {
-                Err(refused("notifications do not pass a pooler that shares connections"))
-            }
-        }
+            None => PgConnectOptions::clone(named),
+        };
+        Listener::connect(options, channel).await
     }
 
     async fn turn(&self) -> Result<Option<SqliteTurn>, DbErr> {

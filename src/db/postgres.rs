@@ -46,7 +46,6 @@ pub(super) async fn connect(settings: &DatabaseConfig) -> Result<Db, DbErr> {
             (named, session)
         }
     };
-    let listening = (!pooled).then(|| Box::new(named.clone()));
     let few = HOT_PATH.min(settings.max_connections / 2).max(1);
     let most = settings.max_connections.saturating_sub(few).max(1);
     let of = |most| PoolSettings {
@@ -64,7 +63,12 @@ pub(super) async fn connect(settings: &DatabaseConfig) -> Result<Db, DbErr> {
     Ok(Db {
         reader: connections.clone(),
         writer: connections,
-        kind: Backend::Postgres { auto_migrate: settings.auto_migrate, hot_path, listening },
+        kind: Backend::Postgres {
+            auto_migrate: settings.auto_migrate,
+            hot_path,
+            named: Box::new(named),
+            pooled,
+        },
         patience: patience(settings),
         descriptors,
     })

@@ -1,11 +1,17 @@
 //! One connection that listens to notifications of PostgreSQL.
 
+use std::str::FromStr;
+
 use sea_orm::{
     DbErr,
-    sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    sqlx::{
+        ConnectOptions,
+        postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    },
 };
 
 use super::failed;
+use crate::config::DatabaseUrl;
 
 /// See the module. It never connects again by itself: make a new one after an error, because what was sent meanwhile is
 /// lost.
@@ -28,6 +34,38 @@ impl Listener {
         match self.0.try_recv().await.map_err(failed)? {
             Some(notification) => Ok(notification.payload().to_owned()),
             None => Err(super::refused("the connection that listens was lost")),
+        }
+    }
+}
+
+/// The same login and database at another address, unless the address names others.
+pub(super) fn elsewhere(named: &PgConnectOptions, address: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
+    let there = PgConnectOptions::from_str(address.expose()).map_err(failed)?;
+    if address.expose().contains('@') {
+        return Ok(there.application_name("parlor").disable_statement_logging());
+    }
+    let same = named.clone().host(there.get_host()).port(there.get_port());
+    Ok(match there.get_database() {
+        Some(database) => same.database(database),
+        None => same,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_a_login_takes_that_of_the_pooler() {
+        let named = PgConnectOptions::from_str("postgres://ada:secret@pooler:6432/chat").expect("valid");
+        for (address, user, host, port, database) in [
+            ("postgres://db", "ada", "db", 5432, "chat"),
+            ("postgres://db:5433/other", "ada", "db", 5433, "other"),
+            ("postgres://bob:secret@db/own", "bob", "db", 5432, "own"),
+        ] {
+            let there = elsewhere(&named, &address.into()).expect(address);
+            assert_eq!((there.get_username(), there.get_host()), (user, host), "{address}");
+            assert_eq!((there.get_port(), there.get_database()), (port, Some(database)), "{address}");
         }
     }
 }

@@ -57,6 +57,12 @@ impl Pooler {
         Database::elsewhere(format!("postgres://parlor@127.0.0.1:{}/{}", self.port, self.name))
     }
 
+    /// The address of the same database at the server itself.
+    pub fn behind(&self) -> String {
+        let (server, _) = self.server.rsplit_once('/').unwrap();
+        format!("{server}/{}", self.name)
+    }
+
     pub async fn remove(mut self) {
         self.stops();
         ask(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;

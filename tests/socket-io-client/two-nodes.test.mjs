@@ -1,5 +1,5 @@
-// Two nodes on one PostgreSQL behind nginx, as examples/two-nodes starts them: the stock client by each transport, while a
-// node is killed.
+// Two nodes on one PostgreSQL behind each proxy, as examples/two-nodes starts them: the stock client by each transport,
+// while a node is killed, and clients without cookies.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -17,16 +17,22 @@ const MESSAGES = 12;
 const BEFORE = 6;
 
 const path = `${process.env.PATH}:/usr/sbin`;
-const hasNginx = spawnSync('nginx', ['-v'], { env: { PATH: path } }).status === 0;
 const hasPostgres = Boolean(process.env.PARLOR_TEST_POSTGRES_URL);
-assert.ok(hasNginx || !hasPostgres || !process.env.CI, 'CI has nginx');
+const PROXIES = { nginx: '-v', haproxy: '-v', caddy: 'version' };
+/** Why a test with this proxy cannot run here; `false` if it can. */
+function isLacking(proxy) {
+  if (!hasPostgres) return 'one node serves SQLite';
+  const isThere = spawnSync(proxy, [PROXIES[proxy]], { env: { PATH: path } }).status === 0;
+  assert.ok(isThere || !process.env.CI, `CI has ${proxy}`);
+  return !isThere && `${proxy} is not installed`;
+}
 
 /** What the example starts. */
-async function twoNodes(t) {
+async function twoNodes(t, kind) {
   const database = await freshDatabase();
   const [proxy, first, second] = [await freePort(), await freePort(), await freePort()];
   const child = spawn(resolve('../../examples/two-nodes/start.sh'), {
-    env: { PATH: path, DATABASE_URL: database.url, PARLOR: resolve(process.env.PARLOR_BIN), PROXY_PORT: proxy, FIRST_PORT: first, SECOND_PORT: second },
+    env: { PATH: path, PROXY: kind, DATABASE_URL: database.url, PARLOR: resolve(process.env.PARLOR_BIN), PROXY_PORT: proxy, FIRST_PORT: first, SECOND_PORT: second },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -46,7 +52,7 @@ async function twoNodes(t) {
   const nodes = [first, second].map((port) => `http://127.0.0.1:${port}`);
   const alive = async (node) => /^parlor_cluster_nodes (\d+)/m.exec((await request(node, 'GET', '/metrics')).text)?.[1];
   for (const node of nodes) await until('a node to know the other', async () => (await alive(node)) === '2');
-  await until('nginx', () => request(url, 'GET', '/readyz').then(({ status }) => status === 200, () => false));
+  await until(kind, () => request(url, 'GET', '/readyz').then(({ status }) => status === 200, () => false));
   return { url, nodes, pids };
 }
 
@@ -80,8 +86,8 @@ class Device {
   }
 }
 
-test('behind nginx, by each transport, a node is killed, and nobody misses or doubles a message', { skip: !hasPostgres ? 'one node serves SQLite' : !hasNginx && 'nginx is not installed' }, async (t) => {
-  const { url, nodes, pids } = await twoNodes(t);
+for (const proxy of Object.keys(PROXIES)) test(`behind ${proxy}, by each transport, a node is killed, and nobody misses or doubles a message`, { skip: isLacking(proxy) }, async (t) => {
+  const { url, nodes, pids } = await twoNodes(t, proxy);
   const door = { url: nodes[0], request: (...asked) => request(nodes[0], ...asked) };
   const people = [];
   for (let number = 0; number < PEOPLE; number += 1) {
@@ -116,4 +122,23 @@ test('behind nginx, by each transport, a node is killed, and nobody misses or do
   const all = devices.length * MESSAGES;
   await until('everyone to have everything', () => devices.every(({ seqs }) => seqs.at(-1) === all));
   for (const { seqs, person } of devices) assert.deepEqual(seqs, seqsTo(all), person.username);
+});
+
+for (const proxy of Object.keys(PROXIES)) test(`behind ${proxy}, a client without cookies needs websockets alone`, { skip: isLacking(proxy) }, async (t) => {
+  const { url, nodes } = await twoNodes(t, proxy);
+  const person = new Person({ url: nodes[0], request: (...asked) => request(nodes[0], ...asked) }, 'ada');
+  await person.signsUp();
+  await person.logsIn();
+  const dials = (transports) => {
+    const socket = io(`${url}/chat`, { transports, forceNew: true, reconnection: false, auth: { token: person.token } });
+    t.after(() => socket.disconnect());
+    return new Promise((told) => {
+      socket.once('connect', () => told('connected'));
+      for (const event of ['connect_error', 'disconnect']) socket.once(event, (why) => told(String(why.description ?? why)));
+    });
+  };
+  const outcomes = (transports) => Promise.all(Array.from({ length: 16 }, () => dials(transports)));
+  assert.deepEqual(new Set(await outcomes(['websocket'])), new Set(['connected']));
+  // Each request goes to any node, and the other one does not know the session.
+  assert.ok((await outcomes(['polling'])).some((outcome) => outcome !== 'connected'), 'polling needs its node');
 });

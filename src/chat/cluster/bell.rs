@@ -167,7 +167,7 @@ pub(super) async fn listen(core: Arc<Core>, channel: String) {
 
 /// Returns when the node is alone, or does not hear itself.
 async fn listen_once(core: &Arc<Core>, channel: &str) -> Result<(), sea_orm::DbErr> {
-    let mut listener: Listener = core.db.listen(channel).await?;
+    let mut listener: Listener = core.db.listen(channel, core.settings.cluster.listens_at()).await?;
     let bell = &core.cluster.bell;
     // What was rung before was not heard.
     bell.heard.lock().notices = true;
