@@ -351,6 +351,29 @@ async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn who_types_is_told_at_the_other_node() {
+    let (one, other) = two_nodes_by(Bus::Postgres).await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    let group = ada.person.makes_group("friends", &["bob"]).await;
+    bob.sees("newgrp", |_| true).await;
+    until("a node to hear itself", || async { other.chat().gauges().bus_works }).await;
+    for (receiver, in_group) in [(group.as_str(), true), ("bob", false)] {
+        ada.asks("typing", json!({ "receiver": receiver, "group": in_group, "typing": true })).await;
+        let told = bob.sees("typing", |told| told["group"] == in_group && told["typing"] == true).await;
+        assert_eq!((&told["sender"], &told["receiver"]), (&json!("ada"), &json!(receiver)), "{told}");
+    }
+    // Who goes has stopped.
+    drop(ada);
+    for in_group in [true, false] {
+        bob.sees("typing", |told| told["group"] == in_group && told["typing"] == false).await;
+    }
+    drop(bob);
+    drop((other, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(all(with_postgres, with_pgbouncer)), ignore = "PostgreSQL or pgbouncer is not there")]
 async fn behind_a_pooler_a_node_hears_at_an_address_of_its_own() {
     let pooler = Pooler::start().await;
@@ -366,6 +389,22 @@ async fn behind_a_pooler_a_node_hears_at_an_address_of_its_own() {
     assert_eq!((one.chat().gauges().other_nodes, deaf.chat().gauges().bus_works), (1, false));
     drop((deaf, one));
     pooler.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_member_who_asks_for_a_new_group_before_the_notice_is_told_of_it_all_the_same() {
+    let (one, other) = two_nodes().await;
+    let ada = one.online("ada").await;
+    let bob = other.online("bob").await;
+    // Usually one of them is asked for before the other node looks.
+    for name in ["first", "second", "third"] {
+        let group = ada.person.makes_group(name, &["bob"]).await;
+        bob.posts_in(&group, "I am here already").await;
+        bob.sees("newgrp", |told| told["response"]["groupId"] == json!(group)).await;
+    }
+    drop((ada, bob));
+    drop((other, one));
 }
 
 /// Has PostgreSQL run this for each new notice that the condition is true for, before it is stored.

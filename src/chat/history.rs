@@ -14,7 +14,7 @@ use super::{
     extras::{expire_model, read_extras, root_of},
     messages::Place,
     model::{HistoryPage, Message},
-    page_size::{self, Parts},
+    page_size::{self, read_with_more},
     room::{Room, registry::people, to_message},
     sql::history::{self, Range},
 };
@@ -195,24 +195,17 @@ impl Core {
         limit: usize,
         reader: Option<UserId>,
     ) -> Result<(Vec<message::Model>, bool)> {
-        // One more than the page has, to see whether more follow.
-        let (mut parts, first) = Parts::of(limit + 1);
-        range.limit = first as u64;
-        let mut rows = history::page(self.db.reader(), room, range, reader).await?;
-        let second = parts.second(rows.iter().map(message::Model::bytes));
-        if let Some((last, second)) = rows.last().zip(second) {
-            if range.oldest_first {
-                range.after = last.seq;
-            } else {
-                range.before = last.seq;
+        let read = read_with_more(limit, message::Model::bytes, |last, rows| {
+            match last {
+                Some(last) if range.oldest_first => range.after = last.seq,
+                Some(last) => range.before = last.seq,
+                None => {}
             }
-            range.limit = second as u64;
-            rows.extend(history::page(self.db.reader(), room, range, reader).await?);
-        }
-        let is_longer = rows.len() > limit;
-        rows.truncate(limit);
-        let has_more = parts.end(&mut rows, message::Model::bytes) || is_longer;
-        Ok((rows, has_more))
+            range.limit = rows as u64;
+            history::page(self.db.reader(), room, range, reader)
+        })
+        .await;
+        Ok(read?)
     }
 
     /// The seq of the root of the thread that a message of this room begins or is in.

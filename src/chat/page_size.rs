@@ -6,10 +6,45 @@ pub(super) const PAGE_BYTES: usize = 512_000;
 /// About what a message takes besides its content and its reactions: ids, names, times.
 const BESIDES: usize = 1_000;
 
-/// A page that is read in two parts: the second has as many rows as the messages of the first leave room for.
-/// Messages are given by their bytes.
-/// So what does not fit into a page is hardly ever read.
-pub(super) struct Parts {
+/// Reads a page of at most `most` rows in two parts: the second has as many rows as those of the first leave room for. So
+/// what does not fit into a page is hardly ever read. `read` gets the last row of the first part, and the number of rows.
+/// Returns the page, and whether more rows may follow.
+pub(super) async fn read_in_parts<T, E, F>(
+    most: usize,
+    bytes: impl Fn(&T) -> usize,
+    mut read: impl FnMut(Option<&T>, usize) -> F,
+) -> Result<(Vec<T>, bool), E>
+where
+    F: Future<Output = Result<Vec<T>, E>>,
+{
+    let (mut parts, first) = Parts::of(most);
+    let mut rows = read(None, first).await?;
+    if let Some(second) = parts.second(rows.iter().map(&bytes)) {
+        let second = read(rows.last(), second);
+        rows.extend(second.await?);
+    }
+    let may_follow = parts.end(&mut rows, bytes);
+    Ok((rows, may_follow))
+}
+
+/// The same for a reader who is told whether rows follow: reads one more than the page has. Returns the page, and whether
+/// there are more.
+pub(super) async fn read_with_more<T, E, F>(
+    most: usize,
+    bytes: impl Fn(&T) -> usize,
+    read: impl FnMut(Option<&T>, usize) -> F,
+) -> Result<(Vec<T>, bool), E>
+where
+    F: Future<Output = Result<Vec<T>, E>>,
+{
+    let (mut rows, may_follow) = read_in_parts(most + 1, bytes, read).await?;
+    let is_longer = rows.len() > most;
+    rows.truncate(most);
+    Ok((rows, may_follow || is_longer))
+}
+
+/// The sizes of the two parts. Messages are given by their bytes.
+struct Parts {
     /// The most rows of the page.
     most: usize,
     /// The rows that were asked for so far.
@@ -18,14 +53,14 @@ pub(super) struct Parts {
 
 impl Parts {
     /// A page of at most `most` rows, and the number of rows in its first part.
-    pub fn of(most: usize) -> (Self, usize) {
+    fn of(most: usize) -> (Self, usize) {
         let asked = most.min(FIRST_PART);
         (Self { most, asked }, asked)
     }
 
     /// The number of rows in the second part, by the messages of the first. `None` if no more rows exist, or
     /// no more fit.
-    pub fn second(&mut self, first: impl ExactSizeIterator<Item = usize>) -> Option<usize> {
+    fn second(&mut self, first: impl ExactSizeIterator<Item = usize>) -> Option<usize> {
         if first.len() < self.asked {
             return None;
         }
@@ -39,7 +74,7 @@ impl Parts {
     }
 
     /// Ends the page where its bytes end. Returns whether more rows may follow.
-    pub fn end<T>(self, rows: &mut Vec<T>, bytes: impl Fn(&T) -> usize) -> bool {
+    fn end<T>(self, rows: &mut Vec<T>, bytes: impl Fn(&T) -> usize) -> bool {
         let read = rows.len();
         rows.truncate(fitting(rows.iter().map(bytes)));
         rows.len() < read || (read == self.asked && self.asked < self.most)

@@ -140,6 +140,7 @@ impl Core {
     }
 
     async fn notify_typing(&self, caller: &Caller, place: &TypingPlace, room: Option<&Room>, typing: bool) {
+        self.cluster.is_typing(caller.user, place, typing);
         let (receiver, audience) = match (place, room) {
             (TypingPlace::User(user, name), _) => (Receiver::User(name.clone()), Audience::User(*user)),
             (TypingPlace::Group(id), Some(room)) => {

@@ -11,7 +11,7 @@ use crate::{
         Chat, Core,
         messages::Place,
         model::{Alteration, ChangesPage, Message, MessageChange},
-        page_size::Parts,
+        page_size::read_with_more,
         room::{Heads, Room},
         sql::history,
     },
@@ -88,16 +88,11 @@ impl Chat {
             held: Seq(i64::MAX),
             shown: heads.change,
         };
-        // One more than the page has, to see whether more follow.
-        let (mut parts, first) = Parts::of(limit + 1);
-        let mut changes = core.changed_messages(&room, range, first as u64).await?;
-        if let Some((last, second)) = changes.last().zip(parts.second(changes.iter().map(bytes))) {
-            range.after = last.number;
-            changes.extend(core.changed_messages(&room, range, second as u64).await?);
-        }
-        let is_longer = changes.len() > limit;
-        changes.truncate(limit);
-        let has_more = parts.end(&mut changes, bytes) || is_longer;
+        let (changes, has_more) = read_with_more(limit, bytes, |last, rows| {
+            range.after = last.map_or(range.after, |last: &MessageChange| last.number);
+            core.changed_messages(&room, range, rows as u64)
+        })
+        .await?;
         let last = changes.last().filter(|_| has_more).map(|change| change.number);
         // The page lacks them, also what was done to them before.
         let lacks = !has_more && core.publish_passed_over(&room, range).await?;

@@ -21,27 +21,30 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::sql;
+use super::{sql, typing::TypingNews};
 use crate::{chat::Core, db::Listener, error::Result, metrics};
 
 /// How long a node that is not alone may not hear itself.
 const DEAF: Duration = Duration::from_secs(3);
 /// The pause before the next attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The most rooms of one payload. PostgreSQL takes less than 8,000 bytes.
-const ROOMS: usize = 200;
+/// The most items of one payload. PostgreSQL takes less than 8,000 bytes.
+const ITEMS: usize = 100;
 /// Which form the payload has. Others are not understood, and only say that there is something to look at.
 const FORM: &str = "1";
-/// Stands for everything that is not a room's messages.
 const NOTICES: &str = "*";
+const PRESENCES: &str = "+";
 
-/// What the bell is rung for. At most the rooms in memory of all nodes.
+/// What the bell is rung for. At most the rooms in memory of all nodes, and a bounded number of users who type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rung {
     /// Something was stored in these rooms.
     pub rooms: BTreeSet<RoomId>,
-    /// There are notices, or users have come or gone.
+    /// There are notices.
     pub notices: bool,
+    /// Users have come or gone.
+    pub presences: bool,
+    pub typing: TypingNews,
 }
 
 /// See the module.
@@ -61,35 +64,40 @@ impl Rung {
     fn add(&mut self, other: Self) {
         self.rooms.extend(other.rooms);
         self.notices |= other.notices;
+        self.presences |= other.presences;
+        self.typing.add(other.typing);
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && !self.notices
+        *self == Self::default()
     }
 
     /// As payloads, at least one.
     fn payloads(&self, node: Uuid) -> Vec<String> {
         let mut items: Vec<String> = self.rooms.iter().map(|room| room.0.simple().to_string()).collect();
         items.extend(self.notices.then(|| NOTICES.to_owned()));
+        items.extend(self.presences.then(|| PRESENCES.to_owned()));
+        items.extend(self.typing.items());
         let payload = |items: &[String]| format!("{FORM} {} {}", node.simple(), items.join(","));
-        if items.is_empty() { vec![payload(&[])] } else { items.chunks(ROOMS).map(payload).collect() }
+        if items.is_empty() { vec![payload(&[])] } else { items.chunks(ITEMS).map(payload).collect() }
     }
 
     /// The node that rang, if that is known, and what for.
     fn read(payload: &str) -> (Option<Uuid>, Self) {
-        let everything = Self { notices: true, ..Self::default() };
+        let everything = Self { notices: true, presences: true, ..Self::default() };
         let mut parts = payload.splitn(3, ' ');
         let (Some(FORM), Some(node), Some(items)) = (parts.next(), parts.next(), parts.next()) else {
             return (None, everything);
         };
         let rooms = items.split(',').filter_map(|item| Uuid::try_parse(item).ok()).map(RoomId).collect();
-        let notices = items.split(',').any(|item| item == NOTICES);
-        (Uuid::try_parse(node).ok(), Self { rooms, notices })
+        let has = |mark| items.split(',').any(|item| item == mark);
+        let typing = TypingNews::read(items.split(','));
+        (Uuid::try_parse(node).ok(), Self { rooms, notices: has(NOTICES), presences: has(PRESENCES), typing })
     }
 }
 
 impl Bell {
-    /// Rings for these rooms, and for notices, soon.
+    /// Rings for this soon; for nothing, so that this node hears itself.
     pub fn ring(&self, rung: Rung) {
         self.outgoing.lock().add(rung);
         self.out.notify_one();
@@ -170,7 +178,7 @@ async fn listen_once(core: &Arc<Core>, channel: &str) -> Result<(), sea_orm::DbE
     let mut listener: Listener = core.db.listen(channel, core.settings.cluster.listens_at()).await?;
     let bell = &core.cluster.bell;
     // What was rung before was not heard.
-    bell.heard.lock().notices = true;
+    bell.heard.lock().add(Rung { notices: true, presences: true, ..Rung::default() });
     bell.news.notify_one();
     while core.cluster.is_shared() {
         match tokio::time::timeout(DEAF, listener.next()).await {
@@ -183,14 +191,21 @@ async fn listen_once(core: &Arc<Core>, channel: &str) -> Result<(), sea_orm::DbE
 
 #[cfg(test)]
 mod tests {
+    use entity::UserId;
+
     use super::*;
+    use crate::chat::connections::options::TypingPlace;
 
     #[test]
     fn what_is_rung_for_arrives_in_payloads_that_postgresql_takes() {
         let rooms: BTreeSet<RoomId> = (0..450).map(|_| RoomId::new()).collect();
-        let (node, rung) = (Uuid::now_v7(), Rung { rooms: rooms.clone(), notices: true });
+        let mut typing = TypingNews::default();
+        for _ in 0..150 {
+            typing.add(TypingNews::of(UserId::new(), &TypingPlace::Group(RoomId::new()), true));
+        }
+        let (node, rung) = (Uuid::now_v7(), Rung { rooms, notices: true, presences: true, typing });
         let payloads = rung.payloads(node);
-        assert!(payloads.len() == 3 && payloads.iter().all(|payload| payload.len() < 7_500));
+        assert!(payloads.len() == 7 && payloads.iter().all(|payload| payload.len() < 7_500));
         let mut heard = Rung::default();
         for payload in &payloads {
             let (from, rung) = Rung::read(payload);
@@ -212,6 +227,6 @@ mod tests {
     #[test]
     fn what_a_later_version_rings_for_is_looked_at() {
         let (node, rung) = Rung::read("2 {\"something\": \"else\"}");
-        assert_eq!((node, rung), (None, Rung { notices: true, ..Rung::default() }));
+        assert_eq!((node, rung), (None, Rung { notices: true, presences: true, ..Rung::default() }));
     }
 }

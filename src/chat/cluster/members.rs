@@ -13,34 +13,39 @@ use crate::{
     error::Result,
 };
 
-/// Loads those of the rooms of which a member is connected here.
+/// Loads those of the rooms of which a member is connected here, if they are not in memory.
 pub(super) async fn load(core: &Arc<Core>, rooms: Vec<RoomId>) -> Result<()> {
-    for part in rooms.chunks(LISTED) {
-        load_found(core, sql::MEMBERS, part.iter().map(|room| room.0).collect()).await?;
-    }
-    Ok(())
+    let ids = rooms.iter().map(|room| room.0).collect();
+    load_found(core, sql::MEMBERS, ids, |room| core.rooms.resident(room).is_none()).await
 }
 
-/// Loads all rooms of these users.
+/// The same for groups that were just made. All members are new to them, also if they are in memory.
+pub(super) async fn load_new(core: &Arc<Core>, groups: Vec<RoomId>) -> Result<()> {
+    load_found(core, sql::MEMBERS, groups.iter().map(|group| group.0).collect(), |_| true).await
+}
+
+/// Loads all rooms of these users that are not in memory.
 pub(super) async fn load_rooms_of(core: &Arc<Core>, users: Vec<UserId>) -> Result<()> {
-    for part in users.chunks(LISTED) {
-        load_found(core, sql::ROOMS_OF_USERS, part.iter().map(|user| user.0).collect()).await?;
-    }
-    Ok(())
+    let ids = users.iter().map(|user| user.0).collect();
+    load_found(core, sql::ROOMS_OF_USERS, ids, |room| core.rooms.resident(room).is_none()).await
 }
 
-/// Loads the rooms that this statement finds for these ids, if they are not in memory and a member is connected here.
-/// These members are new to the room: otherwise it would be in memory.
-async fn load_found(core: &Arc<Core>, statement: &str, ids: Vec<Uuid>) -> Result<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let asked = Statement::from_sql_and_values(DbBackend::Postgres, statement, [ids.into()]);
+/// Loads the rooms that this statement finds for these ids, if they are news and a member is connected here. Tells these
+/// members of a group that they are in it.
+async fn load_found(
+    core: &Arc<Core>,
+    statement: &str,
+    ids: Vec<Uuid>,
+    is_news: impl Fn(RoomId) -> bool,
+) -> Result<()> {
     let mut here: BTreeMap<RoomId, Vec<UserId>> = BTreeMap::new();
-    for row in core.db.reader().query_all_raw(asked).await? {
-        let (room, user): (RoomId, UserId) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if core.hub.has(user) && core.rooms.resident(room).is_none() {
-            here.entry(room).or_default().push(user);
+    for part in ids.chunks(LISTED) {
+        let asked = Statement::from_sql_and_values(DbBackend::Postgres, statement, [part.to_vec().into()]);
+        for row in core.db.reader().query_all_raw(asked).await? {
+            let (room, user): (RoomId, UserId) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            if core.hub.has(user) && is_news(room) {
+                here.entry(room).or_default().push(user);
+            }
         }
     }
     for live in core.rooms_in_memory(here.keys().copied().collect()).await? {

@@ -4,7 +4,9 @@
 //! are alive, it looks at the database at intervals, and brings what it has in memory up to date:
 //! - [`rooms`]: the rooms in memory, by their heads
 //! - [`presence`]: who is online at the other nodes, by what they have written
-//! - [`notices`]: everything else, by what they have noted; [`receipts`] are noted there, too
+//! - [`notices`]: everything else, by what they have noted; [`receipts`] are noted there, too. [`members`] loads rooms that
+//!   are not in memory
+//! - [`typing`]: through the bell alone
 //!
 //! A [`bell`] tells it where to look before the interval is over. A node that is alone only beats. The database decides
 //! everything: a look that comes late, or twice, costs time and nothing else.
@@ -16,6 +18,7 @@ mod presence;
 mod receipts;
 mod rooms;
 mod sql;
+mod typing;
 
 use std::{
     sync::{
@@ -34,8 +37,9 @@ pub(super) use self::presence::Elsewhere;
 use self::{
     bell::{Bell, Rung},
     notices::{EndedLogins, Position},
+    typing::TypingNews,
 };
-use super::{Core, room::Room};
+use super::{Core, connections::options::TypingPlace, room::Room};
 use crate::{config::Bus, error::Result};
 
 /// How long the deletion of the node's own row may take when it leaves.
@@ -106,22 +110,25 @@ impl Cluster {
         }
     }
 
+    /// Tells the other nodes that a user of this one types, or has stopped.
+    pub fn is_typing(&self, user: UserId, place: &TypingPlace, typing: bool) {
+        if self.is_shared() {
+            self.bell.ring(Rung { typing: TypingNews::of(user, place, typing), ..Rung::default() });
+        }
+    }
+
     /// Tells the other nodes that something was stored in a room.
     pub fn stored_in(&self, room: RoomId) {
         if self.is_shared() {
-            self.ring(Some(room), false);
+            self.bell.ring(Rung { rooms: [room].into(), ..Rung::default() });
         }
     }
 
     /// Tells the other nodes that a notice was committed.
     pub fn noted(&self) {
         if self.is_shared() {
-            self.ring(None, true);
+            self.bell.ring(Rung { notices: true, ..Rung::default() });
         }
-    }
-
-    fn ring(&self, room: Option<RoomId>, notices: bool) {
-        self.bell.ring(Rung { rooms: room.into_iter().collect(), notices });
     }
 
     /// Whether what other nodes store is noticed at once.
@@ -156,9 +163,9 @@ pub(super) async fn start(core: &Arc<Core>) -> Result<()> {
 enum Look {
     /// What the other nodes have rung for.
     Rung,
-    /// What this node has to tell the others.
+    /// What this node has to tell the others. If its users have come or gone, it beats.
     Own,
-    /// Everything.
+    /// Everything. The node beats.
     All,
 }
 
@@ -221,14 +228,26 @@ impl Looks {
     /// Returns whether it was at all rooms.
     async fn look_now(&mut self, core: &Arc<Core>, kind: Look, owes_all: bool) -> Result<bool> {
         let cluster = &core.cluster;
-        let rung = cluster.bell.take_heard();
-        if kind == Look::Rung && !rung.notices {
-            let rooms = core.rooms.resident_among(rung.rooms);
-            rooms::follow(core, &rooms).await?;
+        let was_shared = cluster.is_shared();
+        let mut news = Rung::default();
+        if was_shared && kind != Look::Rung {
+            news.presences = presence::write(core).await?;
+            news.notices = receipts::tell(core).await?;
+        }
+        if kind == Look::Own && !news.presences {
+            cluster.bell.ring(news);
             return Ok(false);
         }
-        let was_shared = cluster.is_shared();
-        let has_told = was_shared && (presence::write(core).await? | receipts::tell(core).await?);
+        let rung = cluster.bell.take_heard();
+        typing::tell(core, rung.typing).await?;
+        if kind == Look::Rung && !rung.presences && self.position.is_some() {
+            let mut rooms = rung.rooms;
+            if rung.notices {
+                rooms.extend(notices::follow(core, &mut self.position).await?);
+            }
+            rooms::follow(core, &core.rooms.resident_among(rooms)).await?;
+            return Ok(false);
+        }
         let (others, is_new) = beat(core).await?;
         if is_new || others.is_empty() {
             // Nobody has read what this node has written, or PostgreSQL has lost it in a crash.
@@ -242,7 +261,7 @@ impl Looks {
             cluster.receipts.take();
         } else {
             // Also for itself, to know that the bell works.
-            cluster.ring(None, has_told);
+            cluster.bell.ring(news);
         }
         presence::follow(core, &others).await?;
         // A node that has gone may have stored something just before.

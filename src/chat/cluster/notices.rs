@@ -56,8 +56,9 @@ pub(super) async fn follow(core: &Arc<Core>, position: &mut Option<Position>) ->
         return Ok(BTreeSet::new());
     };
     let Some((news, next)) = read(core, read_to).await? else {
+        // The next look is at everything.
         *position = None;
-        return Box::pin(follow(core, position)).await;
+        return Ok(BTreeSet::new());
     };
     let rooms = news.rooms.clone();
     news.take(core).await?;
@@ -135,8 +136,12 @@ impl NoticesOfLook {
                 core.rename(&row).await?;
             }
         }
-        // Rooms in memory follow by their versions.
-        let absent = self.rooms.into_iter().filter(|room| core.rooms.resident(*room).is_none());
+        // Rooms in memory follow by their versions. A new group may be in memory already, because one of its members has
+        // named it here; nobody was told of it then.
+        let is_new = |room: &RoomId| self.listed.get(room) == Some(&Change::Created);
+        let (new, known): (Vec<_>, Vec<_>) = self.rooms.into_iter().partition(is_new);
+        members::load_new(core, new).await?;
+        let absent = known.into_iter().filter(|room| core.rooms.resident(*room).is_none());
         members::load(core, absent.collect()).await?;
         receipts::follow(core, core.rooms.resident_among(self.receipts)).await?;
         for (room, user) in self.views {

@@ -1,9 +1,10 @@
 //! The rooms in memory follow the database: one statement asks for the heads of many rooms, and only rooms that another
 //! node has moved on are read.
 //!
-//! A message is never delivered under an older membership than the one that it was stored under: whoever reads a page
-//! asks for the version of the membership *afterwards*, and rereads the room first if memory has an older one
-//! ([`Core::follow_membership`]). So a lost or late look never lets a removed member receive a message.
+//! A message is never delivered under an older membership than the one that it was stored under. Messages and changes of
+//! the membership lock the same row, so the heads of a room come with a version that is as new as all messages up to
+//! them: the room is reread first if memory has an older one. Whoever reads a page of missed messages asks for the version
+//! *afterwards* ([`Core::follow_membership`]). So a lost or late look never lets a removed member receive a message.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,7 +53,7 @@ pub async fn follow(core: &Arc<Core>, rooms: &[Arc<Room>]) -> Result<()> {
                 // Usually a commit of this node is being published at this moment.
                 core.writer.caught_up(live.id).await;
             }
-            follow_messages(core, &live, stored.heads, Membership::MayBeNewer).await?;
+            follow_messages(core, &live, stored.heads).await?;
         }
     }
     Ok(())
@@ -70,31 +71,14 @@ async fn heads_of(core: &Core, rooms: &[Arc<Room>]) -> Result<Vec<StoredHeads>> 
     Ok(stored)
 }
 
-/// What is known of the membership under which messages were stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Membership {
-    /// It may be newer than in memory.
-    MayBeNewer,
-    /// Memory has it.
-    IsKnown,
-}
-
-/// Delivers what another node has stored up to these heads.
-async fn follow_messages(
-    core: &Arc<Core>,
-    room: &Arc<Room>,
-    heads: Heads,
-    membership: Membership,
-) -> Result<()> {
+/// Delivers what another node has stored up to these heads. Memory has the membership under which it was stored.
+async fn follow_messages(core: &Arc<Core>, room: &Arc<Room>, heads: Heads) -> Result<()> {
     while heads.seq > room.published() && heads.seq.0 - room.published().0 <= FAR {
         let mut messages = core.page_after(room, room.published(), PAGE).await?;
-        // Later ones may be this node's own, and are published by its commit.
+        // Later ones may be this node's own, and are published by its commit, or were stored under a newer membership.
         messages.retain(|message| message.row.seq <= heads.seq);
         if messages.is_empty() {
             break;
-        }
-        if membership == Membership::MayBeNewer {
-            core.follow_membership(room).await?;
         }
         metrics::FOREIGN_MESSAGES.add(messages.len() as u64);
         for behind in room.publish_foreign(messages).behind {
@@ -113,7 +97,7 @@ pub async fn fill_gap(core: &Arc<Core>, room: &Arc<Room>, first: Seq) -> Result<
     let before = Seq(first.0 - 1);
     if room.published() < before {
         let heads = Heads { seq: before, ..Heads::default() };
-        follow_messages(core, room, heads, Membership::IsKnown).await?;
+        follow_messages(core, room, heads).await?;
     }
     Ok(())
 }

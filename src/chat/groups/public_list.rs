@@ -28,6 +28,8 @@ use crate::{
 
 /// The most changes that are published in one interval. The others wait for the next ones.
 const AT_ONCE: usize = 50;
+/// So many groups that have ended are remembered: by several ways a node learns of the same end.
+const ENDED: usize = 1_000;
 
 /// Changes that are not published yet: at most one for each group.
 #[derive(Default)]
@@ -41,6 +43,8 @@ struct ListChanges {
     groups: HashMap<RoomId, ListChange>,
     /// The groups in the order of their first change that is not published yet.
     order: VecDeque<RoomId>,
+    /// The groups that have ended last. Nothing follows the end of a group.
+    ended: VecDeque<RoomId>,
 }
 
 struct ListChange {
@@ -65,6 +69,13 @@ impl ListChange {
 impl ListChanges {
     fn add(&mut self, entry: ListChange) {
         let group = entry.group.row.id;
+        if self.ended.contains(&group) {
+            return;
+        }
+        if entry.change == Change::Deleted {
+            self.ended.drain(..self.ended.len().saturating_sub(ENDED - 1));
+            self.ended.push_back(group);
+        }
         match self.groups.get_mut(&group) {
             Some(earlier) => earlier.then(entry),
             None => {
@@ -80,7 +91,7 @@ impl ListChanges {
         let taken = next.filter_map(|group| self.groups.remove(&group)).collect();
         if self.groups.is_empty() {
             // Also frees the memory that a flood has taken.
-            *self = Self::default();
+            (self.groups, self.order) = Default::default();
         }
         taken
     }
@@ -200,6 +211,26 @@ mod tests {
         let published: Vec<_> =
             taken.iter().map(|entry| (entry.group.row.name.as_deref().unwrap(), entry.change)).collect();
         assert_eq!(published, [("a2", Change::Created), ("b2", Change::Updated), ("c2", Change::Deleted)]);
+    }
+
+    #[test]
+    fn the_end_of_a_group_is_published_once_and_is_the_last() {
+        let gone = RoomId::new();
+        let mut changed = ListChanges::default();
+        let mut take = |change| {
+            changed.add(ListChange { group: group(gone, "gone"), change, origin: None });
+            changed.take().len()
+        };
+        assert_eq!((take(Change::Updated), take(Change::Deleted)), (1, 1));
+        assert_eq!((take(Change::Deleted), take(Change::Updated)), (0, 0));
+        for _ in 0..2 * ENDED {
+            changed.add(ListChange {
+                group: group(RoomId::new(), "other"),
+                change: Change::Deleted,
+                origin: None,
+            });
+        }
+        assert_eq!(changed.ended.len(), ENDED);
     }
 
     #[test]

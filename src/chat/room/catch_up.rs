@@ -11,9 +11,10 @@
 //! only then, because live changes name only the fields that they touch. A device that has missed too many is told to
 //! read the room again instead.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use entity::{ChangeNumber, Seq};
+use futures_util::FutureExt;
 
 use super::{
     Room,
@@ -26,7 +27,7 @@ use crate::{
         connections::connection::Connection,
         event::{Envelope, Event},
         model::SyncedRoom,
-        page_size::{PAGE_BYTES, Parts},
+        page_size::{PAGE_BYTES, read_in_parts},
     },
     error::Result,
 };
@@ -128,13 +129,10 @@ impl<'a> CatchUpTask<'a> {
         // Never closed.
         let Ok(turn) = self.connection.pages.acquire().await else { return Standing::Ended };
         self.connection.backlog_below(PAGE_BYTES).await;
-        let (mut parts, first) = Parts::of(self.limit);
-        let mut page = self.read_messages(after, first).await;
-        let second = parts.second(page.iter().map(bytes));
-        if let Some((seq, second)) = page.last().and_then(seq_of).zip(second) {
-            page.extend(self.read_messages(seq, second).await);
-        }
-        let ends_early = parts.end(&mut page, bytes);
+        let read = |last: Option<&Arc<Envelope>>, rows| {
+            self.read_messages(last.and_then(seq_of).unwrap_or(after), rows).map(Ok::<_, Infallible>)
+        };
+        let Ok((page, ends_early)) = read_in_parts(self.limit, bytes, read).await;
         let is_full = ends_early || page.len() == self.limit;
         self.limit = (2 * if ends_early { page.len() } else { self.limit }).min(self.most);
         let Some(last) = page.last().and_then(seq_of) else { return Standing::Behind(after) };
@@ -183,14 +181,12 @@ impl<'a> CatchUpTask<'a> {
         {
             return self.send_reset(sent, upto);
         }
-        let (mut parts, first) = Parts::of(self.most);
-        let range = |told| self.range(sent, told, upto);
-        let mut page = self.read_changes(range(told), first).await;
-        let second = parts.second(page.iter().map(bytes));
-        if let Some((change, second)) = page.last().and_then(change_of).zip(second) {
-            page.extend(self.read_changes(range(change), second).await);
-        }
-        let is_longer = parts.end(&mut page, bytes) || page.len() == self.most;
+        let read = |last: Option<&Arc<Envelope>>, rows| {
+            let range = self.range(sent, last.and_then(change_of).unwrap_or(told), upto);
+            self.read_changes(range, rows).map(Ok::<_, Infallible>)
+        };
+        let Ok((mut page, may_follow)) = read_in_parts(self.most, bytes, read).await;
+        let is_longer = may_follow || page.len() == self.most;
         let upto = page.last().and_then(change_of).filter(|_| is_longer).unwrap_or(upto);
         let is_news = |envelope: &Arc<Envelope>| {
             envelope.change().is_some_and(|change| {
