@@ -74,15 +74,18 @@ async fn heads_of(core: &Core, rooms: &[Arc<Room>]) -> Result<Vec<StoredHeads>> 
 /// Delivers what another node has stored up to these heads. Memory has the membership under which it was stored.
 async fn follow_messages(core: &Arc<Core>, room: &Arc<Room>, heads: Heads) -> Result<()> {
     while heads.seq > room.published() && heads.seq.0 - room.published().0 <= FAR {
+        let changed = room.changed();
         let mut messages = core.page_after(room, room.published(), PAGE).await?;
         // Later ones may be this node's own, and are published by its commit, or were stored under a newer membership.
         messages.retain(|message| message.row.seq <= heads.seq);
         if messages.is_empty() {
             break;
         }
-        metrics::FOREIGN_MESSAGES.add(messages.len() as u64);
-        for behind in room.publish_foreign(messages).behind {
-            core.bring_up(&behind, room);
+        let read = messages.len() as u64;
+        // Otherwise a change was published meanwhile, and they are read again.
+        if let Some(published) = room.publish_foreign(messages, changed) {
+            metrics::FOREIGN_MESSAGES.add(read);
+            published.behind.iter().for_each(|behind| core.bring_up(behind, room));
         }
     }
     core.note_stored_up_to(room, heads);

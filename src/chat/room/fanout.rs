@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use entity::{Seq, UserId, room};
+use entity::{ChangeNumber, Seq, UserId, room};
 
 use super::{
-    Fresh, Members, Published, Recent, Reply, Room, RoomState,
+    Fresh, Heads, Members, Published, Recent, Reply, Room, RoomState,
     subscriptions::{Awaited, Beginning, CatchUp, DelayedReply, EndedSubscription, Held, Standing},
 };
 use crate::chat::{
@@ -99,11 +99,20 @@ impl Room {
     }
 
     /// Writes messages that another node has stored, in the order of seq, to the live subscriptions that have
-    /// everything before them. Those that were published already are skipped.
-    pub(in crate::chat) fn publish_foreign(&self, messages: Vec<Arc<Message>>) -> Published {
+    /// everything before them. Those that were published already are skipped. `changed` is what [`Room::changed`] said before
+    /// they were read. `None` if more was published since: subscriptions were told of changes that the messages may
+    /// not show.
+    pub(in crate::chat) fn publish_foreign(
+        &self,
+        messages: Vec<Arc<Message>>,
+        changed: ChangeNumber,
+    ) -> Option<Published> {
         let offered = {
             let RoomState { members, subscriptions, recent, .. } = &mut *self.state.lock();
-            let published = subscriptions.heads().seq;
+            let Heads { seq: published, change } = subscriptions.heads();
+            if change != changed {
+                return None;
+            }
             let mut batch = Vec::with_capacity(messages.len());
             for message in messages.into_iter().filter(|message| message.row.seq > published) {
                 keep(recent, members, &message);
@@ -112,7 +121,7 @@ impl Room {
             subscriptions.publish(&batch, self.kind != room::Kind::Lobby)
         };
         disconnect(offered.ended);
-        Published { reached: offered.reached, behind: offered.behind }
+        Some(Published { reached: offered.reached, behind: offered.behind })
     }
 
     /// Answers a repeat of a stored message, but not before the first one was written to its sender.
@@ -156,5 +165,22 @@ fn keep(recent: &mut Recent, members: &Members, message: &Arc<Message>) {
 pub(super) fn disconnect(ended: impl IntoIterator<Item = EndedSubscription>) {
     for connection in ended.into_iter().map(EndedSubscription::give_replies) {
         connection.disconnect("its queue is full");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entity::RoomId;
+
+    use super::{super::ById, *};
+
+    #[test]
+    fn messages_that_were_read_before_a_change_are_not_published_after_it() {
+        let heads = Heads { seq: Seq(3), change: ChangeNumber(5) };
+        let room = Room::new(RoomId::new(), room::Kind::Group, None, heads, 1, ById::default());
+        let changed = room.changed();
+        assert!(room.publish_foreign(Vec::new(), changed).is_some());
+        room.stored_up_to(Heads { change: ChangeNumber(6), ..heads });
+        assert!(room.publish_foreign(Vec::new(), changed).is_none());
     }
 }
