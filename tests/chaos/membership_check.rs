@@ -151,8 +151,9 @@ struct Said {
     stored: Option<(usize, i64)>,
 }
 
-/// Everything that is wrong.
-pub fn check(log: &[Entry], groups: &Groups) -> Vec<Violation> {
+/// Everything that is wrong. `is_one_node`: whoever stores a message delivers it at once. At another node, a member may
+/// leave before it arrives.
+pub fn check(log: &[Entry], groups: &Groups, is_one_node: bool) -> Vec<Violation> {
     let mut found = Vec::new();
     let courses = courses(log, groups, &mut found);
     let people: BTreeSet<usize> = log.iter().map(|entry| entry.person).collect();
@@ -162,7 +163,7 @@ pub fn check(log: &[Entry], groups: &Groups) -> Vec<Violation> {
     let said = said(log);
     check_heard(log, &courses, &said, &mut found);
     check_stored(&said, &courses, groups, &mut found);
-    check_audience(log, &people, &courses, &said, &mut found);
+    check_audience(log, &people, &courses, &said, is_one_node, &mut found);
     found
 }
 
@@ -373,6 +374,7 @@ fn check_audience(
     people: &BTreeSet<usize>,
     courses: &Courses,
     said: &HashMap<&str, Said>,
+    is_one_node: bool,
     found: &mut Vec<Violation>,
 ) {
     let mut heard: HashSet<(usize, RoomId, &str)> = HashSet::new();
@@ -394,14 +396,25 @@ fn check_audience(
                 add(found, Rule::StillHears, told);
             }
             let was_there = open.get(person).is_some_and(|opened| *opened < said.sent);
-            if let Some((stored, _)) = said.stored
+            if let Some((stored, seq)) = said.stored
                 && was_there
                 && !hears
                 && let Some(entry) = courses.entry(said.group, *person, said.sent, stored)
+                && (is_one_node || was_to_hear(log, courses, said, *person, seq))
             {
                 let told = format!("person {person} missed {message:?} after {:?} was answered", entry.what);
                 add(found, Rule::NotAttached, told);
             }
         }
     }
+}
+
+/// Whether a member at another node must have been sent a message: nobody may have taken them out since, or they were sent a
+/// later message of the group before anybody may have.
+fn was_to_hear(log: &[Entry], courses: &Courses, said: &Said, person: usize, seq: i64) -> bool {
+    let later = log.iter().position(|entry| {
+        entry.person == person
+            && matches!(&entry.fact, Fact::Heard { group, seq: other, .. } if *group == said.group && *other > seq)
+    });
+    !courses.may_leave(said.group, person, said.sent, later.unwrap_or(usize::MAX))
 }

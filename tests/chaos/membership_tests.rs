@@ -124,7 +124,11 @@ impl Tale {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        rules_of(&check(&self.log, &self.groups()))
+        rules_of(&check(&self.log, &self.groups(), true))
+    }
+
+    fn rules_of_several_nodes(&self) -> Vec<Rule> {
+        rules_of(&check(&self.log, &self.groups(), false))
     }
 }
 
@@ -172,7 +176,7 @@ fn a_group_that_was_answered_and_is_missing_or_lacks_a_member_is_found() {
     let mut tale = Tale::of_three();
     tale.row.members.remove(&BOB);
     assert_eq!(tale.rules(), [Rule::HalfDone]);
-    let found = rules_of(&check(&tale.log, &Groups::new()));
+    let found = rules_of(&check(&tale.log, &Groups::new(), true));
     assert!(found.contains(&Rule::HalfDone), "{found:?}");
     // A group that nobody asked to delete.
     let mut tale = Tale::of_three();
@@ -190,7 +194,7 @@ fn a_group_that_is_half_made_is_found_though_nobody_got_the_answer() {
     half.row.members.remove(&BOB);
     assert_eq!(half.rules(), [Rule::HalfDone]);
     // It may also not have been made.
-    assert_eq!(rules_of(&check(&tale.log, &Groups::new())), []);
+    assert_eq!(rules_of(&check(&tale.log, &Groups::new(), true)), []);
     // A command that ran on after its client hung up may be later than another that removed the same person.
     half.is_unknown(ADA, Command::Remove { group: half.group, whom: BOB });
     assert_eq!(half.rules(), []);
@@ -317,6 +321,20 @@ fn a_member_who_was_added_and_misses_a_message_is_found() {
     // A connection that has ended may have missed the last messages.
     tale.writes(CARL, Fact::Ended);
     assert_eq!(tale.rules(), []);
+}
+
+#[test]
+fn a_member_at_another_node_may_leave_before_a_message_arrives() {
+    let mut tale = Tale::of_three();
+    tale.forgets(CARL, 3);
+    assert_eq!(tale.rules_of_several_nodes(), [Rule::NotAttached]);
+    let mut later = tale.clone();
+    tale.removes(CARL);
+    assert_eq!((tale.rules(), tale.rules_of_several_nodes()), (vec![Rule::NotAttached], vec![]));
+    // Whoever is sent a later one was to be sent this one, too.
+    later.says(ADA, &[ADA, BOB, CARL]);
+    later.removes(CARL);
+    assert_eq!(later.rules_of_several_nodes(), [Rule::NotAttached]);
 }
 
 #[test]
