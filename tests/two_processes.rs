@@ -158,6 +158,29 @@ async fn a_change_comes_after_its_message_that_another_process_has_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_kept_for_reconnecting_devices_is_not_older_than_the_room() {
+    let (server, other, ada, bob, group) = pair().await;
+    let adas = ada.connect().await;
+    let message = adas.posts_in(&group, "helo").await;
+    // The other process reads the page for bob, and keeps it; then nobody of the room is connected there.
+    let all = json!({ "since": { &group: 0 } });
+    let there = at(&other, &bob).await;
+    let bobs = there.connect_with(all.clone()).await;
+    bobs.sees_message("helo").await;
+    drop(bobs);
+    crate::harness::until("the room to leave memory", || async { other.chat().gauges().rooms_resident <= 1 })
+        .await;
+    let edit = json!({ "messageId": message["messageId"], "content": "hello" });
+    adas.asks("editMessage", edit).await;
+    let again = there.connect_with(all).await;
+    again
+        .sees("response", |told| told["response"]["seq"] == 1 && told["response"]["content"] == "hello")
+        .await;
+    drop((adas, again));
+    drop((other, server));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receipts_of_another_process_count_when_a_connection_starts() {
     let (server, other, ada, bob, group) = pair().await;
     let adas = ada.connect().await;

@@ -207,7 +207,14 @@ impl Core {
         self: &Arc<Self>,
         rooms: Vec<RoomId>,
     ) -> Result<Vec<Arc<Room>>> {
-        self.rooms.registry.get_all(rooms, |room| self.attach_members(room)).await
+        self.rooms.registry.get_all(rooms, |room| self.begin(room)).await
+    }
+
+    /// A room was loaded, and no other task knows it yet.
+    fn begin(self: &Arc<Self>, room: &Arc<Room>) {
+        // Kept from the last time that it was in memory; another node may have changed them since.
+        self.rooms.replay_cache.forget(room);
+        self.attach_members(room);
     }
 
     /// Locks a room, so that the caller can change its membership; `None` if there is no such room.
@@ -216,7 +223,7 @@ impl Core {
         let stripe = rooms.stripes[rooms.stripe_of(room)].lock().await;
         let live = match rooms.resident(room) {
             Some(live) => Some(live),
-            None => rooms.load(vec![room], &|live| self.attach_members(live)).await?.pop(),
+            None => rooms.load(vec![room], &|live| self.begin(live)).await?.pop(),
         };
         Ok(live.filter(|live| !live.is_deleted()).map(|live| LockedRoom { room: live, _stripe: stripe }))
     }
