@@ -1,4 +1,5 @@
-//! Several nodes on one PostgreSQL, without any bus: what happens at one of them is soon known at the others.
+//! Several nodes on one PostgreSQL: what happens at one of them is soon known at the others, without any bus except where a
+//! test is about the bus.
 
 use std::time::Duration;
 

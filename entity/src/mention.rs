@@ -1,4 +1,5 @@
-//! A user whom a message mentions, for counting: only messages that count as unread have rows.
+//! A user whom a message mentions. The rows are there to count unread mentions, so only messages that count as unread have
+//! some.
 
 use sea_orm::entity::prelude::*;
 

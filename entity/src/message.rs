@@ -54,7 +54,7 @@ pub struct Model {
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// The bytes of what has no bound of its own: the content, what it was sent with, and what changes have added.
+    /// The bytes of the parts that have no fixed size: the content, what it was sent with, and what changes have added.
     pub fn bytes(&self) -> usize {
         let beside = [&self.marks, &self.extras].into_iter().flatten().map(String::len).sum::<usize>();
         self.content.len() + beside

@@ -140,15 +140,26 @@ impl Core {
     }
 
     async fn notify_typing(&self, caller: &Caller, place: &TypingPlace, room: Option<&Room>, typing: bool) {
-        self.cluster.is_typing(caller.user, place, typing);
+        self.cluster.types(caller.user, place, typing);
+        self.show_typing((caller.user, &caller.username), place, room, typing).await;
+    }
+
+    /// Notifies those who are connected here. `room` is the group's.
+    pub(super) async fn show_typing(
+        &self,
+        (sender, username): (UserId, &Arc<str>),
+        place: &TypingPlace,
+        room: Option<&Room>,
+        typing: bool,
+    ) {
         let (receiver, audience) = match (place, room) {
             (TypingPlace::User(user, name), _) => (Receiver::User(name.clone()), Audience::User(*user)),
             (TypingPlace::Group(id), Some(room)) => {
-                (Receiver::Group(*id), Audience::Room(room, Some(caller.user)))
+                (Receiver::Group(*id), Audience::Room(room, Some(sender)))
             }
             (TypingPlace::Group(_), None) => return,
         };
-        let update = Envelope::new(Event::Typing { sender: caller.username.clone(), receiver, typing });
+        let update = Envelope::new(Event::Typing { sender: username.clone(), receiver, typing });
         self.hub.publish_all(&[update], audience).await;
     }
 

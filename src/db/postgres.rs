@@ -12,7 +12,7 @@ use super::{
     Backend, Connections, Db, failed, patience,
     postgres_pool::{PoolSettings, PostgresPool},
 };
-use crate::config::{DatabaseConfig, Switch};
+use crate::config::{DatabaseConfig, DatabaseUrl, Switch};
 
 /// The number of connections for the hot path: one for each concurrent commit, and one for receipts.
 const HOT_PATH: u32 = 5;
@@ -26,13 +26,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// # Errors
 /// The server's own reason, if it refuses the first connections.
 pub(super) async fn connect(settings: &DatabaseConfig) -> Result<Db, DbErr> {
-    let mut named = PgConnectOptions::from_str(settings.url.expose()).map_err(failed)?;
-    if named.get_application_name().is_none() {
-        named = named.application_name("parlor");
-    }
-    // Statements contain messages and password hashes, which must not reach the log. Poolers refuse the setting
-    // of digits, and no column has a float.
-    let named = named.disable_statement_logging().extra_float_digits(None);
+    let named = options(&settings.url)?;
     let pooled = is_pooled(settings, &named).await?;
     let (named, session) = match pooled {
         true => {
@@ -72,6 +66,17 @@ pub(super) async fn connect(settings: &DatabaseConfig) -> Result<Db, DbErr> {
         patience: patience(settings),
         descriptors,
     })
+}
+
+/// How connections to this address are opened.
+pub(super) fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
+    let mut named = PgConnectOptions::from_str(url.expose()).map_err(failed)?;
+    if named.get_application_name().is_none() {
+        named = named.application_name("parlor");
+    }
+    // Statements contain messages and password hashes, which must not reach the log. Poolers refuse the setting
+    // of digits, and no column has a float.
+    Ok(named.disable_statement_logging().extra_float_digits(None))
 }
 
 async fn is_pooled(settings: &DatabaseConfig, named: &PgConnectOptions) -> Result<bool, DbErr> {

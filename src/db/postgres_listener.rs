@@ -1,16 +1,11 @@
 //! One connection that listens to notifications of PostgreSQL.
 
-use std::str::FromStr;
-
 use sea_orm::{
     DbErr,
-    sqlx::{
-        ConnectOptions,
-        postgres::{PgConnectOptions, PgListener, PgPoolOptions},
-    },
+    sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
-use super::failed;
+use super::{failed, postgres::options};
 use crate::config::DatabaseUrl;
 
 /// See the module. It never connects again by itself: make a new one after an error, because what was sent meanwhile is
@@ -40,9 +35,9 @@ impl Listener {
 
 /// The same login and database at another address, unless the address names others.
 pub(super) fn elsewhere(named: &PgConnectOptions, address: &DatabaseUrl) -> Result<PgConnectOptions, DbErr> {
-    let there = PgConnectOptions::from_str(address.expose()).map_err(failed)?;
+    let there = options(address)?;
     if address.expose().contains('@') {
-        return Ok(there.application_name("parlor").disable_statement_logging());
+        return Ok(there);
     }
     let same = named.clone().host(there.get_host()).port(there.get_port());
     Ok(match there.get_database() {
@@ -57,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_address_without_a_login_takes_that_of_the_pooler() {
-        let named = PgConnectOptions::from_str("postgres://ada:secret@pooler:6432/chat").expect("valid");
+        let named = options(&"postgres://ada:secret@pooler:6432/chat".into()).expect("valid");
         for (address, user, host, port, database) in [
             ("postgres://db", "ada", "db", 5432, "chat"),
             ("postgres://db:5433/other", "ada", "db", 5433, "other"),

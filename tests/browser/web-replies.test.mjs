@@ -31,12 +31,18 @@ async function choices(tab, text) {
   return names;
 }
 
-test('a reply quotes what it answers, wherever that is, and leads to it', async (t) => {
-  const [one, other] = [await browser.profile(t), await browser.profile(t)];
+/** Two people, each signed up in a browser of their own. `options` are those of Ada's. */
+async function adaAndBob(t, options) {
+  const [one, other] = [await browser.profile(t, options), await browser.profile(t)];
   const server = await webServer({ t });
   const [ada, bob] = [await one.opens(server.url), await other.opens(server.url)];
   await signsUp(ada, 'ada');
   await signsUp(bob, 'bob');
+  return { server, ada, bob };
+}
+
+test('a reply quotes what it answers, wherever that is, and leads to it', async (t) => {
+  const { server, ada, bob } = await adaAndBob(t);
   await opens(ada, 'bob');
   await opens(bob, 'ada');
   await writes(ada, 'bob', 'where shall we meet?');
@@ -106,11 +112,7 @@ test('a reply quotes what it answers, wherever that is, and leads to it', async 
 });
 
 test('moderators pin and delete in a group, members only read; either of two pins', async (t) => {
-  const [one, other] = [await browser.profile(t), await browser.profile(t)];
-  const server = await webServer({ t });
-  const [ada, bob] = [await one.opens(server.url), await other.opens(server.url)];
-  await signsUp(ada, 'ada');
-  await signsUp(bob, 'bob');
+  const { server, ada, bob } = await adaAndBob(t);
   const { body: login } = await server.request('POST', '/api/auth/login', { username: 'ada', password: 'correct horse' });
   const phone = await server.dial({ auth: { token: login.token } }, 'phone');
   const { response: { groupId } } = await phone.asks('createGroup', { groupName: 'Team', users: ['bob'] });
@@ -193,11 +195,7 @@ test('an administrator moderates the lobby', async (t) => {
 });
 
 test('on a phone, a message shows its menu by a long press, and nothing covers its text', async (t) => {
-  const [one, other] = [await browser.profile(t, { viewport: { width: 390, height: 800 }, isMobile: true, hasTouch: true }), await browser.profile(t)];
-  const server = await webServer({ t });
-  const [ada, bob] = [await one.opens(server.url), await other.opens(server.url)];
-  await signsUp(ada, 'ada');
-  await signsUp(bob, 'bob');
+  const { ada, bob } = await adaAndBob(t, { viewport: { width: 390, height: 800 }, isMobile: true, hasTouch: true });
   await opens(ada, 'bob');
   await opens(bob, 'ada');
   await writes(bob, 'ada', 'press me');

@@ -13,15 +13,9 @@ use crate::{
     error::Result,
 };
 
-/// Loads those of the rooms of which a member is connected here, if they are not in memory.
-pub(super) async fn load(core: &Arc<Core>, rooms: Vec<RoomId>) -> Result<()> {
-    let ids = rooms.iter().map(|room| room.0).collect();
-    load_found(core, sql::MEMBERS, ids, |room| core.rooms.resident(room).is_none()).await
-}
-
-/// The same for groups that were just made. All members are new to them, also if they are in memory.
-pub(super) async fn load_new(core: &Arc<Core>, groups: Vec<RoomId>) -> Result<()> {
-    load_found(core, sql::MEMBERS, groups.iter().map(|group| group.0).collect(), |_| true).await
+/// Loads those of the rooms of which a member is connected here. All members are new to them.
+pub(super) async fn load(core: &Arc<Core>, rooms: impl Iterator<Item = RoomId>) -> Result<()> {
+    load_found(core, sql::MEMBERS, rooms.map(|room| room.0).collect(), |_| true).await
 }
 
 /// Loads all rooms of these users that are not in memory.

@@ -111,7 +111,7 @@ impl Cluster {
     }
 
     /// Tells the other nodes that a user of this one types, or has stopped.
-    pub fn is_typing(&self, user: UserId, place: &TypingPlace, typing: bool) {
+    pub fn types(&self, user: UserId, place: &TypingPlace, typing: bool) {
         if self.is_shared() {
             self.bell.ring(Rung { typing: TypingNews::of(user, place, typing), ..Rung::default() });
         }

@@ -139,10 +139,9 @@ impl NoticesOfLook {
         // Rooms in memory follow by their versions. A new group may be in memory already, because one of its members has
         // named it here; nobody was told of it then.
         let is_new = |room: &RoomId| self.listed.get(room) == Some(&Change::Created);
-        let (new, known): (Vec<_>, Vec<_>) = self.rooms.into_iter().partition(is_new);
-        members::load_new(core, new).await?;
-        let absent = known.into_iter().filter(|room| core.rooms.resident(*room).is_none());
-        members::load(core, absent.collect()).await?;
+        let is_absent = |room: &RoomId| core.rooms.resident(*room).is_none();
+        let unknown = self.rooms.into_iter().filter(|room| is_new(room) || is_absent(room));
+        members::load(core, unknown).await?;
         receipts::follow(core, core.rooms.resident_among(self.receipts)).await?;
         for (room, user) in self.views {
             if core.hub.has(user) {

@@ -23,8 +23,8 @@ use crate::{
     error::Result,
 };
 
-/// The most notices of one statement.
-const ROWS: usize = 1_000;
+/// The most rooms of one statement.
+const ROOMS: usize = 1_000;
 
 /// Rooms whose receipts were saved here, and of which the other nodes were not told. At most the rooms in memory.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl MovedRooms {
 /// Tells the other nodes of the receipts that were saved since the last look. Returns whether there were any.
 pub(super) async fn tell(core: &Core) -> Result<bool> {
     let rooms = core.cluster.receipts.take();
-    for part in rooms.chunks(ROWS) {
+    for part in rooms.chunks(ROOMS) {
         let told =
             part.iter().map(|room| notice::of_room(notice::Kind::Receipts, *room, Some(core.cluster.id)));
         if let Err(err) = notice::tell(&*core.db.writer().await?, told).await {
@@ -56,9 +56,13 @@ pub(super) async fn tell(core: &Core) -> Result<bool> {
 
 /// Takes over the receipts of these rooms from the database, and tells the connections here.
 pub(super) async fn follow(core: &Arc<Core>, rooms: Vec<Arc<Room>>) -> Result<()> {
-    if rooms.is_empty() {
-        return Ok(());
+    for part in rooms.chunks(ROOMS) {
+        follow_part(core, part).await?;
     }
+    Ok(())
+}
+
+async fn follow_part(core: &Arc<Core>, rooms: &[Arc<Room>]) -> Result<()> {
     let ids: Vec<Uuid> = rooms.iter().map(|room| room.id.0).collect();
     let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::MARKS, [ids.into()]);
     let mut stored: BTreeMap<RoomId, Vec<(UserId, Marks)>> = BTreeMap::new();
@@ -73,8 +77,8 @@ pub(super) async fn follow(core: &Arc<Core>, rooms: Vec<Arc<Room>>) -> Result<()
     }
     for room in rooms {
         let readers = room.follow_marks(stored.remove(&room.id).unwrap_or_default());
-        receipts::show_readers(core, &room, readers);
-        core.receipts.touch(&room);
+        receipts::show_readers(core, room, readers);
+        core.receipts.touch(room);
     }
     Ok(())
 }

@@ -1,21 +1,12 @@
 //! Who types at another node. It is told through the bell alone, and lost where the bell is: nobody misses anything by it.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use entity::{RoomId, UserId};
 use uuid::Uuid;
 
 use crate::{
-    chat::{
-        Core,
-        connections::{options::TypingPlace, publish::Audience},
-        event::Event,
-        model::Receiver,
-        room::registry::people,
-    },
+    chat::{Core, connections::options::TypingPlace, room::registry::people},
     error::Result,
 };
 
@@ -82,25 +73,25 @@ fn read_item(item: &str) -> Option<((UserId, Whom), bool)> {
 }
 
 /// Tells those who are connected here.
-pub(super) async fn tell(core: &Arc<Core>, news: TypingNews) -> Result<()> {
+pub(super) async fn tell(core: &Core, news: TypingNews) -> Result<()> {
     for ((user, whom), typing) in news.0 {
         match whom {
-            Whom::Group(room) => {
-                let Some(live) = core.rooms.resident(room) else { continue };
-                let Some(person) = live.person(user) else { continue };
-                let told = Event::Typing { sender: person.username, receiver: Receiver::Group(room), typing };
-                core.hub.publish(told, Audience::Room(&live, Some(user)));
+            Whom::Group(group) => {
+                let Some(room) = core.rooms.resident(group) else { continue };
+                let Some(person) = room.person(user) else { continue };
+                let place = TypingPlace::Group(group);
+                core.show_typing((user, &person.username), &place, Some(&room), typing).await;
             }
             Whom::User(addressed) => {
                 let here = core.hub.of_user(addressed);
-                let Some(caller) = here.first().map(|connection| connection.caller()) else { continue };
-                let Some(person) = people(core.db.reader(), HashSet::from([user])).await?.remove(&user)
-                else {
+                let Some(name) = here.first().map(|connection| connection.caller().username.clone()) else {
                     continue;
                 };
-                let receiver = Receiver::User(caller.username.clone());
-                let told = Event::Typing { sender: person.username, receiver, typing };
-                core.hub.publish(told, Audience::User(addressed));
+                // Perhaps they have no room yet.
+                let found = people(core.db.reader(), HashSet::from([user])).await?;
+                let Some(person) = found.get(&user) else { continue };
+                let place = TypingPlace::User(addressed, name);
+                core.show_typing((user, &person.username), &place, None, typing).await;
             }
         }
     }

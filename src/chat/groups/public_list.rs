@@ -117,10 +117,6 @@ impl Core {
 
     /// Notifies everyone here of a change of the public list that another node has made.
     pub(in crate::chat) async fn list_changed(self: &Arc<Self>, group: RoomId, change: Change) -> Result<()> {
-        if change == Change::Deleted && self.rooms.resident(group).is_some() {
-            // This notifies everyone, once.
-            return self.reread(group).await;
-        }
         let Some(row) = room::Entity::find_by_id(group).one(self.db.reader()).await? else { return Ok(()) };
         let group = match change {
             Change::Deleted => Group { owner: Person::nobody(), member_count: 0, users: None, row },

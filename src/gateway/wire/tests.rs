@@ -191,9 +191,9 @@ fn a_message_has_the_keys_of_the_protocol_in_their_order() {
     );
 }
 
-#[test]
-fn a_conversation_has_either_a_group_or_a_peer() {
-    let mut conversation = Conversation {
+/// In a group, with two unread messages.
+fn conversation() -> Conversation {
+    Conversation {
         room: group(None).row,
         delivered: Seq(2),
         read: Seq(1),
@@ -205,7 +205,12 @@ fn a_conversation_has_either_a_group_or_a_peer() {
         last_message: None,
         is_marked_unread: false,
         view: StoredView::default(),
-    };
+    }
+}
+
+#[test]
+fn a_conversation_has_either_a_group_or_a_peer() {
+    let mut conversation = conversation();
     let room = r#"{"roomId":"018f0000-0000-7000-8000-000000000002","kind":"#;
     let receipts = r#""lastSeq":3,"delivered":2,"read":1,"unread":2"#;
     assert_eq!(
@@ -234,19 +239,7 @@ fn all_set() -> StoredView {
 
 #[test]
 fn a_conversation_shows_the_settings_that_are_not_at_their_defaults() {
-    let conversation = Conversation {
-        room: group(None).row,
-        delivered: Seq(2),
-        read: Seq(1),
-        unread: 2,
-        unread_mentions: 0,
-        unread_threads: 0,
-        disappear_after: None,
-        kind: ConversationKind::Group(Box::new(group(None))),
-        last_message: None,
-        is_marked_unread: true,
-        view: all_set(),
-    };
+    let conversation = Conversation { is_marked_unread: true, view: all_set(), ..conversation() };
     let settings = r#""markedUnread":true,"archived":true,"notify":"mentions","mutedUntil":"2026-01-02T03:04:05.007Z","draft":{"content":"\ud83d\ude00","replyTo":"m"}}"#;
     let shown = json(ConversationView::of(&conversation));
     assert!(shown.ends_with(&format!(r#""unread":2,{settings}"#)), "{shown}");
