@@ -10,8 +10,10 @@ use std::{
 };
 
 /// Each program, how it is asked for its version, and what its presence is called.
-const TOOLS: [(&str, &str, &str); 10] = [
+const TOOLS: [(&str, &str, &str); 12] = [
     ("git", "--version", "with_git"),
+    ("nats-server", "--version", "with_nats"),
+    ("redis-server", "--version", "with_redis"),
     ("pgbouncer", "--version", "with_pgbouncer"),
     // What checks and uses the files of deploy/.
     ("nginx", "-v", "with_nginx"),

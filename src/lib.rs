@@ -10,7 +10,7 @@
 //! - [`auth`]: turns a credential into an [`identity::Caller`]
 //! - [`chat`]: the core. It checks rights, orders and stores messages, and publishes events
 //! - [`jobs`]: background work
-//! - [`backlog`], [`clock`], [`config`], [`counts`], [`db`], [`descriptors`], [`error`], [`identity`], [`limits`],
+//! - [`backlog`], [`bus`], [`clock`], [`config`], [`counts`], [`db`], [`descriptors`], [`error`], [`identity`], [`limits`],
 //!   [`message_extras`], [`message_marks`], [`metrics`], [`password`], [`random`], [`rates`], [`room_settings`],
 //!   [`room_view`], [`shutdown`], [`system_message`], [`telemetry`], [`values`]: shared parts. They use none of the
 //!   modules above
@@ -33,6 +33,7 @@
 pub mod app;
 pub mod auth;
 pub mod backlog;
+pub mod bus;
 pub mod chat;
 pub mod cli;
 pub mod clock;

@@ -102,6 +102,7 @@ mod rooms_dialect;
 
 // What an operator does: the first start, backups, another version, another database.
 mod backups;
+mod buses;
 mod deploy;
 mod first_start;
 mod metrics;

@@ -1,5 +1,5 @@
-//! Several nodes on one PostgreSQL: what happens at one of them is soon known at the others, without any bus except where a
-//! test is about the bus.
+//! Several nodes on one PostgreSQL: what happens at one of them is soon known at the others, without any bus, and over one
+//! that loses, repeats and swaps frames. `buses` has the tests that are about the bus.
 
 use std::time::Duration;
 
@@ -7,17 +7,27 @@ use parlor::config::{Bus, Switch};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::json;
 
-use crate::harness::{Database, Door, Person, Pooler, Process, Server, until};
+use crate::harness::{Database, Door, Person, Pooler, Process, Server, faulty_bus, until};
 
-/// Two nodes that know of each other, and look at intervals.
-async fn two_nodes() -> (Server, Server) {
-    two_nodes_by(Bus::Off).await
+/// By what two nodes know what the other one stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Looks,
+    FaultyBus,
+    Postgres,
 }
 
-async fn two_nodes_by(bus: Bus) -> (Server, Server) {
+/// Two nodes that know of each other.
+async fn two_nodes(by: By) -> (Server, Server) {
+    let (bus, url) = match by {
+        By::Looks => (Bus::Off, String::new()),
+        By::FaultyBus => (Bus::Nats, faulty_bus().await),
+        By::Postgres => (Bus::Postgres, String::new()),
+    };
     let one = Server::on(Database::postgres().await, |config| {
         config.presence.grace = Duration::from_millis(300);
         config.cluster.bus = bus;
+        config.cluster.url = url.into();
     })
     .await;
     let other = one.beside().await;
@@ -36,10 +46,8 @@ fn numbers(upto: i64) -> Vec<i64> {
     (1..=upto).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_message_reaches_everyone_once_and_in_order_wherever_they_are() {
-    let (one, other) = two_nodes().await;
+async fn a_message_reaches_everyone_once_and_in_order_wherever_they_are(by: By) {
+    let (one, other) = two_nodes(by).await;
     let (ada, bob) = (one.person("ada").await, one.person("bob").await);
     let group = ada.makes_group("friends", &["bob"]).await;
     let (phone, laptop) = (ada.connect().await, at(&other, &ada).await.connect().await);
@@ -68,10 +76,8 @@ async fn a_message_reaches_everyone_once_and_in_order_wherever_they_are() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn the_lobby_and_a_first_private_message_reach_the_other_node() {
-    let (one, other) = two_nodes().await;
+async fn the_lobby_and_a_first_private_message_reach_the_other_node(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     ada.asks("lobbyMessage", json!({ "content": "hello, all" })).await;
@@ -85,10 +91,8 @@ async fn the_lobby_and_a_first_private_message_reach_the_other_node() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn what_is_changed_at_one_node_is_told_at_the_other() {
-    let (one, other) = two_nodes().await;
+async fn what_is_changed_at_one_node_is_told_at_the_other(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     let message = ada.posts_to("bob", "helo").await;
@@ -108,10 +112,8 @@ async fn what_is_changed_at_one_node_is_told_at_the_other() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_group_and_its_members_are_the_same_everywhere() {
-    let (one, other) = two_nodes().await;
+async fn a_group_and_its_members_are_the_same_everywhere(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let (bob, cyd) = (other.online("bob").await, other.online("cyd").await);
     let group = ada.person.makes_group("friends", &["bob"]).await;
@@ -159,10 +161,36 @@ async fn a_group_and_its_members_are_the_same_everywhere() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_login_that_ends_at_one_node_ends_at_the_other() {
-    let (one, other) = two_nodes().await;
+async fn a_user_s_connections_are_limited_over_all_nodes_and_the_newest_stays(by: By) {
+    let (one, other) = two_nodes(by).await;
+    let ada = one.person("ada").await;
+    let mut here = Vec::new();
+    for _ in 0..20 {
+        here.push(ada.connect().await);
+    }
+    let there = at(&other, &ada).await;
+    let newest = [there.connect().await, there.connect().await, there.connect().await];
+    until("three to make room", || async {
+        let counts = [&one, &other].map(|node| node.chat().gauges().connections);
+        counts == [17, 3]
+    })
+    .await;
+    for (number, socket) in here.iter().enumerate() {
+        if number < 3 {
+            socket.sees_any("displaced").await;
+        } else {
+            socket.is_alive().await;
+        }
+    }
+    for socket in &newest {
+        socket.is_alive().await;
+    }
+    drop((here, newest));
+    drop((other, one));
+}
+
+async fn a_login_that_ends_at_one_node_ends_at_the_other(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.person("ada").await;
     let (again, third) = (ada.logs_in_again().await, ada.logs_in_again().await);
     let there = at(&other, &ada).await.connect().await;
@@ -180,10 +208,8 @@ async fn a_login_that_ends_at_one_node_ends_at_the_other() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats() {
-    let (one, mut other) = two_nodes().await;
+async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats(by: By) {
+    let (one, mut other) = two_nodes(by).await;
     other.stop().await;
     until("the node to be alone", || async { one.chat().gauges().other_nodes == 0 }).await;
     assert_eq!(one.http.metrics().await["parlor_cluster_nodes"], 1.0);
@@ -191,10 +217,8 @@ async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn receipts_and_own_settings_count_wherever_they_are_given() {
-    let (one, other) = two_nodes().await;
+async fn receipts_and_own_settings_count_wherever_they_are_given(by: By) {
+    let (one, other) = two_nodes(by).await;
     let (ada, bob) = (one.person("ada").await, one.person("bob").await);
     let (phone, laptop) = (ada.connect().await, at(&other, &ada).await.connect().await);
     let (here, there) = (bob.connect().await, at(&other, &bob).await.connect().await);
@@ -225,10 +249,8 @@ async fn receipts_and_own_settings_count_wherever_they_are_given() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn who_is_online_anywhere_is_online() {
-    let (one, other) = two_nodes().await;
+async fn who_is_online_anywhere_is_online(by: By) {
+    let (one, other) = two_nodes(by).await;
     let (ada, bob) = (one.online("ada").await, one.person("bob").await);
     let there = at(&other, &bob).await.connect().await;
     ada.sees_online("bob", true).await;
@@ -274,10 +296,8 @@ async fn the_users_of_a_node_that_was_killed_go_offline_when_its_lease_is_over()
     database.remove().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn what_a_node_stores_while_it_goes_down_is_delivered_by_the_other() {
-    let (one, mut other) = two_nodes().await;
+async fn what_a_node_stores_while_it_goes_down_is_delivered_by_the_other(by: By) {
+    let (one, mut other) = two_nodes(by).await;
     let bob = one.online("bob").await;
     let ada = other.online("ada").await;
     let message = ada.posts_to("bob", "0").await;
@@ -296,10 +316,8 @@ async fn what_a_node_stores_while_it_goes_down_is_delivered_by_the_other() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_new_first_name_is_soon_shown_at_every_node() {
-    let (one, other) = two_nodes().await;
+async fn a_new_first_name_is_soon_shown_at_every_node(by: By) {
+    let (one, other) = two_nodes(by).await;
     let (ada, bob) = (one.person("ada").await, one.person("bob").await);
     let [hears, says] = [ada.connecting().at_root().open().await, bob.connecting().at_root().open().await];
     let named = json!({ "roomName": "tea", "roomPwd": "secret" });
@@ -319,42 +337,8 @@ async fn a_new_first_name_is_soon_shown_at_every_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_node_hears_at_once_where_to_look_and_again_after_its_connection_was_lost() {
-    let (one, other) = two_nodes_by(Bus::Postgres).await;
-    let hear = || async {
-        for node in [&one, &other] {
-            until("a node to hear itself", || async { node.chat().gauges().bus_works }).await;
-        }
-    };
-    hear().await;
-    let ada = one.online("ada").await;
-    let bob = other.online("bob").await;
-    let message = ada.posts_to("bob", "one").await;
-    bob.sees_message("one").await;
-    let heard = || async { one.http.metrics().await["parlor_cluster_rung_total"] };
-    assert!(heard().await > 0.0, "the nodes of this process share the counter");
-    // Whatever listens is cut off.
-    let database = one.database.as_ref().unwrap().look_inside().await;
-    let listening = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
-    database.execute_unprepared(listening).await.unwrap();
-    for number in 0..20 {
-        ada.posts_to("bob", &number.to_string()).await;
-    }
-    assert_eq!(bob.sees_seqs(&message["roomId"], 21).await, numbers(21));
-    hear().await;
-    let before = heard().await;
-    ada.posts_to("bob", "two").await;
-    bob.sees_message("two").await;
-    until("the bell to ring", || async { heard().await > before }).await;
-    database.close().await.unwrap();
-    drop((ada, bob));
-    drop((other, one));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
 async fn who_types_is_told_at_the_other_node() {
-    let (one, other) = two_nodes_by(Bus::Postgres).await;
+    let (one, other) = two_nodes(By::Postgres).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     let group = ada.person.makes_group("friends", &["bob"]).await;
@@ -392,10 +376,8 @@ async fn behind_a_pooler_a_node_hears_at_an_address_of_its_own() {
     pooler.remove().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_member_who_asks_for_a_new_group_before_the_notice_is_told_of_it_all_the_same() {
-    let (one, other) = two_nodes().await;
+async fn a_member_who_asks_for_a_new_group_before_the_notice_is_told_of_it_all_the_same(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     // Usually one of them is asked for before the other node looks.
@@ -420,10 +402,8 @@ async fn before_notices(node: &Server, when: &str, body: &str) {
     database.execute_unprepared(&trigger).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_group_whose_notice_a_crash_of_postgresql_has_lost_is_found() {
-    let (one, other) = two_nodes().await;
+async fn a_group_whose_notice_a_crash_of_postgresql_has_lost_is_found(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     before_notices(&one, "NEW.kind = 'membership'", "RETURN NULL;").await;
@@ -438,10 +418,8 @@ async fn a_group_whose_notice_a_crash_of_postgresql_has_lost_is_found() {
     drop((other, one));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-async fn a_notice_is_read_however_long_its_transaction_takes() {
-    let (one, other) = two_nodes().await;
+async fn a_notice_is_read_however_long_its_transaction_takes(by: By) {
+    let (one, other) = two_nodes(by).await;
     let ada = one.online("ada").await;
     let bob = other.online("bob").await;
     // Every notice is an old one when it appears, and the transaction of the first group waits after its notice.
@@ -473,3 +451,43 @@ async fn a_notice_is_read_however_long_its_transaction_takes() {
     drop((ada, bob));
     drop((other, one));
 }
+
+macro_rules! each_by {
+    ($way:ident, $by:expr, $($name:ident),* $(,)?) => {
+        mod $way {
+            use super::By;
+
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+                async fn $name() {
+                    super::$name($by).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! without_a_bus_and_over_a_faulty_one {
+    ($($name:ident),* $(,)?) => {
+        each_by!(without_a_bus, By::Looks, $($name),*);
+        each_by!(over_a_faulty_bus, By::FaultyBus, $($name),*);
+    };
+}
+
+without_a_bus_and_over_a_faulty_one!(
+    a_message_reaches_everyone_once_and_in_order_wherever_they_are,
+    the_lobby_and_a_first_private_message_reach_the_other_node,
+    what_is_changed_at_one_node_is_told_at_the_other,
+    a_group_and_its_members_are_the_same_everywhere,
+    a_login_that_ends_at_one_node_ends_at_the_other,
+    a_user_s_connections_are_limited_over_all_nodes_and_the_newest_stays,
+    a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats,
+    receipts_and_own_settings_count_wherever_they_are_given,
+    who_is_online_anywhere_is_online,
+    what_a_node_stores_while_it_goes_down_is_delivered_by_the_other,
+    a_new_first_name_is_soon_shown_at_every_node,
+    a_member_who_asks_for_a_new_group_before_the_notice_is_told_of_it_all_the_same,
+    a_group_whose_notice_a_crash_of_postgresql_has_lost_is_found,
+    a_notice_is_read_however_long_its_transaction_takes,
+);

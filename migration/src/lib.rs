@@ -19,6 +19,7 @@ mod m20261128_000013_thread_mention_and_expire;
 mod m20261128_000014_disable_accounts;
 mod m20261128_000015_remember_views_of_rooms;
 mod m20261128_000016_know_the_nodes;
+mod m20261128_000017_count_connections;
 
 pub struct Migrator;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000014_disable_accounts::Migration),
             Box::new(m20261128_000015_remember_views_of_rooms::Migration),
             Box::new(m20261128_000016_know_the_nodes::Migration),
+            Box::new(m20261128_000017_count_connections::Migration),
         ]
     }
 }

@@ -15,7 +15,7 @@ use super::{
     messages::Place,
     model::{HistoryPage, Message},
     page_size::{self, read_with_more},
-    room::{Room, registry::people, to_message},
+    room::{Room, registry::people, to_message, watermark::Floors},
     sql::history::{self, Range},
 };
 use crate::{
@@ -255,15 +255,25 @@ impl Core {
         rows: Vec<message::Model>,
     ) -> Result<Vec<Arc<Message>>> {
         let floors = room.floors();
-        let now = self.clock.now();
         let people = self.senders(room, &rows).await?;
         let model = |row: message::Model| {
             let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
-            let mut message = to_message(room, row, sender, Some(floors));
-            expire_model(&mut message, now, &self.settings.messages);
-            Arc::new(message)
+            self.to_message(room, row, sender, floors)
         };
         Ok(rows.into_iter().map(model).collect())
+    }
+
+    /// The model of a message row: a tombstone if its time is over.
+    pub(super) fn to_message(
+        &self,
+        room: &Room,
+        row: message::Model,
+        sender: Person,
+        floors: Floors,
+    ) -> Arc<Message> {
+        let mut message = to_message(room, row, sender, Some(floors));
+        expire_model(&mut message, self.clock.now(), &self.settings.messages);
+        Arc::new(message)
     }
 
     /// The senders of these messages: from the room in memory, and from the database for users who have left.

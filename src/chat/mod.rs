@@ -197,7 +197,7 @@ impl Chat {
         let rooms = room::Rooms::open(&db, &clock, &shutdown).await?;
         let (writer, scheduler) = writer::Writer::new(&db, &settings.writer);
         let core = Arc::new(Core {
-            hub: connections::hub::Hub::new(clock.clone(), settings.limits.connections_per_user),
+            hub: connections::hub::Hub::new(clock.clone()),
             connecting: connections::Connecting::new(&db, &shutdown),
             rooms,
             writer,

@@ -167,7 +167,7 @@ impl Core {
     pub(super) fn came_online(&self, connection: &Arc<Connection>) {
         let caller = connection.caller();
         self.hub.announce(caller.user, || {
-            self.cluster.came_or_went(caller.user, true);
+            self.cluster.came_or_went(caller.user);
             if self.cluster.elsewhere.is_online(caller.user) {
                 return;
             }
@@ -218,7 +218,7 @@ impl Core {
                 return;
             }
             core.hub.confirm(&departure, || {
-                core.cluster.came_or_went(departure.user, false);
+                core.cluster.came_or_went(departure.user);
                 if core.cluster.elsewhere.is_online(departure.user) {
                     return;
                 }

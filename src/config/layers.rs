@@ -312,6 +312,7 @@ fn has_secrets(table: &Table) -> bool {
     let url = DatabaseUrl::from(text("database", "url"));
     ["jwt_secret", "previous_jwt_secret"].iter().any(|key| !text("auth", key).is_empty())
         || url.redacted() != url.expose()
+        || text("cluster", "url").contains('@')
 }
 
 #[cfg(test)]

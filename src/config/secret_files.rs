@@ -18,10 +18,11 @@ use super::{
 use crate::random::hex_digits;
 
 /// Each secret, and the setting that names its file. The first one decides what the others may do.
-pub(super) const PAIRS: [(&str, &str); 3] = [
+pub(super) const PAIRS: [(&str, &str); 4] = [
     ("database.url", "database.url_file"),
     ("auth.jwt_secret", "auth.jwt_secret_file"),
     ("auth.previous_jwt_secret", "auth.previous_jwt_secret_file"),
+    ("cluster.url", "cluster.url_file"),
 ];
 
 /// The name of the file with the key that this server makes for itself.

@@ -37,7 +37,7 @@ pub use self::{
     connections::Connections,
     hot_path::{HotPath, Transaction, WriteConnection},
     migrate::migration_status,
-    postgres_listener::Listener,
+    postgres_listener::NotificationListener,
     postgres_pool::PostgresPool,
     postgres_tools::{PG_DUMP_MAGIC, PostgresTools},
     sqlite::{missing_file, sqlite_path},
@@ -142,7 +142,11 @@ impl Db {
     ///
     /// # Errors
     /// Also where nothing can listen: on SQLite, and without an address behind a pooler that shares connections.
-    pub async fn listen(&self, channel: &str, address: Option<&DatabaseUrl>) -> Result<Listener, DbErr> {
+    pub async fn listen(
+        &self,
+        channel: &str,
+        address: Option<&DatabaseUrl>,
+    ) -> Result<NotificationListener, DbErr> {
         let (named, pooled) = match &self.kind {
             Backend::Postgres { named, pooled, .. } => (named, *pooled),
             Backend::Sqlite(_) => return Err(refused("SQLite has no notifications")),
@@ -154,7 +158,7 @@ impl Db {
             }
             None => PgConnectOptions::clone(named),
         };
-        Listener::connect(options, channel).await
+        NotificationListener::connect(options, channel).await
     }
 
     async fn turn(&self) -> Result<Option<SqliteTurn>, DbErr> {

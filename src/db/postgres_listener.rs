@@ -10,9 +10,9 @@ use crate::config::DatabaseUrl;
 
 /// See the module. It never connects again by itself: make a new one after an error, because what was sent meanwhile is
 /// lost.
-pub struct Listener(PgListener);
+pub struct NotificationListener(PgListener);
 
-impl Listener {
+impl NotificationListener {
     pub(super) async fn connect(options: PgConnectOptions, channel: &str) -> Result<Self, DbErr> {
         let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let mut listener = PgListener::connect_with(&one.connect_lazy_with(options)).await.map_err(failed)?;
@@ -25,7 +25,7 @@ impl Listener {
     ///
     /// # Errors
     /// The connection was lost.
-    pub async fn next(&mut self) -> Result<String, DbErr> {
+    pub async fn next_payload(&mut self) -> Result<String, DbErr> {
         match self.0.try_recv().await.map_err(failed)? {
             Some(notification) => Ok(notification.payload().to_owned()),
             None => Err(super::refused("the connection that listens was lost")),

@@ -88,8 +88,16 @@ pub static FOREIGN_MESSAGES: Counter = Counter::new(
     "parlor_foreign_messages",
     "Messages that another node has stored, and that this node has read to deliver them",
 );
-pub static RUNG: Counter =
-    Counter::new("parlor_cluster_rung", "Notifications of other nodes that there is something to look at");
+pub static MESSAGES_BY_FRAME: Counter = Counter::new(
+    "parlor_cluster_messages_by_frame",
+    "Messages that another node has stored, and that came over the bus, so that this node did not read them",
+);
+pub static FRAMES_HEARD: Counter =
+    Counter::new("parlor_cluster_frames_heard", "Frames of other nodes that came over the bus");
+pub static FRAMES_MISSED: Counter = Counter::new(
+    "parlor_cluster_frames_missed",
+    "Times that frames of another node were missing, so that this node has looked at everything",
+);
 pub static CHANGES_STORED: Counter = Counter::new(
     "parlor_changes_stored",
     "Changes of messages that were stored: edits, deletions, reactions, pins",
@@ -133,7 +141,9 @@ pub fn register(registry: &mut Registry) {
         &EVENTS,
         &MESSAGES_STORED,
         &FOREIGN_MESSAGES,
-        &RUNG,
+        &MESSAGES_BY_FRAME,
+        &FRAMES_HEARD,
+        &FRAMES_MISSED,
         &CHANGES_STORED,
     ] {
         counter.register(registry);

@@ -10,6 +10,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
 
 mod asked;
+mod bus;
 mod changes_check;
 #[cfg(test)]
 mod changes_tests;
@@ -49,9 +50,9 @@ mod version;
 mod wire;
 mod world;
 
-use crate::{plan::Size, postgres::Cluster};
+use crate::{bus::Bus, plan::Size, postgres::Cluster};
 
-const SHORT: Size = Size { people: 4, devices_each: 3, groups: 2, steps: 150, kills: 8, others: 5 };
+const SHORT: Size = Size { people: 4, devices_each: 3, groups: 2, steps: 150, kills: 8, others: 6 };
 const FULL: Size = Size { people: 5, devices_each: 3, groups: 3, steps: 1_200, kills: 100, others: 50 };
 
 fn seed() -> u64 {
@@ -72,7 +73,8 @@ fn size() -> Size {
 async fn withstands(cluster: Option<Cluster>, nodes: usize) {
     let (seed, size) = (seed(), size());
     println!("PARLOR_CHAOS_SEED={seed}");
-    let report = run::run(seed, size, cluster, nodes).await;
+    let bus = if nodes > 1 { Bus::chosen(seed).await } else { Bus::Off };
+    let report = run::run(seed, size, cluster, nodes, bus).await;
     println!("{report}");
     assert!(report.blows.kills >= size.kills, "{} kills are too few", report.blows.kills);
     // A check that has nothing to check would never fail.

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    bus::Bus,
     history::Saved,
     line::{Fault, Line},
     plan::{Blow, What},
@@ -37,15 +38,17 @@ pub struct Blows {
     database_kills: usize,
     crowds: usize,
     cuts: usize,
+    bus_kills: usize,
 }
 
 impl fmt::Display for Blows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, terminations, freezes, database_stops, database_kills, crowds, cuts } = self;
+        let Self { kills, terminations, freezes, database_stops, database_kills, crowds, cuts, bus_kills } =
+            self;
         write!(
             f,
             "server killed {kills}, terminated {terminations}, frozen {freezes}; database stopped \
-             {database_stops}, killed {database_kills}; crowds {crowds}, all lines cut {cuts}"
+             {database_stops}, killed {database_kills}; bus killed {bus_kills}; crowds {crowds}, all lines cut {cuts}"
         )
     }
 }
@@ -53,6 +56,7 @@ impl fmt::Display for Blows {
 /// See the module.
 pub struct Nemesis {
     pub blows: Blows,
+    pub bus: Bus,
     /// The receipts that were stored whenever the server was dead.
     pub saved: Vec<Saved>,
     stamp: Arc<AtomicU64>,
@@ -72,17 +76,19 @@ impl Nemesis {
         nodes: usize,
         database: String,
         cluster: Option<Cluster>,
+        bus: Bus,
         logs: PathBuf,
         stamp: Arc<AtomicU64>,
     ) -> Self {
         let mut servers = Vec::new();
         for _ in 0..nodes {
-            servers.push(Server::start(&database, &logs).await);
+            servers.push(Server::start(&database, &bus.settings(), &logs).await);
         }
         let addresses = watch::Sender::new(servers.iter().map(|server| server.address).collect());
         let cluster = cluster.map(Arc::new);
         Self {
             blows: Blows::default(),
+            bus,
             saved: Vec::new(),
             stamp,
             servers: servers.into_iter().map(Some).collect(),
@@ -170,7 +176,12 @@ impl Nemesis {
                 self.starts_database().await;
                 self.starts().await;
             }
-            What::Database { .. } | What::CutAll => {
+            What::Bus { during } if self.bus.dies() => {
+                self.blows.bus_kills += 1;
+                sleep(during).await;
+                self.bus.starts();
+            }
+            What::Database { .. } | What::Bus { .. } | What::CutAll => {
                 self.blows.cuts += 1;
                 for line in lines {
                     line.suffers(Fault::Cut);
@@ -198,7 +209,7 @@ impl Nemesis {
     }
 
     async fn starts(&mut self) {
-        let server = Server::start(&self.database, &self.logs).await;
+        let server = Server::start(&self.database, &self.bus.settings(), &self.logs).await;
         self.addresses.send_modify(|addresses| addresses[self.next] = server.address);
         self.servers[self.next] = Some(server);
     }

@@ -157,6 +157,8 @@ pub enum What {
     Database { immediately: bool, during: Duration },
     /// PostgreSQL and the server both die.
     Both,
+    /// The bus dies and comes back; without a server of its own, all lines are cut instead.
+    Bus { during: Duration },
 }
 
 impl What {
@@ -170,11 +172,11 @@ impl What {
 }
 
 impl Plan {
-    pub fn new(seed: u64, size: Size, with_postgres: bool) -> Self {
+    pub fn new(seed: u64, size: Size, with_postgres: bool, with_bus: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let groups: Vec<Vec<usize>> =
             (0..size.groups).map(|group| members(&mut rng, size.people, group)).collect();
-        let blows = blows(&mut rng, size, with_postgres);
+        let blows = blows(&mut rng, size, with_postgres, with_bus);
         let devices = (0..size.people * size.devices_each)
             // The last of the people has a single device, whose receipt nobody else moves.
             .filter(|number| *number < size.people || number % size.people != size.people - 1)
@@ -230,11 +232,12 @@ fn blows(rng: &mut Rng, size: Size, with_postgres: bool) -> Vec<Blow> {
     }
     for number in 0..size.others {
         // Each kind in turn, so that even a short run has all.
-        whats.push(match number % 5 {
+        whats.push(match number % if with_bus { 6 } else { 5 } {
             0 => What::Database { immediately: rng.bool(), during: millis(rng, 200..1_500) },
             1 => What::Terminate,
             2 => What::Freeze { during: millis(rng, 200..2_000) },
             3 => What::CutAll,
+            5 => What::Bus { during: millis(rng, 200..4_000) },
             _ => What::Crowd { connections: rng.usize(20..80) },
         });
     }
@@ -327,7 +330,7 @@ mod tests {
     #[test]
     fn a_seed_says_it_all() {
         let told = |seed| {
-            let plan = Plan::new(seed, SIZE, true);
+            let plan = Plan::new(seed, SIZE, true, true);
             let steps: Vec<_> = plan.devices.iter().map(|device| (device.begins, &device.steps)).collect();
             format!("{:?} {:?} {steps:?}", plan.groups, plan.blows)
         };
@@ -338,7 +341,7 @@ mod tests {
     #[test]
     fn there_are_as_many_kills_as_were_asked_for_in_the_order_of_their_time() {
         for seed in 0..50 {
-            let plan = Plan::new(seed, SIZE, seed % 2 == 0);
+            let plan = Plan::new(seed, SIZE, seed % 2 == 0, false);
             assert_eq!(plan.blows.iter().map(|blow| blow.what.kills()).sum::<usize>(), SIZE.kills);
             assert!(plan.blows.is_sorted_by(|one, other| one.at <= other.at));
         }

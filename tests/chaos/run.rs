@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    bus::Bus,
     checker::{self, Rule, Violation},
     client::{Client, Phase, Status},
     counts::Counts,
@@ -49,7 +50,8 @@ const TAIL: usize = 25;
 /// What a run came to.
 pub struct Report {
     pub seed: u64,
-    database: &'static str,
+    /// And the bus.
+    database: String,
     took: Duration,
     pub blows: Blows,
     pub counts: Counts,
@@ -143,10 +145,10 @@ struct Watched {
 }
 
 /// With a cluster, on so many nodes.
-pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize) -> Report {
+pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize, bus: Bus) -> Report {
     let began = Instant::now();
     let with_postgres = cluster.is_some();
-    let plan = Plan::new(seed, size, with_postgres);
+    let plan = Plan::new(seed, size, with_postgres, nodes > 1);
     let folder = tempfile::Builder::new().prefix("parlor-chaos-").tempdir().unwrap();
     let logs = folder.path().join("logs");
     std::fs::create_dir(&logs).unwrap();
@@ -155,7 +157,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize) 
         |cluster| cluster.url.clone(),
     );
     let stamp = Arc::new(AtomicU64::new(0));
-    let mut nemesis = Nemesis::new(nodes, url.clone(), cluster, logs.clone(), stamp.clone()).await;
+    let mut nemesis = Nemesis::new(nodes, url.clone(), cluster, bus, logs.clone(), stamp.clone()).await;
     let address = nemesis.nodes().borrow()[0];
     let world = Arc::new(settle(&plan, size.people, address).await);
     let stormers = sign_up("stormer", STORMERS, address).await;
@@ -229,9 +231,9 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize) 
     Report {
         seed,
         database: match (with_postgres, nodes) {
-            (false, _) => "SQLite",
-            (true, 1) => "PostgreSQL",
-            (true, _) => "several nodes on PostgreSQL",
+            (false, _) => "SQLite".to_owned(),
+            (true, 1) => "PostgreSQL".to_owned(),
+            (true, nodes) => format!("{nodes} nodes on PostgreSQL, over {}", nemesis.bus),
         },
         took: began.elapsed(),
         blows: nemesis.blows,

@@ -62,11 +62,11 @@ pub struct Server {
 
 impl Server {
     /// Starts it on a free port; what it writes goes into a file of its own in `logs`.
-    pub async fn start(database: &str, logs: &Path) -> Self {
+    pub async fn start(database: &str, settings: &[(&str, String)], logs: &Path) -> Self {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let log = logs.join(format!("server-{:04}.log", fs::read_dir(logs).unwrap().count()));
-            let mut child = Self::spawn(database, &log);
+            let mut child = Self::spawn(database, settings, &log);
             loop {
                 let written = fs::read_to_string(&log).unwrap_or_default();
                 if let Some(address) = address_in(&written) {
@@ -83,7 +83,7 @@ impl Server {
         }
     }
 
-    fn spawn(database: &str, log: &PathBuf) -> Child {
+    fn spawn(database: &str, settings: &[(&str, String)], log: &PathBuf) -> Child {
         let log = File::create(log).unwrap();
         // Another build of it may be named, to see the checker find what is wrong with that one.
         let program = std::env::var_os("PARLOR_CHAOS_PROGRAM");
@@ -92,6 +92,7 @@ impl Server {
             .env_remove("RUST_LOG")
             .env("PARLOR__DATABASE__URL", database)
             .envs(SETTINGS)
+            .envs(settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -16,12 +16,15 @@
 //! Every wait is "until seen or [`PATIENCE`]". Time moves with `server.clock`. A dropped [`Server`] shuts
 //! down gracefully and checks that nothing is left, which needs the multi-thread runtime.
 
+mod bus_server;
 mod cluster;
 mod command;
 mod database;
 mod engine;
+mod faulty_bus;
 mod http;
 mod issuer;
+mod line;
 mod npm;
 mod person;
 mod plain;
@@ -35,12 +38,15 @@ mod store;
 use std::{future::Future, time::Duration};
 
 pub use self::{
+    bus_server::BusServer,
     cluster::Cluster,
     command::{parlor, parlor_with},
     database::Database,
     engine::{Transport, handshake_of},
+    faulty_bus::faulty_bus,
     http::{Answer, Http},
     issuer::{AUDIENCE, Issuer, Misbehaviour, SigningKey, signed, unsigned},
+    line::{Carries, Line},
     npm::run_suite,
     person::Person,
     plain::{Frames, Plain},

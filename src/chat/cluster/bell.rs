@@ -1,41 +1,46 @@
-//! The bell: PostgreSQL's notifications tell the other nodes *where* to look, at once. What there is to see stands in the
-//! database alone. So a notification that is lost, comes twice or comes late changes nothing but the time: every node
-//! looks at intervals anyway.
+//! The bell: frames on the bus tell the other nodes what was stored, or where to look. The database alone decides
+//! what there is. So a frame that is lost, comes twice or comes late changes nothing but the time: every node looks at
+//! intervals anyway.
 //!
-//! Notifications are sent in statements of their own, after the commits that they are about. In the transaction of a
-//! commit they would take a lock that all commits wait for. One statement is under way at a time; what is rung meanwhile
-//! goes with the next.
+//! Frames are sent after the commits that they are about, one batch at a time. What is rung meanwhile goes with the next.
+//! Each node counts its frames. Who hears that some are missing looks at everything.
 //!
-//! A node rings for itself, too, with each look. If it does not hear itself for [`DEAF`], its bell is broken, however
-//! healthy the connection seems: it connects again, and looks more often until then.
+//! A node that is not alone sends something each [`BEAT`], and hears it itself. If it does not for [`DEAF`], its bell is
+//! broken, however healthy the connection seems: it connects again, and looks more often until then.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use entity::RoomId;
 use parking_lot::Mutex;
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
-use super::{sql, typing::TypingNews};
-use crate::{chat::Core, db::Listener, error::Result, metrics};
+use super::{stored, stored::Storing, typing::TypingNews};
+use crate::{
+    bus::{
+        Broken, Driver, Listener,
+        frame::{self, EncodedEntry, Frame, FrameEntry},
+    },
+    chat::Core,
+    metrics,
+};
 
+/// The longest that a node that is not alone sends nothing.
+const BEAT: Duration = Duration::from_millis(500);
 /// How long a node that is not alone may not hear itself.
 const DEAF: Duration = Duration::from_secs(3);
 /// The pause before the next attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The most items of one payload. PostgreSQL takes less than 8,000 bytes.
-const ITEMS: usize = 100;
-/// Which form the payload has. Others are not understood, and only say that there is something to look at.
-const FORM: &str = "1";
-const NOTICES: &str = "*";
-const PRESENCES: &str = "+";
+/// How long sending may take.
+const SENDING: Duration = Duration::from_secs(5);
+/// The most bytes of messages that wait to be sent. Of further ones only the room is told.
+const WAITING: usize = 4 * 1_024 * 1_024;
 
-/// What the bell is rung for. At most the rooms in memory of all nodes, and a bounded number of users who type.
+/// What a node has to look at. At most the rooms in memory of all nodes, and a bounded number of users who type.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rung {
     /// Something was stored in these rooms.
@@ -45,19 +50,31 @@ pub(super) struct Rung {
     /// Users have come or gone.
     pub presences: bool,
     pub typing: TypingNews,
+    /// Something was not heard: there may be anything.
+    pub everything: bool,
+}
+
+/// What was not sent yet.
+#[derive(Default)]
+struct Unsent {
+    rung: Rung,
+    stored: Vec<Storing>,
+    /// Of the messages in `stored`.
+    bytes: usize,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Bell {
-    /// What this node has not rung for yet.
-    outgoing: Mutex<Rung>,
+    unsent: Mutex<Unsent>,
     out: Notify,
     /// What other nodes have rung for, and what was not looked at yet.
     heard: Mutex<Rung>,
     pub news: Notify,
     /// When this node has heard itself last.
     heard_itself: Mutex<Option<Instant>>,
+    /// The number of the newest frame of each node.
+    numbers: Mutex<HashMap<Uuid, u64>>,
 }
 
 impl Rung {
@@ -66,40 +83,61 @@ impl Rung {
         self.notices |= other.notices;
         self.presences |= other.presences;
         self.typing.add(other.typing);
+        self.everything |= other.everything;
     }
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// As payloads, at least one.
-    fn payloads(&self, node: Uuid) -> Vec<String> {
-        let mut items: Vec<String> = self.rooms.iter().map(|room| room.0.simple().to_string()).collect();
-        items.extend(self.notices.then(|| NOTICES.to_owned()));
-        items.extend(self.presences.then(|| PRESENCES.to_owned()));
-        items.extend(self.typing.items());
-        let payload = |items: &[String]| format!("{FORM} {} {}", node.simple(), items.join(","));
-        if items.is_empty() { vec![payload(&[])] } else { items.chunks(ITEMS).map(payload).collect() }
+    fn entries(&self) -> impl Iterator<Item = FrameEntry> {
+        let notices = self.notices.then_some(FrameEntry::Notices);
+        let presences = self.presences.then_some(FrameEntry::Presences);
+        let rooms = self.rooms.iter().copied().map(FrameEntry::Room);
+        rooms.chain(notices).chain(presences).chain(self.typing.entries())
     }
 
-    /// The node that rang, if that is known, and what for.
-    fn read(payload: &str) -> (Option<Uuid>, Self) {
-        let everything = Self { notices: true, presences: true, ..Self::default() };
-        let mut parts = payload.splitn(3, ' ');
-        let (Some(FORM), Some(node), Some(items)) = (parts.next(), parts.next(), parts.next()) else {
-            return (None, everything);
-        };
-        let rooms = items.split(',').filter_map(|item| Uuid::try_parse(item).ok()).map(RoomId).collect();
-        let has = |mark| items.split(',').any(|item| item == mark);
-        let typing = TypingNews::read(items.split(','));
-        (Uuid::try_parse(node).ok(), Self { rooms, notices: has(NOTICES), presences: has(PRESENCES), typing })
+    fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+}
+
+impl Unsent {
+    fn encoded(&self, longest: usize) -> Vec<EncodedEntry> {
+        let stored = self.stored.iter().map(|storing| {
+            let encoded = EncodedEntry::of(&storing.entry());
+            // Too long: the other nodes read it.
+            if frame::fits(&encoded, longest) {
+                encoded
+            } else {
+                EncodedEntry::of(&FrameEntry::Room(storing.room()))
+            }
+        });
+        stored.chain(self.rung.entries().map(|entry| EncodedEntry::of(&entry))).collect()
     }
 }
 
 impl Bell {
-    /// Rings for this soon; for nothing, so that this node hears itself.
+    /// Rings for this soon.
     pub fn ring(&self, rung: Rung) {
-        self.outgoing.lock().add(rung);
+        self.unsent.lock().rung.add(rung);
+        self.out.notify_one();
+    }
+
+    /// Tells soon of messages, in the order of their seqs.
+    pub fn tell(&self, messages: impl Iterator<Item = Storing>) {
+        {
+            let mut unsent = self.unsent.lock();
+            for message in messages {
+                let bytes = message.bytes();
+                if unsent.bytes + bytes > WAITING {
+                    unsent.rung.rooms.insert(message.room());
+                } else {
+                    unsent.bytes += bytes;
+                    unsent.stored.push(message);
+                }
+            }
+        }
         self.out.notify_one();
     }
 
@@ -113,48 +151,99 @@ impl Bell {
         self.heard_itself.lock().is_some_and(|at| at.elapsed() < DEAF)
     }
 
-    fn hears(&self, own: Uuid, payload: &str) {
-        let (node, rung) = Rung::read(payload);
-        if node == Some(own) {
-            *self.heard_itself.lock() = Some(Instant::now());
-        } else if !rung.is_empty() {
-            metrics::RUNG.one();
+    /// Forgets nodes that are gone.
+    pub fn keep(&self, is_alive: impl Fn(Uuid) -> bool) {
+        self.numbers.lock().retain(|node, _| is_alive(*node));
+    }
+
+    fn note(&self, rung: Rung) {
+        if !rung.is_empty() {
             self.heard.lock().add(rung);
             self.news.notify_one();
         }
     }
+
+    /// Whether frames of a node are missing before this one.
+    fn misses(&self, node: Uuid, number: u64) -> bool {
+        let mut numbers = self.numbers.lock();
+        let newest = numbers.entry(node).or_insert(0);
+        let is_missing = number > *newest + 1;
+        *newest = number.max(*newest);
+        is_missing
+    }
+
+    /// Returns the frame if another node has sent it.
+    fn hears(&self, own: Uuid, text: &str) -> Option<Frame> {
+        let Some(frame) = frame::read(text) else {
+            self.note(Rung::everything());
+            return None;
+        };
+        let misses = self.misses(frame.node, frame.number);
+        if frame.node == own {
+            *self.heard_itself.lock() = Some(Instant::now());
+            return None;
+        }
+        if misses {
+            metrics::FRAMES_MISSED.one();
+            self.note(Rung::everything());
+        }
+        Some(frame)
+    }
+
+    /// Before the first frame of a connection: what was sent earlier was not heard.
+    fn begins_to_hear(&self) {
+        self.numbers.lock().clear();
+        self.note(Rung::everything());
+    }
 }
 
-/// Sends the notifications of this node, until the server closes its connections.
-pub(super) async fn send(core: Arc<Core>, channel: String) {
+/// Does what the other nodes have told.
+fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
+    let (mut rung, mut messages) = (Rung::default(), Vec::new());
+    for entry in entries {
+        match entry {
+            FrameEntry::Room(room) => drop(rung.rooms.insert(room)),
+            FrameEntry::Notices => rung.notices = true,
+            FrameEntry::Presences => rung.presences = true,
+            FrameEntry::Typing(typing) => rung.typing.add(typing.into()),
+            FrameEntry::Stored(message) => messages.push(*message),
+            FrameEntry::Unknown => rung.everything = true,
+        }
+    }
+    rung.rooms.extend(stored::publish(core, messages));
+    core.cluster.bell.note(rung);
+}
+
+/// Sends the frames of this node, until the server closes its connections.
+pub(super) async fn send<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
     let bell = &core.cluster.bell;
+    let mut number = 0;
     loop {
         tokio::select! {
             () = bell.out.notified() => {}
+            () = tokio::time::sleep(BEAT) => {}
             () = core.shutdown.closing() => return,
         }
-        let rung = std::mem::take(&mut *bell.outgoing.lock());
-        if let Err(err) = send_now(&core, &channel, &rung).await {
+        if !core.cluster.is_shared() {
+            continue;
+        }
+        let unsent = std::mem::take(&mut *bell.unsent.lock());
+        let frames = frame::frames(core.cluster.id, &mut number, unsent.encoded(D::LONGEST), D::LONGEST);
+        let sent = timeout(SENDING, driver.send(frames)).await;
+        if let Err(err) = sent.unwrap_or_else(|_| Err(Broken::new("it takes too long"))) {
             // The others find it when they look.
-            tracing::debug!(error = ?err, "could not ring for the other nodes");
+            tracing::debug!(error = %err, "could not ring for the other nodes");
         }
     }
 }
 
-async fn send_now(core: &Core, channel: &str, rung: &Rung) -> Result<()> {
-    let values = [channel.into(), rung.payloads(core.cluster.id).into()];
-    let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::RING, values);
-    core.db.writer().await?.execute_raw(asked).await?;
-    Ok(())
-}
-
 /// Listens while other nodes are alive, until the server shuts down.
-pub(super) async fn listen(core: Arc<Core>, channel: String) {
+pub(super) async fn listen<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
     let mut has_failed = false;
     while !core.shutdown.has_begun() {
         if core.cluster.is_shared() {
             let lost = tokio::select! {
-                lost = listen_once(&core, &channel) => lost,
+                lost = listen_once(&core, &*driver) => lost,
                 () = core.shutdown.begun() => return,
             };
             *core.cluster.bell.heard_itself.lock() = None;
@@ -174,16 +263,17 @@ pub(super) async fn listen(core: Arc<Core>, channel: String) {
 }
 
 /// Returns when the node is alone, or does not hear itself.
-async fn listen_once(core: &Arc<Core>, channel: &str) -> Result<(), sea_orm::DbErr> {
-    let mut listener: Listener = core.db.listen(channel, core.settings.cluster.listens_at()).await?;
+async fn listen_once<D: Driver>(core: &Arc<Core>, driver: &D) -> Result<(), Broken> {
+    let mut listener = driver.listen().await?;
     let bell = &core.cluster.bell;
-    // What was rung before was not heard.
-    bell.heard.lock().add(Rung { notices: true, presences: true, ..Rung::default() });
-    bell.news.notify_one();
-    while core.cluster.is_shared() {
-        match tokio::time::timeout(DEAF, listener.next()).await {
-            Ok(payload) => bell.hears(core.cluster.id, &payload?),
-            Err(_) => break,
+    bell.begins_to_hear();
+    let since = Instant::now();
+    while core.cluster.is_shared() && (bell.works() || since.elapsed() < DEAF) {
+        // Not only quiet: others may be heard while the node's own frames do not come back.
+        let Ok(text) = timeout(DEAF, listener.next()).await else { break };
+        if let Some(frame) = bell.hears(core.cluster.id, &text?) {
+            metrics::FRAMES_HEARD.one();
+            take(core, frame.entries);
         }
     }
     Ok(())
@@ -191,42 +281,57 @@ async fn listen_once(core: &Arc<Core>, channel: &str) -> Result<(), sea_orm::DbE
 
 #[cfg(test)]
 mod tests {
-    use entity::UserId;
+    use entity::{ChangeNumber, UserId};
 
     use super::*;
-    use crate::chat::connections::options::TypingPlace;
-
-    #[test]
-    fn what_is_rung_for_arrives_in_payloads_that_postgresql_takes() {
-        let rooms: BTreeSet<RoomId> = (0..450).map(|_| RoomId::new()).collect();
-        let mut typing = TypingNews::default();
-        for _ in 0..150 {
-            typing.add(TypingNews::of(UserId::new(), &TypingPlace::Group(RoomId::new()), true));
-        }
-        let (node, rung) = (Uuid::now_v7(), Rung { rooms, notices: true, presences: true, typing });
-        let payloads = rung.payloads(node);
-        assert!(payloads.len() == 7 && payloads.iter().all(|payload| payload.len() < 7_500));
-        let mut heard = Rung::default();
-        for payload in &payloads {
-            let (from, rung) = Rung::read(payload);
-            assert_eq!(from, Some(node));
-            heard.add(rung);
-        }
-        assert_eq!(heard, rung);
-    }
+    use crate::chat::model::Message;
 
     #[test]
     fn a_bell_works_while_it_hears_itself_and_does_not_look_for_that() {
         let (bell, own) = (Bell::default(), Uuid::now_v7());
         assert!(!bell.works());
-        let beat = Rung::default().payloads(own);
-        bell.hears(own, &beat[0]);
+        let beat = frame::frames(own, &mut 0, Vec::new(), 1_000);
+        assert_eq!(bell.hears(own, &beat[0]), None);
         assert!(bell.works() && bell.take_heard().is_empty());
     }
 
     #[test]
-    fn what_a_later_version_rings_for_is_looked_at() {
-        let (node, rung) = Rung::read("2 {\"something\": \"else\"}");
-        assert_eq!((node, rung), (None, Rung { notices: true, presences: true, ..Rung::default() }));
+    fn a_node_that_has_missed_a_frame_looks_at_everything() {
+        let (bell, own, other) = (Bell::default(), Uuid::now_v7(), Uuid::now_v7());
+        let mut number = 0;
+        let frames: Vec<String> =
+            (0..5).flat_map(|_| frame::frames(other, &mut number, Vec::new(), 1_000)).collect();
+        for (heard, misses) in [(0, false), (1, false), (3, true), (2, false), (3, false), (4, false)] {
+            let frame = bell.hears(own, &frames[heard]).expect("a frame of another node");
+            assert_eq!((frame.number, bell.take_heard().everything), (heard as u64 + 1, misses));
+        }
+    }
+
+    #[test]
+    fn of_messages_that_are_too_many_or_too_long_only_the_room_is_told() {
+        let (bell, room) = (Bell::default(), RoomId::new());
+        let storing = |length: usize| {
+            let mut message = Message::in_group(room, 1, UserId::new());
+            message.row.content = "x".repeat(length);
+            Storing { message: Arc::new(message), written: None, version: 1, changed: ChangeNumber::ZERO }
+        };
+        bell.tell([storing(8_000), storing(10)].into_iter());
+        let count = |wanted: fn(&FrameEntry) -> bool| {
+            let text = frame::frames(Uuid::nil(), &mut 0, bell.unsent.lock().encoded(7_500), 7_500);
+            let entries = text.iter().flat_map(|text| frame::read(text).expect("a frame").entries);
+            entries.filter(wanted).count()
+        };
+        let is_room = |entry: &FrameEntry| matches!(entry, FrameEntry::Room(_));
+        assert_eq!((count(is_room), count(|_| true)), (1, 2), "the long one does not fit into a frame");
+        bell.tell((0..10).map(|_| storing(WAITING / 4)));
+        assert!(bell.unsent.lock().bytes <= WAITING);
+        assert_eq!(bell.unsent.lock().rung.rooms, BTreeSet::from([room]));
+    }
+
+    #[test]
+    fn what_a_later_version_says_is_looked_at() {
+        let (bell, own) = (Bell::default(), Uuid::now_v7());
+        assert_eq!(bell.hears(own, "2 {\"something\": \"else\"}"), None);
+        assert_eq!(bell.take_heard(), Rung::everything());
     }
 }

@@ -6,10 +6,11 @@
 //! - [`presence`]: who is online at the other nodes, by what they have written
 //! - [`notices`]: everything else, by what they have noted; [`receipts`] are noted there, too. [`members`] loads rooms that
 //!   are not in memory
-//! - [`typing`]: through the bell alone
+//! - [`typing`]: over the bus alone
 //!
-//! A [`bell`] tells it where to look before the interval is over. A node that is alone only beats. The database decides
-//! everything: a look that comes late, or twice, costs time and nothing else.
+//! A [`bell`] on the bus tells it where to look before the interval is over, and brings the messages themselves
+//! ([`stored`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
+//! twice, costs time and nothing else.
 
 mod bell;
 mod members;
@@ -18,6 +19,7 @@ mod presence;
 mod receipts;
 mod rooms;
 mod sql;
+mod stored;
 mod typing;
 
 use std::{
@@ -28,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use entity::{RoomId, Seq, UserId};
+use entity::{ChangeNumber, RoomId, Seq, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
@@ -37,10 +39,19 @@ pub(super) use self::presence::Elsewhere;
 use self::{
     bell::{Bell, Rung},
     notices::{EndedLogins, Position},
+    stored::Storing,
     typing::TypingNews,
 };
-use super::{Core, connections::options::TypingPlace, room::Room};
-use crate::{config::Bus, error::Result};
+use super::{
+    Core,
+    connections::options::TypingPlace,
+    room::{Fresh, Room},
+};
+use crate::{
+    bus::{Driver, Nats, Postgres, Redis},
+    config::Bus,
+    error::Result,
+};
 
 /// How long the deletion of the node's own row may take when it leaves.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -102,12 +113,17 @@ impl Cluster {
         }
     }
 
-    /// A user of this node has come online, or gone.
-    pub fn came_or_went(&self, user: UserId, online: bool) {
-        self.elsewhere.note(user, online);
+    /// A user of this node has come online, or gone, or has another number of connections.
+    pub fn came_or_went(&self, user: UserId) {
+        self.elsewhere.note(user);
         if self.is_shared() {
             self.own_news.notify_one();
         }
+    }
+
+    /// How many of the `here` connections that a user has at this node are too many, with those of the other nodes.
+    pub fn surplus(&self, user: UserId, here: usize, limit: usize) -> usize {
+        self.elsewhere.surplus(self.id, user, here, limit)
     }
 
     /// Tells the other nodes that a user of this one types, or has stopped.
@@ -122,6 +138,18 @@ impl Cluster {
         if self.is_shared() {
             self.bell.ring(Rung { rooms: [room].into(), ..Rung::default() });
         }
+    }
+
+    /// Tells the other nodes of messages that were committed just now. `changed` is the newest change that was known
+    /// before.
+    pub fn stored(&self, room: &Room, fresh: &[Fresh], changed: ChangeNumber) {
+        let version = room.version();
+        self.bell.tell(fresh.iter().map(|fresh| Storing {
+            message: fresh.message.clone(),
+            written: fresh.origin.as_ref().and_then(|origin| origin.written.clone()),
+            version,
+            changed,
+        }));
     }
 
     /// Tells the other nodes that a notice was committed.
@@ -147,15 +175,26 @@ impl Cluster {
 /// # Errors
 /// The database does not say in which schema it is.
 pub(super) async fn start(core: &Arc<Core>) -> Result<()> {
-    // Several installations may share a database, each in a schema of its own.
-    let schema = core.db.current_schema().await?.unwrap_or_default();
-    let channel = format!("parlor {schema}");
     core.shutdown.spawn(run(core.clone()));
-    if core.settings.cluster.bus == Bus::Postgres {
-        core.shutdown.spawn(bell::send(core.clone(), channel.clone()));
-        core.shutdown.spawn(bell::listen(core.clone(), channel));
+    let settings = &core.settings.cluster;
+    // Several installations may share a database, each in a schema of its own, and a bus.
+    let schema = core.db.current_schema().await?.unwrap_or_default();
+    let channel = format!("{}.{schema}", settings.name);
+    match settings.bus {
+        Bus::Off => {}
+        Bus::Postgres => {
+            ring_by(core, Postgres::new(core.db.clone(), channel, settings.listens_at().cloned()));
+        }
+        Bus::Nats => ring_by(core, Nats::new(settings.url.clone(), channel)),
+        Bus::Redis => ring_by(core, Redis::new(settings.url.clone(), channel)),
     }
     Ok(())
+}
+
+fn ring_by(core: &Arc<Core>, driver: impl Driver) {
+    let driver = Arc::new(driver);
+    core.shutdown.spawn(bell::send(core.clone(), driver.clone()));
+    core.shutdown.spawn(bell::listen(core.clone(), driver));
 }
 
 /// How much is looked at.
@@ -235,12 +274,14 @@ impl Looks {
             news.notices = receipts::tell(core).await?;
         }
         if kind == Look::Own && !news.presences {
-            cluster.bell.ring(news);
+            if !news.is_empty() {
+                cluster.bell.ring(news);
+            }
             return Ok(false);
         }
         let rung = cluster.bell.take_heard();
         typing::tell(core, rung.typing).await?;
-        if kind == Look::Rung && !rung.presences && self.position.is_some() {
+        if kind == Look::Rung && !rung.presences && !rung.everything && self.position.is_some() {
             let mut rooms = rung.rooms;
             if rung.notices {
                 rooms.extend(notices::follow(core, &mut self.position).await?);
@@ -259,10 +300,10 @@ impl Looks {
         }
         if others.is_empty() {
             cluster.receipts.take();
-        } else {
-            // Also for itself, to know that the bell works.
+        } else if !news.is_empty() {
             cluster.bell.ring(news);
         }
+        cluster.bell.keep(|node| node == cluster.id || others.iter().any(|other| other.id == node));
         presence::follow(core, &others).await?;
         // A node that has gone may have stored something just before.
         if others.is_empty() && !was_shared {
@@ -270,7 +311,8 @@ impl Looks {
         }
         self.count += u64::from(kind == Look::All);
         let is_due = !cluster.bell.works() || owes_all || self.count.is_multiple_of(SELDOM);
-        let looks_at_all = (kind == Look::All && is_due) || !was_shared || self.position.is_none();
+        let looks_at_all =
+            (kind == Look::All && is_due) || rung.everything || !was_shared || self.position.is_none();
         let mut changed = notices::follow(core, &mut self.position).await?;
         changed.extend(rung.rooms);
         let rooms = if looks_at_all { core.rooms.all() } else { core.rooms.resident_among(changed) };

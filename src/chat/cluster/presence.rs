@@ -1,11 +1,14 @@
-//! Who is online at the other nodes.
+//! Who is online at the other nodes, and with how many connections.
 //!
-//! Each node writes its own users to the table `presences`, and only those that have come or gone since the last look.
+//! Each node writes its own users to the table `presences`, and only those that have changed since the last look.
 //! Every write has the next *version*, which the node's beat then names. The others read what is newer than the version
 //! that they know; if they have missed much, or the node has written everything again, they read all of its rows. So a
 //! look that fails is made up for by the next one, and no message between nodes has to arrive.
 //!
 //! When a node no longer beats, its users have gone, after the grace in which they may come back at another node.
+//!
+//! `limits.connections_per_user` holds for all nodes together, a look later. The node where a user has the most connections
+//! closes what is too many: so exactly one node does, and the newest connection stays wherever it is.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -37,8 +40,9 @@ pub(in crate::chat) struct Elsewhere {
 #[derive(Default)]
 struct OwnUsers {
     version: i64,
-    /// Users who have come (true) or gone since the last write. None while nobody reads it.
-    changed: Option<HashMap<UserId, bool>>,
+    /// Users who have come or gone, or have another number of connections, since the last write. None while nobody reads
+    /// it.
+    changed: Option<HashSet<UserId>>,
 }
 
 #[derive(Default)]
@@ -52,7 +56,16 @@ struct Others {
 #[derive(Default)]
 struct UsersOf {
     version: i64,
-    users: HashSet<UserId>,
+    /// Each with the number of connections.
+    users: HashMap<UserId, u32>,
+}
+
+/// A user, as a node has written it.
+#[derive(Clone, Copy, Debug)]
+struct WrittenUser {
+    user: UserId,
+    online: bool,
+    connections: u32,
 }
 
 /// Users whose standing at the other nodes has changed.
@@ -60,6 +73,8 @@ struct UsersOf {
 struct ComeAndGone {
     came: Vec<UserId>,
     went: Vec<UserId>,
+    /// Those who have more connections than before.
+    grown: Vec<UserId>,
 }
 
 impl Elsewhere {
@@ -72,11 +87,16 @@ impl Elsewhere {
         self.others.lock().nodes.values().map(|node| node.users.len()).sum()
     }
 
-    /// A user of this node has come online, or gone.
-    pub fn note(&self, user: UserId, online: bool) {
+    /// A user of this node has come online, or gone, or has another number of connections.
+    pub fn note(&self, user: UserId) {
         if let Some(changed) = &mut self.own.lock().changed {
-            changed.insert(user, online);
+            changed.insert(user);
         }
+    }
+
+    /// How many of a user's connections at node `own`, which has `here` of them, are too many.
+    pub(super) fn surplus(&self, own: Uuid, user: UserId, here: usize, limit: usize) -> usize {
+        self.others.lock().surplus(own, user, here, limit)
     }
 
     /// The version that the beat names.
@@ -92,7 +112,7 @@ impl Elsewhere {
 
 impl Others {
     fn is_online(&self, user: UserId) -> bool {
-        self.leaving.contains_key(&user) || self.nodes.values().any(|node| node.users.contains(&user))
+        self.leaving.contains_key(&user) || self.nodes.values().any(|node| node.users.contains_key(&user))
     }
 
     /// Forgets the nodes that are not alive.
@@ -100,34 +120,47 @@ impl Others {
         let gone: Vec<Uuid> =
             self.nodes.keys().filter(|id| alive.iter().all(|node| node.id != **id)).copied().collect();
         for users in gone.into_iter().filter_map(|id| self.nodes.remove(&id)) {
-            self.leaving.extend(users.users.into_iter().map(|user| (user, until)));
+            self.leaving.extend(users.users.into_keys().map(|user| (user, until)));
         }
     }
 
+    fn surplus(&self, own: Uuid, user: UserId, here: usize, limit: usize) -> usize {
+        let there: Vec<(Uuid, usize)> = self
+            .nodes
+            .iter()
+            .filter_map(|(node, of)| Some((*node, usize::try_from(*of.users.get(&user)?).ok()?)))
+            .collect();
+        let all = here + there.iter().map(|(_, count)| count).sum::<usize>();
+        let has_most = there.iter().all(|(node, count)| (here, own) > (*count, *node));
+        if has_most { all.saturating_sub(limit) } else { here.saturating_sub(limit) }
+    }
+
     /// Takes over what was read of a node.
-    fn take(&mut self, node: Node, is_all: bool, rows: Vec<(UserId, bool)>) -> ComeAndGone {
+    fn take(&mut self, node: Node, is_all: bool, rows: &[WrittenUser]) -> ComeAndGone {
         let known = self.nodes.entry(node.id).or_default();
         known.version = node.presence;
-        let (mut came, mut went) = (Vec::new(), Vec::new());
-        if is_all {
-            let all: HashSet<UserId> =
-                rows.iter().filter(|(_, online)| *online).map(|(user, _)| *user).collect();
-            went.extend(known.users.difference(&all));
-            came.extend(all.difference(&known.users));
-            known.users = all;
-        } else {
-            for (user, online) in rows {
-                if online && known.users.insert(user) {
-                    came.push(user);
-                } else if !online && known.users.remove(&user) {
-                    went.push(user);
+        let before = if is_all { std::mem::take(&mut known.users) } else { HashMap::new() };
+        let (mut came, mut went, mut grown) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            let count = |users: &HashMap<UserId, u32>| users.get(&row.user).copied();
+            let old = count(&before).or(count(&known.users));
+            if row.online {
+                known.users.insert(row.user, row.connections);
+                if old.is_none() {
+                    came.push(row.user);
                 }
+                if old.is_none_or(|old| old < row.connections) {
+                    grown.push(row.user);
+                }
+            } else if known.users.remove(&row.user).is_some() {
+                went.push(row.user);
             }
         }
-        let mut moved = ComeAndGone::default();
+        went.extend(before.keys().filter(|user| !known.users.contains_key(user)));
+        let mut moved = ComeAndGone { grown, ..ComeAndGone::default() };
         for user in came {
             let was_leaving = self.leaving.remove(&user).is_some();
-            let at_another = self.nodes.iter().any(|(id, of)| *id != node.id && of.users.contains(&user));
+            let at_another = self.nodes.iter().any(|(id, of)| *id != node.id && of.users.contains_key(&user));
             if !was_leaving && !at_another {
                 moved.came.push(user);
             }
@@ -150,13 +183,13 @@ pub(super) async fn write(core: &Core) -> Result<bool> {
     let (version, changed) = {
         let mut own = elsewhere.own.lock();
         let writes_all = own.changed.is_none();
-        let changed = own.changed.replace(HashMap::new()).unwrap_or_default();
+        let changed = own.changed.replace(HashSet::new()).unwrap_or_default();
         let step = if writes_all { AGAIN } else { 1 };
         (own.version + step, if writes_all { None } else { Some(changed) })
     };
     let writes_all = changed.is_none();
     // Whoever comes from now on is noted as changed, too.
-    let changed = changed.unwrap_or_else(|| core.hub.online().into_iter().map(|user| (user, true)).collect());
+    let changed = changed.unwrap_or_else(|| core.hub.online().into_iter().collect());
     if changed.is_empty() && !writes_all {
         return Ok(false);
     }
@@ -173,14 +206,12 @@ pub(super) async fn write(core: &Core) -> Result<bool> {
     Ok(true)
 }
 
-async fn write_rows(
-    core: &Core,
-    version: i64,
-    writes_all: bool,
-    changed: &HashMap<UserId, bool>,
-) -> Result<()> {
-    let users: Vec<Uuid> = changed.keys().map(|user| user.0).collect();
-    let online: Vec<bool> = changed.values().copied().collect();
+async fn write_rows(core: &Core, version: i64, writes_all: bool, changed: &HashSet<UserId>) -> Result<()> {
+    // As they stand now, which may be newer than the note.
+    let users: Vec<Uuid> = changed.iter().map(|user| user.0).collect();
+    let online: Vec<bool> = changed.iter().map(|user| core.hub.is_online(*user)).collect();
+    let count = |user: &UserId| i32::try_from(core.hub.count_of(*user)).unwrap_or(i32::MAX);
+    let connections: Vec<i32> = changed.iter().map(count).collect();
     // All older rows go, or those that nobody needs any more.
     let before = if writes_all { version } else { version - KEPT };
     let id = core.cluster.id;
@@ -188,7 +219,7 @@ async fn write_rows(
     let values = [id.into(), writes_all.into(), before.into()];
     tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::FORGET_PRESENCES, values))
         .await?;
-    let values = [id.into(), users.into(), online.into(), version.into()];
+    let values = [id.into(), users.into(), online.into(), version.into(), connections.into()];
     tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql::WRITE_PRESENCES, values)).await?;
     tx.commit().await?;
     Ok(())
@@ -206,19 +237,27 @@ pub(super) async fn follow(core: &Arc<Core>, alive: &[Node]) -> Result<()> {
         }
         let is_all = known.is_none_or(|known| known > node.presence || node.presence - known > KEPT);
         let rows = read(core, node.id, if is_all { 0 } else { known.unwrap_or(0) }).await?;
-        let moved = elsewhere.others.lock().take(*node, is_all, rows);
+        let moved = elsewhere.others.lock().take(*node, is_all, &rows);
         core.came_or_went_elsewhere(moved.came, true).await?;
         core.came_or_went_elsewhere(moved.went, false).await?;
+        moved.grown.into_iter().for_each(|user| core.displace_surplus(user, None));
     }
     let left = elsewhere.others.lock().left(now);
     core.came_or_went_elsewhere(left, false).await
 }
 
-async fn read(core: &Core, node: Uuid, after: i64) -> Result<Vec<(UserId, bool)>> {
+async fn read(core: &Core, node: Uuid, after: i64) -> Result<Vec<WrittenUser>> {
     let asked =
         Statement::from_sql_and_values(DbBackend::Postgres, sql::READ_PRESENCES, [node.into(), after.into()]);
     let rows = core.db.reader().query_all_raw(asked).await?;
-    let row = |row: &sea_orm::QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    let row = |row: &sea_orm::QueryResult| {
+        let connections: i32 = row.try_get_by_index(2)?;
+        Ok(WrittenUser {
+            user: row.try_get_by_index(0)?,
+            online: row.try_get_by_index(1)?,
+            connections: u32::try_from(connections).unwrap_or(0),
+        })
+    };
     rows.iter().map(row).collect()
 }
 
@@ -228,6 +267,10 @@ mod tests {
 
     use super::*;
 
+    fn written((user, online): (UserId, bool)) -> WrittenUser {
+        WrittenUser { user, online, connections: 1 }
+    }
+
     fn node(presence: i64) -> Node {
         Node { id: Uuid::nil(), presence }
     }
@@ -236,19 +279,19 @@ mod tests {
     fn who_is_at_two_nodes_is_online_until_the_last_one_says_otherwise() {
         let (ada, mut others) = (UserId::new(), Others::default());
         let second = Node { id: Uuid::max(), presence: 1 };
-        assert_eq!(others.take(node(1), true, vec![(ada, true)]).came, [ada]);
-        assert_eq!(others.take(second, true, vec![(ada, true)]).came, []);
-        assert_eq!(others.take(node(2), false, vec![(ada, false)]).went, []);
+        assert_eq!(others.take(node(1), true, &[(ada, true)].map(written)).came, [ada]);
+        assert_eq!(others.take(second, true, &[(ada, true)].map(written)).came, []);
+        assert_eq!(others.take(node(2), false, &[(ada, false)].map(written)).went, []);
         assert!(others.is_online(ada));
-        assert_eq!(others.take(second, false, vec![(ada, false)]).went, [ada]);
+        assert_eq!(others.take(second, false, &[(ada, false)].map(written)).went, [ada]);
         assert!(!others.is_online(ada));
     }
 
     #[test]
     fn what_is_read_again_as_a_whole_replaces_what_was_known() {
         let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
-        others.take(node(1), true, vec![(ada, true)]);
-        let moved = others.take(node(2), true, vec![(bob, true), (ada, false)]);
+        others.take(node(1), true, &[(ada, true)].map(written));
+        let moved = others.take(node(2), true, &[(bob, true), (ada, false)].map(written));
         assert_eq!((moved.came, moved.went), (vec![bob], vec![ada]));
     }
 
@@ -256,16 +299,37 @@ mod tests {
     fn users_of_a_node_that_is_gone_have_a_moment_to_come_back_elsewhere() {
         let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
         let (now, grace) = (Instant::now(), Duration::from_secs(3));
-        others.take(node(1), true, vec![(ada, true), (bob, true)]);
+        others.take(node(1), true, &[(ada, true), (bob, true)].map(written));
         others.keep(&[], now + grace);
         assert!(others.is_online(ada) && others.left(now).is_empty());
         let second = Node { id: Uuid::max(), presence: 1 };
         assert_eq!(
-            others.take(second, true, vec![(ada, true)]).came,
+            others.take(second, true, &[(ada, true)].map(written)).came,
             [],
             "nobody was told that she had gone"
         );
         assert_eq!(others.left(now + grace), [bob]);
         assert!(others.is_online(ada) && !others.is_online(bob));
+    }
+
+    #[test]
+    fn the_node_with_the_most_connections_of_a_user_closes_what_is_too_many_and_no_other() {
+        let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
+        let own = Uuid::from_u128(5);
+        assert_eq!(others.surplus(own, ada, 21, 20), 1, "a user of this node alone");
+        for (id, connections) in [(1, 7), (9, 6)] {
+            let there = Node { id: Uuid::from_u128(id), presence: 1 };
+            let moved = others.take(there, true, &[WrittenUser { user: ada, online: true, connections }]);
+            assert_eq!(moved.grown, [ada]);
+        }
+        assert_eq!(others.surplus(own, ada, 8, 20), 1);
+        assert_eq!(others.surplus(own, ada, 7, 19), 1, "as many as at a node with a lower id");
+        assert_eq!(others.surplus(own, ada, 6, 10), 0);
+        assert_eq!(others.surplus(own, ada, 1, 10), 0, "the new one stays, and another node makes room");
+        assert_eq!(others.surplus(own, bob, 3, 10), 0);
+        let there = Node { id: Uuid::from_u128(1), presence: 2 };
+        let fewer = WrittenUser { user: ada, online: true, connections: 2 };
+        assert_eq!(others.take(there, false, &[fewer]).grown, []);
+        assert_eq!(others.surplus(own, ada, 8, 20), 0);
     }
 }

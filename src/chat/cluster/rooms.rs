@@ -83,7 +83,9 @@ async fn follow_messages(core: &Arc<Core>, room: &Arc<Room>, heads: Heads) -> Re
         }
         let read = messages.len() as u64;
         // Otherwise a change was published meanwhile, and they are read again.
-        if let Some(published) = room.publish_foreign(messages, changed) {
+        if let Some(published) =
+            room.publish_foreign(messages.into_iter().map(|message| (message, None)).collect(), changed)
+        {
             metrics::FOREIGN_MESSAGES.add(read);
             published.behind.iter().for_each(|behind| core.bring_up(behind, room));
         }

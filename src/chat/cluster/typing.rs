@@ -1,38 +1,29 @@
-//! Who types at another node. It is told through the bell alone, and lost where the bell is: nobody misses anything by it.
+//! Who types at another node. It is told through the bus alone, and lost where a frame is: nobody misses anything by it.
 
 use std::collections::{BTreeMap, HashSet};
 
-use entity::{RoomId, UserId};
-use uuid::Uuid;
+use entity::UserId;
 
 use crate::{
+    bus::frame::{FrameEntry, Typing, TypingTo},
     chat::{Core, connections::options::TypingPlace, room::registry::people},
     error::Result,
 };
 
 /// The most that waits to be told. What is new then is dropped.
 const WAITING: usize = 1_000;
-/// The first character of an item.
-const MARK: char = '~';
-
-/// Whom somebody types to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Whom {
-    Group(RoomId),
-    User(UserId),
-}
 
 /// Users who have begun to type somewhere, or have stopped: the newest of each place.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct TypingNews(BTreeMap<(UserId, Whom), bool>);
+pub(super) struct TypingNews(BTreeMap<(UserId, TypingTo), bool>);
 
 impl TypingNews {
     pub fn of(sender: UserId, place: &TypingPlace, typing: bool) -> Self {
-        let whom = match place {
-            TypingPlace::Group(room) => Whom::Group(*room),
-            TypingPlace::User(user, _) => Whom::User(*user),
+        let to = match place {
+            TypingPlace::Group(room) => TypingTo::Group(*room),
+            TypingPlace::User(user, _) => TypingTo::User(*user),
         };
-        Self([((sender, whom), typing)].into())
+        Typing { sender, to, typing }.into()
     }
 
     pub fn add(&mut self, later: Self) {
@@ -43,46 +34,30 @@ impl TypingNews {
         }
     }
 
-    /// Each as one word: the mark, `1` or `0`, the sender, `g` or `u`, and the id of the group or of the user.
-    pub fn items(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|((sender, whom), typing)| {
-            let (kind, id) = match whom {
-                Whom::Group(room) => ('g', room.0),
-                Whom::User(user) => ('u', user.0),
-            };
-            format!("{MARK}{}{}{kind}{}", u8::from(*typing), sender.0.simple(), id.simple())
+    pub fn entries(&self) -> impl Iterator<Item = FrameEntry> {
+        self.0.iter().map(|((sender, to), typing)| {
+            FrameEntry::Typing(Typing { sender: *sender, to: *to, typing: *typing })
         })
-    }
-
-    /// What these items say; others are skipped.
-    pub fn read<'a>(items: impl Iterator<Item = &'a str>) -> Self {
-        Self(items.filter_map(read_item).collect())
     }
 }
 
-fn read_item(item: &str) -> Option<((UserId, Whom), bool)> {
-    let item = item.strip_prefix(MARK)?;
-    let (typing, sender, kind, id) = (item.get(..1)?, item.get(1..33)?, item.get(33..34)?, item.get(34..)?);
-    let id = Uuid::try_parse(id).ok()?;
-    let whom = match kind {
-        "g" => Whom::Group(RoomId(id)),
-        "u" => Whom::User(UserId(id)),
-        _ => return None,
-    };
-    Some(((UserId(Uuid::try_parse(sender).ok()?), whom), typing == "1"))
+impl From<Typing> for TypingNews {
+    fn from(told: Typing) -> Self {
+        Self([((told.sender, told.to), told.typing)].into())
+    }
 }
 
 /// Tells those who are connected here.
 pub(super) async fn tell(core: &Core, news: TypingNews) -> Result<()> {
-    for ((user, whom), typing) in news.0 {
-        match whom {
-            Whom::Group(group) => {
+    for ((user, to), typing) in news.0 {
+        match to {
+            TypingTo::Group(group) => {
                 let Some(room) = core.rooms.resident(group) else { continue };
                 let Some(person) = room.person(user) else { continue };
                 let place = TypingPlace::Group(group);
                 core.show_typing((user, &person.username), &place, Some(&room), typing).await;
             }
-            Whom::User(addressed) => {
+            TypingTo::User(addressed) => {
                 let here = core.hub.of_user(addressed);
                 let Some(name) = here.first().map(|connection| connection.caller().username.clone()) else {
                     continue;
@@ -100,18 +75,23 @@ pub(super) async fn tell(core: &Core, news: TypingNews) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use entity::RoomId;
+
     use super::*;
 
     #[test]
-    fn what_is_told_is_read() {
+    fn the_newest_of_each_place_is_told() {
         let [ada, bob] = [UserId::new(), UserId::new()];
         let mut news = TypingNews::of(ada, &TypingPlace::Group(RoomId::new()), true);
         news.add(TypingNews::of(ada, &TypingPlace::User(bob, "bob".into()), true));
         news.add(TypingNews::of(ada, &TypingPlace::User(bob, "bob".into()), false));
-        let items: Vec<String> = news.items().collect();
-        assert_eq!(items.len(), 2, "the newest of each place");
-        let others = ["*", "~", "~1", "~1é", "~1x"].into_iter();
-        assert_eq!(TypingNews::read(items.iter().map(String::as_str).chain(others)), news);
+        let entries: Vec<FrameEntry> = news.entries().collect();
+        assert_eq!(entries.len(), 2);
+        assert!(entries.contains(&FrameEntry::Typing(Typing {
+            sender: ada,
+            to: TypingTo::User(bob),
+            typing: false
+        })));
     }
 
     #[test]

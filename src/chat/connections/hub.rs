@@ -20,7 +20,6 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 
 pub(in crate::chat) struct Hub {
     clock: Clock,
-    connections_per_user: usize,
     state: RwLock<HubState>,
 }
 
@@ -72,8 +71,8 @@ pub(in crate::chat) struct Departure {
 }
 
 impl Hub {
-    pub fn new(clock: Clock, connections_per_user: usize) -> Self {
-        Self { clock, connections_per_user, state: RwLock::default() }
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, state: RwLock::default() }
     }
 
     /// Adds a connection. Refuses it if its login has ended meanwhile. Returns when the user's last connection
@@ -93,14 +92,21 @@ impl Hub {
         Ok(here.went_at)
     }
 
-    /// Removes the connections that are too many beside a new one of their user: the one that was silent
-    /// the longest, or else the oldest. The caller must displace them.
-    pub fn take_surplus(&self, new: &Connection) -> Vec<Arc<Connection>> {
+    /// Removes the connections of a user that are too many: the one that was silent the longest, or else the oldest, but
+    /// never `new`. The caller must displace them. `surplus` says how many of so many they are; it is called under the
+    /// lock, and must not call the hub.
+    pub fn take_surplus(
+        &self,
+        user: UserId,
+        new: Option<ConnectionId>,
+        surplus: impl FnOnce(usize) -> usize,
+    ) -> Vec<Arc<Connection>> {
         let mut state = self.state.write();
-        let Some(here) = state.users.get_mut(&new.user()) else { return Vec::new() };
+        let Some(here) = state.users.get_mut(&user) else { return Vec::new() };
         let mut displaced = Vec::new();
-        while here.connections.len() > self.connections_per_user {
-            let others = || here.connections.iter().enumerate().filter(|(_, other)| other.id != new.id);
+        let surplus = surplus(here.connections.len());
+        while displaced.len() < surplus {
+            let others = || here.connections.iter().enumerate().filter(|(_, other)| Some(other.id) != new);
             let silent = others().filter_map(|(at, other)| Some((other.silence()?, at))).max();
             let Some(at) = silent.map(|(_, at)| at).or_else(|| Some(others().next()?.0)) else { break };
             displaced.push(here.connections.remove(at));
@@ -271,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_user_who_reconnects_while_they_are_marked_as_offline_is_told_to_be_online_last() {
-        let hub = Hub::new(Clock::real(), 20);
+        let hub = Hub::new(Clock::real());
         let ada = UserId::new();
         let (first, second) = (Connection::silent(ada), Connection::silent(ada));
         hub.enter(&first).unwrap();
@@ -295,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_most_silent_connection_makes_room_and_otherwise_the_oldest() {
-        let hub = Hub::new(Clock::real(), 3);
+        let hub = Hub::new(Clock::real());
         let ada = UserId::new();
         let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
         let connections =
@@ -303,7 +309,8 @@ mod tests {
         let mut displaced = Vec::new();
         let mut enter = |connection: &Arc<Connection>| {
             hub.enter(connection).unwrap();
-            displaced.extend(hub.take_surplus(connection).iter().map(|other| other.id));
+            let surplus = hub.take_surplus(ada, Some(connection.id), |here| here.saturating_sub(3));
+            displaced.extend(surplus.iter().map(|other| other.id));
         };
         connections.iter().for_each(&mut enter);
         let newer = [minutes(9), None].map(|silence| Connection::silent_for(ada, silence));
@@ -313,7 +320,8 @@ mod tests {
         assert_eq!(displaced[2], newer[0].id);
         let last = Connection::silent(ada);
         hub.enter(&last).unwrap();
-        let displaced: Vec<_> = hub.take_surplus(&last).iter().map(|other| other.id).collect();
+        let displaced: Vec<_> =
+            hub.take_surplus(ada, Some(last.id), |here| here - 3).iter().map(|other| other.id).collect();
         assert_eq!(displaced, [oldest]);
         assert_eq!(hub.connection_count(), 3);
     }

@@ -10,6 +10,7 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, room};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{
+    ConnectionId,
     connection::{ConnectOptions, Connection, Outlet},
     options::{DeviceCursor, News, TypingPlace},
 };
@@ -92,8 +93,9 @@ impl Chat {
             return Err(err);
         }
         // Only now: a connection that fails must not take the place of another one.
-        for displaced in self.core.hub.take_surplus(&connection) {
-            displaced.displace();
+        self.core.displace_surplus(connection.user(), Some(connection.id));
+        if self.core.hub.count_of(connection.user()) > 1 {
+            self.core.cluster.came_or_went(connection.user());
         }
         Ok(connection)
     }
@@ -134,8 +136,10 @@ impl Chat {
         }
         let typing = std::mem::take(&mut *connection.typing.lock());
         core.stopped_typing(connection, typing, &live_rooms);
-        if let Some(departure) = core.hub.leave(connection) {
-            core.went_away(departure, live_rooms);
+        match core.hub.leave(connection) {
+            Some(departure) => core.went_away(departure, live_rooms),
+            // Its user has fewer connections here.
+            None => core.cluster.came_or_went(connection.user()),
         }
     }
 
@@ -342,4 +346,15 @@ fn held(options: &ConnectOptions, connection: &Connection, live: &Room) -> Held 
         sync.hold_from(live.id, cursor.from);
     }
     Held::UpTo(cursor.change)
+}
+
+impl Core {
+    /// Closes the connections of a user that are too many, of all nodes together, but never `new`.
+    pub(in crate::chat) fn displace_surplus(&self, user: UserId, new: Option<ConnectionId>) {
+        let limit = self.settings.limits.connections_per_user;
+        let surplus = self.hub.take_surplus(user, new, |here| self.cluster.surplus(user, here, limit));
+        for displaced in surplus {
+            displaced.displace();
+        }
+    }
 }

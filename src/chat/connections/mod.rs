@@ -35,6 +35,9 @@ impl Connecting {
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
+    /// A connection of another node: none here has this id.
+    pub(in crate::chat) const ELSEWHERE: Self = Self(0);
+
     pub(in crate::chat) fn next() -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(1);
         Self(COUNTER.fetch_add(1, Ordering::Relaxed))

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn each_audience_has_its_receivers() {
-        let hub = Hub::new(Clock::real(), 20);
+        let hub = Hub::new(Clock::real());
         let [ada, bob, cyd] = [(); 3].map(|()| UserId::new());
         let member = || StoredMember {
             person: Person::nobody(),
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_event_about_a_room_is_written_only_while_its_newest_message_is_the_one_it_knows() {
-        let hub = Hub::new(Clock::real(), 20);
+        let hub = Hub::new(Clock::real());
         let heads = Heads { seq: Seq(3), ..Heads::default() };
         let room = Room::new(RoomId::new(), room::Kind::Group, None, heads, 1, ById::default());
         let event = || Event::RoomChanged { room: room.id, set: RoomChange::default() };
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn only_open_connections_receive_events() {
-        let hub = Hub::new(Clock::real(), 20);
+        let hub = Hub::new(Clock::real());
         let ada = UserId::new();
         let phone = Connection::silent(ada);
         hub.enter(&phone).unwrap();

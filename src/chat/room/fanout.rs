@@ -11,7 +11,7 @@ use super::{
 };
 use crate::chat::{
     connections::{ConnectionId, connection::Connection, hub::Hub},
-    event::{Envelope, Event},
+    event::{Envelope, Event, Origin},
     model::Message,
 };
 
@@ -99,24 +99,29 @@ impl Room {
     }
 
     /// Writes messages that another node has stored, in the order of seq, to the live subscriptions that have
-    /// everything before them. Those that were published already are skipped. `changed` is what [`Room::changed`] said before
-    /// they were read. `None` if more was published since: subscriptions were told of changes that the messages may
-    /// not show.
+    /// everything before them. Those that were published already are skipped. Each may come as its sender wrote it. They show
+    /// all changes up to `changed`. `None`, and nothing is published, if subscriptions were told of later changes, which
+    /// the messages may not show, or if one before them is missing.
     pub(in crate::chat) fn publish_foreign(
         &self,
-        messages: Vec<Arc<Message>>,
+        messages: Vec<(Arc<Message>, Option<Arc<str>>)>,
         changed: ChangeNumber,
     ) -> Option<Published> {
         let offered = {
             let RoomState { members, subscriptions, recent, .. } = &mut *self.state.lock();
             let Heads { seq: published, change } = subscriptions.heads();
-            if change != changed {
-                return None;
-            }
             let mut batch = Vec::with_capacity(messages.len());
-            for message in messages.into_iter().filter(|message| message.row.seq > published) {
-                keep(recent, members, &message);
-                batch.push((message.row.seq, Envelope::new(Event::Message(message))));
+            let new = messages.into_iter().filter(|(message, _)| message.row.seq > published);
+            for (next, (message, written)) in (published.0 + 1..).zip(new) {
+                if change > changed || message.row.seq.0 != next {
+                    return None;
+                }
+                let origin = written
+                    .map(|written| Origin { connection: ConnectionId::ELSEWHERE, written: Some(written) });
+                batch.push((message.row.seq, Envelope::from(Event::Message(message), origin)));
+            }
+            for message in batch.iter().filter_map(|(_, envelope)| envelope.message()) {
+                keep(recent, members, message);
             }
             subscriptions.publish(&batch, self.kind != room::Kind::Lobby)
         };
@@ -174,13 +179,21 @@ mod tests {
 
     use super::{super::ById, *};
 
+    fn told(seqs: impl IntoIterator<Item = i64>) -> Vec<(Arc<Message>, Option<Arc<str>>)> {
+        let message = |seq| Arc::new(Message::in_group(RoomId::new(), seq, UserId::new()));
+        seqs.into_iter().map(|seq| (message(seq), None)).collect()
+    }
+
     #[test]
-    fn messages_that_were_read_before_a_change_are_not_published_after_it() {
+    fn messages_that_may_not_show_a_change_or_come_too_early_are_not_published() {
         let heads = Heads { seq: Seq(3), change: ChangeNumber(5) };
         let room = Room::new(RoomId::new(), room::Kind::Group, None, heads, 1, ById::default());
-        let changed = room.changed();
-        assert!(room.publish_foreign(Vec::new(), changed).is_some());
-        room.stored_up_to(Heads { change: ChangeNumber(6), ..heads });
-        assert!(room.publish_foreign(Vec::new(), changed).is_none());
+        assert!(room.publish_foreign(told([5]), ChangeNumber(5)).is_none(), "4 is missing");
+        assert!(room.publish_foreign(told([4, 6]), ChangeNumber(5)).is_none(), "5 is missing");
+        assert!(room.publish_foreign(told([4]), ChangeNumber(4)).is_none(), "change 5 may be of it");
+        assert_eq!(room.published(), Seq(3));
+        assert!(room.publish_foreign(told([2, 3, 4, 5]), ChangeNumber(6)).is_some());
+        assert_eq!(room.published(), Seq(5));
+        assert!(room.publish_foreign(told([4, 5]), ChangeNumber(4)).is_some(), "they were published");
     }
 }

@@ -127,12 +127,13 @@ struct Outcomes {
 
 /// Drops `storing` as soon as only publishing is left. Returns how many subscribers were written to.
 async fn store(core: &Arc<Core>, drafts: Vec<QueuedDraft>, storing: oneshot::Sender<()>) -> usize {
+    let changed = changes_before(core, &drafts);
     match commit(core, &drafts).await {
         Ok(outcomes) => {
             fill_gaps(core, &drafts, &outcomes).await;
             drop(storing);
             follow(core, drafts.iter().map(|draft| &draft.room), outcomes.stale);
-            settle(core, drafts, outcomes.of_drafts)
+            settle(core, drafts, outcomes.of_drafts, &changed)
         }
         Err(err) if drafts.len() == 1 || matches!(err, Error::Unavailable(_)) => {
             refuse_all(core, err, drafts.into_iter().map(|draft| (draft.room, draft.reply)));
@@ -195,9 +196,20 @@ async fn fill_gaps(core: &Arc<Core>, drafts: &[QueuedDraft], outcomes: &Outcomes
     }
 }
 
+/// The newest change of each room that is known before the commit, if other nodes are to be told what it stores.
+fn changes_before(core: &Core, drafts: &[QueuedDraft]) -> BTreeMap<RoomId, ChangeNumber> {
+    let shared = drafts.iter().filter(|_| core.cluster.is_shared());
+    shared.map(|draft| (draft.room.id, draft.room.changed())).collect()
+}
+
 /// Publishes what was stored, room by room and in the order of seq, and answers the senders. Returns how many
 /// subscribers were written to.
-fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) -> usize {
+fn settle(
+    core: &Arc<Core>,
+    drafts: Vec<QueuedDraft>,
+    outcomes: Vec<Outcome>,
+    changed: &BTreeMap<RoomId, ChangeNumber>,
+) -> usize {
     let mut reached = 0;
     let mut stored: BTreeMap<RoomId, (Arc<Room>, Vec<Fresh>)> = BTreeMap::new();
     let mut repeats = Vec::new();
@@ -215,7 +227,10 @@ fn settle(core: &Arc<Core>, drafts: Vec<QueuedDraft>, outcomes: Vec<Outcome>) ->
     }
     for (room, fresh) in stored.into_values() {
         metrics::MESSAGES_STORED.add(fresh.len() as u64);
-        core.cluster.stored_in(room.id);
+        match changed.get(&room.id) {
+            Some(changed) => core.cluster.stored(&room, &fresh, *changed),
+            None => core.cluster.stored_in(room.id),
+        }
         let published = room.publish(fresh);
         reached += published.reached;
         for connection in published.behind {

@@ -23,15 +23,17 @@ WITH left_over AS (DELETE FROM presences WHERE node = $1) DELETE FROM nodes WHER
 pub const FORGET_PRESENCES: &str = "
 DELETE FROM presences WHERE node = $1 AND version < $3 AND ($2 OR NOT online)";
 
-/// Writes that the users `$2` of node `$1` have come or gone, as `$3` says, in version `$4`.
+/// Writes that the users `$2` of node `$1` are online or have gone, as `$3` says, with `$5` connections, in version `$4`.
 pub const WRITE_PRESENCES: &str = "
-INSERT INTO presences (node, user_id, online, version)
-SELECT $1, changed.user_id, changed.online, $4 FROM unnest($2::uuid[], $3::boolean[]) AS changed (user_id, online)
-ON CONFLICT (node, user_id) DO UPDATE SET online = excluded.online, version = excluded.version";
+INSERT INTO presences (node, user_id, online, version, connections)
+SELECT $1, changed.user_id, changed.online, $4, changed.connections
+FROM unnest($2::uuid[], $3::boolean[], $5::integer[]) AS changed (user_id, online, connections)
+ON CONFLICT (node, user_id) DO UPDATE
+SET online = excluded.online, version = excluded.version, connections = excluded.connections";
 
 /// What node `$1` has written after version `$2`.
 pub const READ_PRESENCES: &str = "
-SELECT user_id, online FROM presences WHERE node = $1 AND version > $2";
+SELECT user_id, online, connections FROM presences WHERE node = $1 AND version > $2";
 
 /// The marks of the members of the rooms `$1`.
 pub const MARKS: &str = "
@@ -57,6 +59,3 @@ SELECT room_id, user_id FROM members WHERE room_id IN (SELECT unnest($1::uuid[])
 /// The rooms of the users `$1`.
 pub const ROOMS_OF_USERS: &str = "
 SELECT room_id, user_id FROM members WHERE user_id IN (SELECT unnest($1::uuid[]))";
-
-/// Sends the payloads `$2` to all who listen to the channel `$1`.
-pub const RING: &str = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload";

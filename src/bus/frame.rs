@@ -1,0 +1,201 @@
+//! What nodes say to each other, as JSON. A node of another version may be among them: unknown kinds of entries are an
+//! [`FrameEntry::Unknown`], and unknown fields are passed over.
+
+use entity::{ChangeNumber, RoomId, UserId, message};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One frame.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+pub struct Frame {
+    /// The node that sends. It has another id after each start.
+    pub node: Uuid,
+    /// Its frames are counted from 1, so that whoever hears them knows when one was lost.
+    pub number: u64,
+    pub entries: Vec<FrameEntry>,
+}
+
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum FrameEntry {
+    /// Something was stored in this room.
+    Room(RoomId),
+    /// There are notices.
+    Notices,
+    /// Users have come or gone.
+    Presences,
+    Typing(Typing),
+    /// A message was stored: all that there is to read of it.
+    Stored(Box<StoredMessage>),
+    /// Of a version that this one does not know.
+    #[serde(other, skip_serializing)]
+    Unknown,
+}
+
+/// Somebody types, or has stopped.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Typing {
+    pub sender: UserId,
+    pub to: TypingTo,
+    pub typing: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum TypingTo {
+    Group(RoomId),
+    User(UserId),
+}
+
+/// A message as it was stored.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct StoredMessage {
+    pub row: message::Model,
+    /// The sender's names.
+    pub username: String,
+    pub first_name: String,
+    /// It was stored under this version of the room's membership, or an older one.
+    pub version: i64,
+    /// It shows all changes of the room up to this one.
+    pub changed: ChangeNumber,
+    /// As its sender wrote it on the wire, for subscribers on the same wire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+}
+
+/// The JSON of an entry.
+pub struct EncodedEntry(String);
+
+impl EncodedEntry {
+    pub fn of(entry: &FrameEntry) -> Self {
+        // Every entry can be written: it has no map with keys that are no text.
+        Self(serde_json::to_string(entry).unwrap_or_default())
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The bytes of a frame without entries, at most.
+const EMPTY: usize = 100;
+
+/// Whether an entry fits into a frame of so many bytes.
+pub fn fits(entry: &EncodedEntry, longest: usize) -> bool {
+    EMPTY + entry.len() <= longest
+}
+
+/// Puts entries into as few frames as possible, in their order; one frame if there are none. `number` counts the frames
+/// that this node has sent. Entries that do not fit are left out.
+pub fn frames(node: Uuid, number: &mut u64, entries: Vec<EncodedEntry>, longest: usize) -> Vec<String> {
+    let mut frames = Vec::new();
+    let mut text = String::new();
+    let mut begin = |text: &mut String| {
+        *number += 1;
+        *text = format!("{{\"node\":\"{}\",\"number\":{number},\"entries\":[", node.simple());
+        text.len()
+    };
+    let mut start = begin(&mut text);
+    for entry in entries.into_iter().filter(|entry| fits(entry, longest)) {
+        if text.len() > start && text.len() + entry.len() + 3 > longest {
+            text.push_str("]}");
+            frames.push(std::mem::take(&mut text));
+            start = begin(&mut text);
+        }
+        if text.len() > start {
+            text.push(',');
+        }
+        text.push_str(&entry.0);
+    }
+    text.push_str("]}");
+    frames.push(text);
+    frames
+}
+
+/// `None` if this is no frame of a version that this one knows.
+pub fn read(text: &str) -> Option<Frame> {
+    serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use entity::{MessageId, Seq};
+
+    use super::*;
+
+    fn stored(content: &str) -> FrameEntry {
+        let row = message::Model {
+            room_id: RoomId::new(),
+            seq: Seq(3),
+            id: MessageId::new(),
+            sender_id: UserId::new(),
+            kind: message::Kind::Text,
+            content: content.to_owned(),
+            client_message_id: Some("mine".into()),
+            reply_to: None,
+            created_at: DateTime::from_timestamp_nanos(1_800_000_000_123_456_000),
+            edited_at: None,
+            deleted_at: None,
+            change: ChangeNumber::ZERO,
+            marks: None,
+            extras: Some("{\"mentions\":[\"bob\"]}".into()),
+        };
+        let names = || "ada".to_owned();
+        FrameEntry::Stored(Box::new(StoredMessage {
+            row,
+            username: names(),
+            first_name: names(),
+            version: 4,
+            changed: ChangeNumber(5),
+            written: None,
+        }))
+    }
+
+    #[test]
+    fn what_is_put_into_frames_is_read_in_its_order() {
+        let (node, mut number) = (Uuid::now_v7(), 0);
+        let typing = Typing { sender: UserId::new(), to: TypingTo::Group(RoomId::new()), typing: true };
+        let entries = || {
+            let rooms = (0..300).map(|_| FrameEntry::Room(RoomId::new()));
+            let messages = (0..50).map(|_| stored("\"a \\u0000 text\""));
+            rooms.chain(messages).chain([
+                FrameEntry::Notices,
+                FrameEntry::Presences,
+                FrameEntry::Typing(typing),
+            ])
+        };
+        let entries: Vec<FrameEntry> = entries().collect();
+        let encoded = entries.iter().map(EncodedEntry::of).collect();
+        let frames = frames(node, &mut number, encoded, 7_500);
+        assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= 7_500));
+        let read: Vec<Frame> = frames.iter().map(|frame| read(frame).expect("a frame")).collect();
+        let numbers: Vec<u64> = read.iter().map(|frame| frame.number).collect();
+        assert_eq!(numbers, (1..=number).collect::<Vec<u64>>());
+        assert!(read.iter().all(|frame| frame.node == node));
+        let heard: Vec<FrameEntry> = read.into_iter().flat_map(|frame| frame.entries).collect();
+        assert_eq!(heard, entries);
+    }
+
+    #[test]
+    fn an_entry_fits_or_is_left_out_and_a_beat_has_none() {
+        let long = EncodedEntry::of(&stored(&"x".repeat(8_000)));
+        assert!(!fits(&long, 7_500) && fits(&long, 10_000));
+        let [beat] = frames(Uuid::now_v7(), &mut 0, vec![long], 7_500).try_into().expect("one frame");
+        assert_eq!(read(&beat).expect("a frame").entries, []);
+    }
+
+    #[test]
+    fn what_another_version_says_is_skipped_where_it_can_be() {
+        let text =
+            |entries: &str| format!("{{\"node\":\"{}\",\"number\":1,\"entries\":[{entries}]}}", Uuid::nil());
+        let heard = read(&text("\"notices\",\"news\"")).expect("a frame");
+        assert_eq!(heard.entries, [FrameEntry::Notices, FrameEntry::Unknown]);
+        assert!(read(&text("{\"news\":5}")).is_none_or(|frame| frame.entries == [FrameEntry::Unknown]));
+        assert!(read("1 2 3").is_none());
+    }
+}

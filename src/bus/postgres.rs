@@ -1,0 +1,49 @@
+//! PostgreSQL's notifications. They are sent in statements of their own, after the commits that they are about: in the
+//! transaction of a commit they would take a lock that all commits wait for.
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+use super::{Broken, Driver, Listener, sql};
+use crate::{
+    config::DatabaseUrl,
+    db::{Db, NotificationListener},
+};
+
+/// See the module.
+pub struct Postgres {
+    db: Db,
+    channel: String,
+    /// Where to listen, if not where everything else is asked.
+    listens_at: Option<DatabaseUrl>,
+}
+
+impl Postgres {
+    pub fn new(db: Db, channel: String, listens_at: Option<DatabaseUrl>) -> Self {
+        Self { db, channel, listens_at }
+    }
+}
+
+impl Driver for Postgres {
+    type Listener = NotificationListener;
+
+    /// PostgreSQL takes less than 8,000.
+    const LONGEST: usize = 7_500;
+
+    async fn send(&self, frames: Vec<String>) -> Result<(), Broken> {
+        let values = [self.channel.as_str().into(), frames.into()];
+        let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::NOTIFY, values);
+        let writer = self.db.writer().await.map_err(Broken::new)?;
+        writer.execute_raw(asked).await.map_err(Broken::new)?;
+        Ok(())
+    }
+
+    async fn listen(&self) -> Result<NotificationListener, Broken> {
+        self.db.listen(&self.channel, self.listens_at.as_ref()).await.map_err(Broken::new)
+    }
+}
+
+impl Listener for NotificationListener {
+    async fn next(&mut self) -> Result<String, Broken> {
+        self.next_payload().await.map_err(Broken::new)
+    }
+}
