@@ -1,13 +1,15 @@
 //! Limits on attempts and events: wrong passwords (`guesses`), sign-ups of an address (`sign_ups`),
 //! connections that have joined nothing (`pending`), events of a socket. `tally` counts, `network` says what
-//! one address is, `known` where right passwords came from. This module knows neither what is guessed nor who
+//! one address is, `known` where right passwords came from, `shared` what other nodes have counted. This module knows neither what is guessed nor who
 //! the caller is.
 
 mod guesses;
 mod known;
 mod network;
 mod pending;
+mod shared;
 mod sign_ups;
+mod sql;
 mod tally;
 
 use std::num::NonZeroU32;
@@ -19,6 +21,7 @@ pub use self::{
     guesses::{Attempt, GuessLimits, Guesser, Guesses, Refused},
     network::is_same_network,
     pending::{Pending, PendingConnections},
+    shared::SharedGuesses,
     sign_ups::SignUps,
 };
 use crate::error::{Error, Result};

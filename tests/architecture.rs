@@ -103,7 +103,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
     ),
     ("bus", &["config", "db"]),
     ("db", &["config", "error", "metrics", "shutdown"]),
-    ("limits", &["clock", "counts", "error"]),
+    ("limits", &["clock", "counts", "db", "error"]),
     ("rates", &["clock", "error"]),
     ("password", &["error"]),
     ("values", &["error"]),

@@ -189,6 +189,37 @@ async fn a_user_s_connections_are_limited_over_all_nodes_and_the_newest_stays(by
     drop((other, one));
 }
 
+async fn wrong_passwords_count_for_all_nodes_together(by: By) {
+    let (one, other) = two_nodes(by).await;
+    let ada = one.person("ada").await;
+    let logs_in = async |node: &Server, password: &str| {
+        let login = json!({ "username": "ada", "password": password });
+        node.http.post("/api/auth/login", login).await.status
+    };
+    let right = Person::password_of("ada");
+    // A right one is not counted, and forgets the wrong ones from there, at whichever node.
+    for node in [&one, &other, &one] {
+        assert_eq!(logs_in(node, "wrong").await, 401);
+    }
+    assert_eq!(logs_in(&other, &right).await, 200);
+    // Five may be wrong, wherever, one by one or at once.
+    for node in [&one, &other, &one] {
+        assert_eq!(logs_in(node, "wrong").await, 401);
+    }
+    let at_once = (0..6).map(|number| logs_in(if number % 2 == 0 { &one } else { &other }, "wrong"));
+    let statuses = futures_util::future::join_all(at_once).await;
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(
+        (2..=3).contains(&looked_at),
+        "two are left, and one more may slip through in between: {statuses:?}"
+    );
+    for node in [&one, &other] {
+        assert_eq!(logs_in(node, &right).await, 429);
+    }
+    drop(ada);
+    drop((other, one));
+}
+
 async fn a_login_that_ends_at_one_node_ends_at_the_other(by: By) {
     let (one, other) = two_nodes(by).await;
     let ada = one.person("ada").await;
@@ -480,6 +511,7 @@ without_a_bus_and_over_a_faulty_one!(
     the_lobby_and_a_first_private_message_reach_the_other_node,
     what_is_changed_at_one_node_is_told_at_the_other,
     a_group_and_its_members_are_the_same_everywhere,
+    wrong_passwords_count_for_all_nodes_together,
     a_login_that_ends_at_one_node_ends_at_the_other,
     a_user_s_connections_are_limited_over_all_nodes_and_the_newest_stays,
     a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats,

@@ -6,7 +6,7 @@
 // SECONDS seconds, whatever the answers. Everybody has to get every message of their rooms once and in order, or the run
 // fails. Printed for each number of nodes: the processor time of the nodes and of PostgreSQL for each stored message, and
 // how long a message took to sockets of the same node and of others. The user of the database may create databases, and
-// everything is on this machine: its processor time is read from /proc.
+// everything is on this machine: its processor time is read from /proc. BUS and BUS_URL choose the bus (docs/scaling.md).
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { io } from 'socket.io-client';
 
-const { PARLOR, POSTGRES, NODES = '1,2,4', PEOPLE = '100', ROOMS = '40', RATE = '100', SECONDS = '20', BUS = 'postgres' } = process.env;
+const { PARLOR, POSTGRES, NODES = '1,2,4', PEOPLE = '100', ROOMS = '40', RATE = '100', SECONDS = '20', BUS = 'postgres', BUS_URL = '' } = process.env;
 const MEMBERS = 10;
 /** /proc counts in hundredths of a second. */
 const TICK_MS = 10;
@@ -65,6 +65,7 @@ async function startNode(url) {
     PARLOR__DATABASE__AUTO_MIGRATE: 'true',
     PARLOR__SERVER__LISTEN: `127.0.0.1:${port}`,
     PARLOR__CLUSTER__BUS: BUS,
+    PARLOR__CLUSTER__URL: BUS_URL,
     PARLOR__LIMITS__GROUPS_PER_HOUR: '100000',
     PARLOR__LIMITS__GROUPS_OWNED: '100000',
     PARLOR__LIMITS__MEMBERS_ADDED_PER_HOUR: '100000',

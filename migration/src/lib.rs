@@ -20,6 +20,7 @@ mod m20261128_000014_disable_accounts;
 mod m20261128_000015_remember_views_of_rooms;
 mod m20261128_000016_know_the_nodes;
 mod m20261128_000017_count_connections;
+mod m20261128_000018_count_guesses;
 
 pub struct Migrator;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000015_remember_views_of_rooms::Migration),
             Box::new(m20261128_000016_know_the_nodes::Migration),
             Box::new(m20261128_000017_count_connections::Migration),
+            Box::new(m20261128_000018_count_guesses::Migration),
         ]
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         tcp::{OpenConnections, TcpAcceptor},
     },
     jobs,
-    limits::{GuessLimits, Guesses},
+    limits::{GuessLimits, Guesses, SharedGuesses},
     password::Passwords,
     shutdown::Shutdown,
 };
@@ -202,7 +202,7 @@ async fn start_chat(
     shutdown: &Shutdown,
     passwords: &Passwords,
 ) -> anyhow::Result<Chat> {
-    let room_passwords = Guesses::new(clock.clone(), &guess_limits(config));
+    let room_passwords = guesses(config, db, clock, "rooms");
     let chat = Chat::start(
         db.clone(),
         clock.clone(),
@@ -223,7 +223,7 @@ fn open_auth(
     passwords: Passwords,
     chat: &Chat,
 ) -> anyhow::Result<Auth> {
-    let login_passwords = Guesses::new(clock.clone(), &guess_limits(config));
+    let login_passwords = guesses(config, db, clock, "logins");
     Ok(Auth::new(
         db.clone(),
         clock.clone(),
@@ -235,7 +235,12 @@ fn open_auth(
     ))
 }
 
-/// For wrong passwords of logins, and of rooms.
+/// Counts wrong passwords of logins, or of rooms.
+fn guesses(config: &Config, db: &Db, clock: &Clock, kind: &str) -> Guesses {
+    let (limits, secret) = (guess_limits(config), &config.auth.jwt_secret);
+    Guesses::new(clock.clone(), &limits, kind, secret, SharedGuesses::of(db))
+}
+
 fn guess_limits(config: &Config) -> GuessLimits {
     let limits = &config.limits;
     GuessLimits {

@@ -53,7 +53,7 @@ impl Auth {
         let user = match self.user_to_check(username).await {
             Ok(user) => user,
             Err(err) => {
-                attempt.withdraw();
+                attempt.withdraw().await;
                 return Err(err);
             }
         };
@@ -153,11 +153,11 @@ impl Auth {
             Ok(checked) => checked,
             Err(err) => {
                 // Not checked, so it does not count as wrong.
-                attempt.withdraw();
+                attempt.withdraw().await;
                 return Err(err);
             }
         };
-        attempt.proven();
+        attempt.proven().await;
         match user {
             Some(user) => Ok(Some(self.with_todays_hash(user, password, checked).await)),
             None => Ok(None),

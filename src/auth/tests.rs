@@ -52,7 +52,7 @@ impl House {
         let db = Db::migrated_in(folder.path()).await;
         let clock = Clock::movable();
         let passwords = Passwords::new(2, 64);
-        let guesses = Guesses::new(clock.clone(), &LIMITS);
+        let guesses = Guesses::new(clock.clone(), &LIMITS, "logins", &"secret".into(), None);
         let secret = "a-current-secret-of-more-than-32-bytes".into();
         let keys = Keys::new("parlor".into(), secret, None, Duration::from_secs(5));
         let settings = AuthSettings {

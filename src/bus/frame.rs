@@ -1,7 +1,7 @@
 //! What nodes say to each other, as JSON. A node of another version may be among them: unknown kinds of entries are an
 //! [`FrameEntry::Unknown`], and unknown fields are passed over.
 
-use entity::{ChangeNumber, RoomId, UserId, message};
+use entity::{ChangeNumber, RoomId, Seq, UserId, message};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub enum FrameEntry {
     Typing(Typing),
     /// A message was stored: all that there is to read of it.
     Stored(Box<StoredMessage>),
+    /// Receipts of a room were saved.
+    Marks(RoomMarks),
     /// Of a version that this one does not know.
     #[serde(other, skip_serializing)]
     Unknown,
@@ -61,6 +63,23 @@ pub struct StoredMessage {
     /// As its sender wrote it on the wire, for subscribers on the same wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
+}
+
+/// Saved receipts of members of a room.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RoomMarks {
+    pub room: RoomId,
+    pub of: Vec<MemberMarks>,
+}
+
+/// How far a member has received and read.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct MemberMarks {
+    pub user: UserId,
+    pub delivered: Seq,
+    pub read: Seq,
+    /// When `read` moved last, in Unix milliseconds.
+    pub read_at: i64,
 }
 
 /// The JSON of an entry.
@@ -124,7 +143,7 @@ pub fn read(text: &str) -> Option<Frame> {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use entity::{MessageId, Seq};
+    use entity::MessageId;
 
     use super::*;
 

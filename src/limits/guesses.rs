@@ -2,24 +2,27 @@
 //!
 //! An attempt that is under way is not a wrong one. It keeps a place that a wrong one could take, so that
 //! guessing at the same time gets no further than guessing one by one: the next attempt waits until it is
-//! known how the first ended.
+//! known how the first ended. What other nodes have counted ([`super::shared`]) counts here, too; an attempt that is under
+//! way there may turn out to be right, so it is waited for before another one is refused for it.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+mod attempt;
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::SessionId;
 use ipnet::IpNet;
 use parking_lot::Mutex;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use tokio::sync::futures::OwnedNotified;
+use uuid::Uuid;
 
+pub use self::attempt::Attempt;
 use super::{
     known::Known,
     network::{network, networks},
+    shared::{CountedElsewhere, SharedGuesses},
     tally::{Admission, Forgets, Rule, Tally},
 };
 use crate::{
@@ -32,6 +35,10 @@ use crate::{
 const AT_ONCE_PER_ADDRESS: usize = 16;
 /// How many attempts may wait, over all addresses. One more is `unavailable`.
 const WAITING: usize = 1_024;
+/// How often, and after which pause, it is looked again whether attempts of other nodes have turned out to be right:
+/// longer than [`UNDER_WAY`](super::shared::UNDER_WAY) altogether.
+const LOOKS: usize = 25;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How many wrong passwords are permitted.
 #[derive(Clone, Copy, Debug)]
@@ -60,16 +67,18 @@ pub struct GuessLimits {
 /// at other accounts, never refuse the account's owner. Who shows a live session of the account is counted by
 /// that session alone, so that not even guesses at the same account from the same address refuse its owner.
 ///
-/// Everything is in memory: a restart forgets it, and each node counts by itself. Cheap to clone.
+/// On SQLite everything is in memory, and a restart forgets it. On PostgreSQL all nodes count together. Cheap to clone.
 #[derive(Clone)]
 pub struct Guesses(Arc<GuessBook>);
 
 struct GuessBook {
     clock: Clock,
     rules: GuessRules,
-    /// Accounts are remembered by hash: the text that people type may be long, and it is private.
-    names: RandomState,
+    /// Accounts are remembered by hash: the text that people type may be long, and it is private. All nodes have the same
+    /// key.
+    hash_key: Sha256,
     counted: Mutex<GuessCounts>,
+    shared: Option<SharedGuesses>,
 }
 
 struct GuessRules {
@@ -98,6 +107,15 @@ enum GuessSource {
     Session(SessionId),
 }
 
+impl fmt::Display for GuessSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Session(session) => session.fmt(f),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Pair(u64, GuessSource),
@@ -111,6 +129,8 @@ enum Key {
 struct Part {
     key: Key,
     counts: bool,
+    /// Until when it counts at least, because of what other nodes have counted.
+    after: Option<DateTime<Utc>>,
 }
 
 /// An attempt was refused without a check of the password.
@@ -134,21 +154,18 @@ impl From<Refused> for Error {
     }
 }
 
-/// An attempt in progress. Dropping it counts it as wrong.
-#[must_use = "an attempt counts as wrong unless it is told how it ended"]
-pub struct Attempt {
-    guesses: Guesses,
-    account: u64,
-    guesser: Guesser,
-    /// Empty once it has ended.
-    parts: Vec<Part>,
-}
-
 /// Counts as waiting as long as this exists.
 struct WaitingAttempt<'a>(&'a GuessBook);
 
 impl Guesses {
-    pub fn new(clock: Clock, limits: &GuessLimits) -> Self {
+    /// `secret` is the same at all nodes, and `kind` says what is guessed: it separates those that are shared.
+    pub fn new(
+        clock: Clock,
+        limits: &GuessLimits,
+        kind: &str,
+        secret: &SecretString,
+        shared: Option<SharedGuesses>,
+    ) -> Self {
         let window = Forgets::After(delta(limits.window));
         let rule = |most: u32, at_once, forgets| {
             let most = (most as usize).max(1);
@@ -161,25 +178,42 @@ impl Guesses {
         };
         let counted =
             GuessCounts { tally: Tally::default(), known: Known::new(delta(limits.known_for)), waiting: 0 };
-        let (names, counted) = (RandomState::new(), Mutex::new(counted));
-        Self(Arc::new(GuessBook { clock, rules, names, counted }))
+        let hash_key = Sha256::new()
+            .chain_update(Sha256::digest(secret.expose_secret()))
+            .chain_update(Sha256::digest(kind));
+        Self(Arc::new(GuessBook { clock, rules, hash_key, counted: Mutex::new(counted), shared }))
     }
 
     /// Permits one attempt, perhaps after waiting for others to end. A refused attempt does not count.
     pub async fn attempt(&self, account: &str, guesser: Guesser) -> Result<Attempt, Refused> {
-        let account = self.0.names.hash_one(account);
+        let book = &self.0;
+        let account = book.hash(account);
+        let mut looks = 0;
         loop {
-            let (ended, _waiting) = match self.0.begin(account, guesser)? {
-                Begun::Parts(parts) => return Ok(Attempt { guesses: self.clone(), account, guesser, parts }),
-                Begun::Wait(ended) => (ended, WaitingAttempt(&self.0)),
-            };
-            ended.await;
+            let elsewhere = book.counted_elsewhere(account, guesser).await;
+            match book.begin(account, guesser, &elsewhere) {
+                Ok(Begun::Parts(parts)) => {
+                    let attempt = Attempt::new(self.clone(), account, guesser, parts);
+                    attempt.share().await;
+                    return Ok(attempt);
+                }
+                Ok(Begun::Wait(ended)) => {
+                    let _waiting = WaitingAttempt(book);
+                    ended.await;
+                }
+                Err(refused) if !elsewhere.is_under_way || looks == LOOKS => return Err(refused),
+                Err(_) => {
+                    looks += 1;
+                    let _waiting = book.wait()?;
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
         }
     }
 
     /// The right password of this account came from this address.
     pub fn note_known(&self, account: &str, address: IpAddr) {
-        let account = self.0.names.hash_one(account);
+        let account = self.0.hash(account);
         let now = self.0.clock.now();
         self.0.counted.lock().known.note((account, network(address)), now);
     }
@@ -191,16 +225,59 @@ enum Begun {
 }
 
 impl GuessBook {
+    fn hash(&self, account: &str) -> u64 {
+        self.hash_of(account).as_u64_pair().0
+    }
+
+    fn hash_of(&self, text: &str) -> Uuid {
+        let digest = self.hash_key.clone().chain_update(text).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Uuid::from_bytes(bytes)
+    }
+
+    /// What all nodes call a key. It says nothing of the account or of the address.
+    fn shared_key(&self, key: &Key) -> Uuid {
+        self.hash_of(&match key {
+            Key::Pair(account, source) => format!("pair {account} {source}"),
+            Key::Address(network) => format!("address {network}"),
+            Key::Slow(account, Some(source)) => format!("slow {account} {source}"),
+            Key::Slow(account, None) => format!("slow {account}"),
+        })
+    }
+
+    async fn counted_elsewhere(&self, account: u64, guesser: Guesser) -> CountedElsewhere {
+        let Some(shared) = &self.shared else { return CountedElsewhere::default() };
+        let now = self.clock.now();
+        let (parts, _) = self.counted.lock().parts(account, guesser, now);
+        let keys = parts.iter().filter(|part| part.counts).map(|part| self.shared_key(&part.key));
+        shared.read(keys.collect(), now).await
+    }
+
+    /// One more waits, or too many do.
+    fn wait(&self) -> Result<WaitingAttempt<'_>, Refused> {
+        let mut counted = self.counted.lock();
+        if counted.waiting >= WAITING {
+            return Err(Refused::TooBusy);
+        }
+        counted.waiting += 1;
+        Ok(WaitingAttempt(self))
+    }
+
     /// The caller counts itself out of those who wait, by [`WaitingAttempt`].
-    fn begin(&self, account: u64, guesser: Guesser) -> Result<Begun, Refused> {
+    fn begin(&self, account: u64, guesser: Guesser, elsewhere: &CountedElsewhere) -> Result<Begun, Refused> {
         let mut counted = self.counted.lock();
         // The time is read under the lock, so that times are in order.
         let now = self.clock.now();
-        let (parts, is_known) = counted.parts(account, guesser, now);
+        let (mut parts, is_known) = counted.parts(account, guesser, now);
         let mut refused: Option<(TimeDelta, bool)> = None;
         let mut wait = None;
-        for part in &parts {
-            match counted.tally.ask(&part.key, self.rule(&part.key), part.counts, now) {
+        for part in &mut parts {
+            let there =
+                (!elsewhere.until.is_empty()).then(|| elsewhere.until.get(&self.shared_key(&part.key)));
+            let there = there.flatten().map_or(&[][..], Vec::as_slice);
+            part.after = there.last().copied();
+            match counted.tally.ask(&part.key, self.rule(&part.key), part.counts, there, now) {
                 Admission::Yes => {}
                 Admission::Wait(ended) => wait = wait.or(Some(ended)),
                 Admission::No(longer) => {
@@ -228,6 +305,10 @@ impl GuessBook {
         Ok(Begun::Parts(parts))
     }
 
+    fn until(&self, part: &Part, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.counted.lock().tally.until(&part.key, self.rule(&part.key), part.after.as_slice(), now)
+    }
+
     fn rule(&self, key: &Key) -> &Rule {
         match key {
             Key::Pair(..) => &self.rules.pair,
@@ -240,7 +321,7 @@ impl GuessBook {
 impl GuessCounts {
     /// What an attempt counts for, and whether its source is known.
     fn parts(&self, account: u64, guesser: Guesser, now: DateTime<Utc>) -> (Vec<Part>, bool) {
-        let counts = |key| Part { key, counts: true };
+        let counts = |key| Part { key, counts: true, after: None };
         let here = network(address_of(guesser));
         let known = match guesser {
             Guesser::Session(session, _) => Some(GuessSource::Session(session)),
@@ -250,64 +331,13 @@ impl GuessCounts {
             Guesser::Address(_) => None,
         };
         if let Some(source) = known {
-            let place = Part { key: Key::Address(here), counts: false };
+            let place = Part { key: Key::Address(here), counts: false, after: None };
             let own = [Key::Pair(account, source), Key::Slow(account, Some(source))].map(counts);
             return (own.into_iter().chain([place]).collect(), true);
         }
         let keys = networks(address_of(guesser))
             .flat_map(|network| [Key::Pair(account, GuessSource::Network(network)), Key::Address(network)]);
         (keys.chain([Key::Slow(account, None)]).map(counts).collect(), false)
-    }
-}
-
-impl Attempt {
-    /// The password was right. This attempt does not count, the earlier ones still do.
-    pub fn right(mut self) {
-        self.end(false);
-        self.note_known();
-    }
-
-    /// The password was right, and proves who the guesser is: also forgets the wrong passwords of this account
-    /// from this source. Those of other accounts from the same address stay; otherwise a login to one's own
-    /// account would permit more guesses at other accounts. Those of the same account from elsewhere stay,
-    /// too.
-    pub fn proven(mut self) {
-        let keys: Vec<Key> = self.parts.iter().map(|part| part.key).collect();
-        self.end(false);
-        let mut counted = self.guesses.0.counted.lock();
-        for key in keys {
-            if matches!(key, Key::Pair(..) | Key::Slow(_, Some(_))) {
-                counted.tally.clear(&key);
-            }
-        }
-        drop(counted);
-        self.note_known();
-    }
-
-    /// Nothing was checked, because of a fault of the server: the attempt does not count.
-    pub fn withdraw(mut self) {
-        self.end(false);
-    }
-
-    fn note_known(&self) {
-        let inner = &self.guesses.0;
-        let now = inner.clock.now();
-        inner.counted.lock().known.note((self.account, network(address_of(self.guesser))), now);
-    }
-
-    fn end(&mut self, is_wrong: bool) {
-        let inner = &self.guesses.0;
-        let mut counted = inner.counted.lock();
-        let now = inner.clock.now();
-        for Part { key, counts } in self.parts.drain(..) {
-            counted.tally.end(&key, inner.rule(&key), is_wrong && counts, now);
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        self.end(true);
     }
 }
 

@@ -41,16 +41,18 @@ impl SignUps {
         let Limit { clock, rule, counted } = &*self.0;
         let mut counted = counted.lock();
         let now = clock.now();
-        let refused = networks(address).filter_map(|network| match counted.ask(&network, rule, true, now) {
-            Admission::No(wait) => Some(wait),
-            Admission::Yes | Admission::Wait(_) => None,
-        });
+        let refused =
+            networks(address).filter_map(|network| match counted.ask(&network, rule, true, &[], now) {
+                Admission::No(wait) => Some(wait),
+                Admission::Yes | Admission::Wait(_) => None,
+            });
         if let Some(wait) = refused.max() {
             return Err(Error::rate_limited(wait.to_std().unwrap_or_default()));
         }
         for network in networks(address) {
             counted.begin(network, now);
-            counted.end(&network, rule, true, now);
+            let until = counted.until(&network, rule, &[], now);
+            counted.end(&network, Some(until));
         }
         Ok(())
     }

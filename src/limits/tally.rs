@@ -104,22 +104,49 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Eq + Hash> Tally<K> {
-    /// Whether one more of this key is permitted. Without `counts`, what was counted is no reason to refuse
-    /// it.
-    pub fn ask(&mut self, key: &K, rule: &Rule, counts: bool, now: DateTime<Utc>) -> Admission {
-        let Some(entry) = self.entries.get_mut(key) else { return Admission::Yes };
-        entry.forget(rule, now);
-        let counted = if counts { entry.until.len() } else { 0 };
-        if let Some(over) = counted.checked_sub(rule.most)
-            && let Some(until) = entry.until.get(over)
+    /// Whether one more of this key is permitted. `elsewhere` says until when those count that others have counted.
+    /// Without `counts`, what was counted is no reason to refuse it.
+    pub fn ask(
+        &mut self,
+        key: &K,
+        rule: &Rule,
+        counts: bool,
+        elsewhere: &[DateTime<Utc>],
+        now: DateTime<Utc>,
+    ) -> Admission {
+        let mut entry = self.entries.get_mut(key);
+        if let Some(entry) = &mut entry {
+            entry.forget(rule, now);
+        }
+        let mut counted: Vec<DateTime<Utc>> = Vec::new();
+        if counts {
+            let here = entry.iter().flat_map(|entry| &entry.until);
+            counted.extend(here.chain(elsewhere.iter().filter(|until| **until > now)));
+            counted.sort_unstable();
+        }
+        if let Some(over) = counted.len().checked_sub(rule.most)
+            && let Some(until) = counted.get(over)
         {
             return Admission::No(*until - now);
         }
-        let free = rule.at_once.min(rule.most.saturating_sub(counted));
+        let Some(entry) = entry else { return Admission::Yes };
+        let free = rule.at_once.min(rule.most.saturating_sub(counted.len()));
         if entry.under_way < free {
             return Admission::Yes;
         }
         Admission::Wait(entry.ended.get_or_insert_default().clone().notified_owned())
+    }
+
+    /// Until when one that ends now counts, after those that others have counted.
+    pub fn until(
+        &self,
+        key: &K,
+        rule: &Rule,
+        elsewhere: &[DateTime<Utc>],
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let here = self.entries.get(key).and_then(|entry| entry.until.back());
+        rule.until(here.into_iter().chain(elsewhere.last()).max().copied(), now)
     }
 
     pub fn begin(&mut self, key: K, now: DateTime<Utc>) {
@@ -130,12 +157,13 @@ impl<K: Eq + Hash> Tally<K> {
         self.entries.entry(key).or_default().under_way += 1;
     }
 
-    /// One that had begun has ended. If it `counts`, it went wrong.
-    pub fn end(&mut self, key: &K, rule: &Rule, counts: bool, now: DateTime<Utc>) {
+    /// One that had begun has ended. If it went wrong, it counts until then.
+    pub fn end(&mut self, key: &K, until: Option<DateTime<Utc>>) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         entry.under_way = entry.under_way.saturating_sub(1);
-        if counts {
-            entry.until.push_back(rule.until(entry.until.back().copied(), now));
+        if let Some(until) = until {
+            let later = entry.until.iter().rev().take_while(|other| **other > until).count();
+            entry.until.insert(entry.until.len() - later, until);
         }
         if let Some(ended) = &entry.ended {
             ended.notify_waiters();
@@ -212,11 +240,12 @@ mod tests {
 
     fn goes_wrong(tally: &mut Tally<u8>, rule: &Rule, now: DateTime<Utc>) {
         tally.begin(1, now);
-        tally.end(&1, rule, true, now);
+        let until = tally.until(&1, rule, &[], now);
+        tally.end(&1, Some(until));
     }
 
     fn wait(tally: &mut Tally<u8>, rule: &Rule, now: DateTime<Utc>) -> Option<i64> {
-        match tally.ask(&1, rule, true, now) {
+        match tally.ask(&1, rule, true, &[], now) {
             Admission::No(wait) => Some(wait.num_seconds()),
             Admission::Yes => None,
             Admission::Wait(_) => panic!("nothing is under way"),
@@ -231,7 +260,7 @@ mod tests {
             goes_wrong(&mut tally, &WINDOW, at(seconds));
         }
         assert_eq!(wait(&mut tally, &WINDOW, at(20)), Some(280));
-        assert!(matches!(tally.ask(&1, &WINDOW, false, at(20)), Admission::Yes));
+        assert!(matches!(tally.ask(&1, &WINDOW, false, &[], at(20)), Admission::Yes));
         assert_eq!(wait(&mut tally, &WINDOW, at(300)), None);
         goes_wrong(&mut tally, &WINDOW, at(300));
         assert_eq!(wait(&mut tally, &WINDOW, at(300)), Some(10));
@@ -255,15 +284,36 @@ mod tests {
         let mut tally = Tally::default();
         goes_wrong(&mut tally, &WINDOW, at(0));
         (0..2).for_each(|_| tally.begin(1, at(0)));
-        let Admission::Wait(ended) = tally.ask(&1, &WINDOW, true, at(0)) else { panic!("a third place") };
-        tally.end(&1, &WINDOW, false, at(0));
+        let Admission::Wait(ended) = tally.ask(&1, &WINDOW, true, &[], at(0)) else {
+            panic!("a third place")
+        };
+        tally.end(&1, None);
         ended.await;
-        assert!(matches!(tally.ask(&1, &WINDOW, true, at(0)), Admission::Yes));
+        assert!(matches!(tally.ask(&1, &WINDOW, true, &[], at(0)), Admission::Yes));
         tally.begin(1, at(0));
         for _ in 0..2 {
-            tally.end(&1, &WINDOW, true, at(0));
+            let until = tally.until(&1, &WINDOW, &[], at(0));
+            tally.end(&1, Some(until));
         }
         assert_eq!(wait(&mut tally, &WINDOW, at(0)), Some(300));
+    }
+
+    #[test]
+    fn what_others_have_counted_counts_here_too() {
+        let mut tally = Tally::default();
+        let elsewhere = [at(300), at(310)];
+        let wait = |tally: &mut Tally<u8>, now| match tally.ask(&1, &WINDOW, true, &elsewhere, now) {
+            Admission::No(wait) => Some(wait.num_seconds()),
+            _ => None,
+        };
+        assert_eq!(wait(&mut tally, at(20)), None);
+        goes_wrong(&mut tally, &WINDOW, at(20));
+        assert_eq!(wait(&mut tally, at(20)), Some(280));
+        assert_eq!(wait(&mut tally, at(300)), None, "the first of the others is over");
+        assert!(matches!(tally.ask(&1, &WINDOW, false, &elsewhere, at(20)), Admission::Yes));
+        // A bucket forgets one at a time, whoever has counted them.
+        assert_eq!(tally.until(&2, &BUCKET, &[at(1_000)], at(0)), at(1_600));
+        assert!(matches!(tally.ask(&2, &WINDOW, true, &[at(5), at(6), at(7)], at(0)), Admission::No(_)));
     }
 
     #[test]
@@ -280,7 +330,8 @@ mod tests {
         for number in 0..REMEMBERED + 10 {
             let now = at(number as i64 / 10_000);
             tally.begin(number, now);
-            tally.end(&number, &WINDOW, true, now);
+            let until = tally.until(&number, &WINDOW, &[], now);
+            tally.end(&number, Some(until));
         }
         assert!((REMEMBERED / 2..=REMEMBERED).contains(&tally.len()), "{}", tally.len());
         assert!(tally.entries.contains_key(&usize::MAX), "what is under way stays");

@@ -218,7 +218,7 @@ fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
 
-fn blows(rng: &mut Rng, size: Size, with_postgres: bool) -> Vec<Blow> {
+fn blows(rng: &mut Rng, size: Size, with_postgres: bool, with_bus: bool) -> Vec<Blow> {
     let mut whats = Vec::new();
     let mut kills = 0;
     while kills < size.kills {

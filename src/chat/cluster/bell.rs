@@ -14,18 +14,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::RoomId;
+use entity::{RoomId, UserId};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
-use super::{stored, stored::Storing, typing::TypingNews};
+use super::{GATHERING, receipts, receipts::SavedMarks, stored, stored::Storing, typing::TypingNews};
 use crate::{
     bus::{
         Broken, Driver, Listener,
         frame::{self, EncodedEntry, Frame, FrameEntry},
     },
-    chat::Core,
+    chat::{Core, room::watermark::Marks},
     metrics,
 };
 
@@ -61,6 +61,7 @@ struct Unsent {
     stored: Vec<Storing>,
     /// Of the messages in `stored`.
     bytes: usize,
+    marks: SavedMarks,
 }
 
 /// See the module.
@@ -68,6 +69,8 @@ struct Unsent {
 pub(super) struct Bell {
     unsent: Mutex<Unsent>,
     out: Notify,
+    /// There is something to send that may be gathered for a while.
+    out_soon: Notify,
     /// What other nodes have rung for, and what was not looked at yet.
     heard: Mutex<Rung>,
     pub news: Notify,
@@ -113,7 +116,8 @@ impl Unsent {
                 EncodedEntry::of(&FrameEntry::Room(storing.room()))
             }
         });
-        stored.chain(self.rung.entries().map(|entry| EncodedEntry::of(&entry))).collect()
+        let others = self.rung.entries().chain(self.marks.entries());
+        stored.chain(others.map(|entry| EncodedEntry::of(&entry))).collect()
     }
 }
 
@@ -139,6 +143,12 @@ impl Bell {
             }
         }
         self.out.notify_one();
+    }
+
+    /// Tells of saved receipts, a moment later: they move with every message.
+    pub fn tell_marks(&self, room: RoomId, of: impl Iterator<Item = (UserId, Marks)>) {
+        self.unsent.lock().marks.add(room, of);
+        self.out_soon.notify_one();
     }
 
     /// What others have rung for since the last call.
@@ -207,6 +217,7 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
             FrameEntry::Presences => rung.presences = true,
             FrameEntry::Typing(typing) => rung.typing.add(typing.into()),
             FrameEntry::Stored(message) => messages.push(*message),
+            FrameEntry::Marks(marks) => receipts::hear(core, marks),
             FrameEntry::Unknown => rung.everything = true,
         }
     }
@@ -217,13 +228,18 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
 /// Sends the frames of this node, until the server closes its connections.
 pub(super) async fn send<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
     let bell = &core.cluster.bell;
-    let mut number = 0;
+    let (mut number, mut next) = (0, tokio::time::Instant::now() + BEAT);
     loop {
         tokio::select! {
             () = bell.out.notified() => {}
-            () = tokio::time::sleep(BEAT) => {}
+            () = bell.out_soon.notified() => {
+                next = next.min(tokio::time::Instant::now() + GATHERING);
+                continue;
+            }
+            () = tokio::time::sleep_until(next) => {}
             () = core.shutdown.closing() => return,
         }
+        next = tokio::time::Instant::now() + BEAT;
         if !core.cluster.is_shared() {
             continue;
         }
@@ -281,7 +297,7 @@ async fn listen_once<D: Driver>(core: &Arc<Core>, driver: &D) -> Result<(), Brok
 
 #[cfg(test)]
 mod tests {
-    use entity::{ChangeNumber, UserId};
+    use entity::ChangeNumber;
 
     use super::*;
     use crate::chat::model::Message;

@@ -45,7 +45,7 @@ use self::{
 use super::{
     Core,
     connections::options::TypingPlace,
-    room::{Fresh, Room},
+    room::{Fresh, Room, watermark::Marks},
 };
 use crate::{
     bus::{Driver, Nats, Postgres, Redis},
@@ -105,9 +105,11 @@ impl Cluster {
         self.others.load(Ordering::Relaxed)
     }
 
-    /// Receipts of a room were saved here.
-    pub fn receipts_moved(&self, room: RoomId) {
-        if self.is_shared() {
+    /// These receipts of a room were saved here.
+    pub fn receipts_moved(&self, room: RoomId, saved: impl Iterator<Item = (UserId, Marks)>) {
+        if self.bell.works() {
+            self.bell.tell_marks(room, saved);
+        } else if self.is_shared() {
             self.receipts.add(room);
             self.own_news.notify_one();
         }
@@ -313,6 +315,11 @@ impl Looks {
         let is_due = !cluster.bell.works() || owes_all || self.count.is_multiple_of(SELDOM);
         let looks_at_all =
             (kind == Look::All && is_due) || rung.everything || !was_shared || self.position.is_none();
+        // Notices tell of receipts only where the bus does not work; this node alone may be deaf.
+        let is_deaf = core.settings.cluster.bus != Bus::Off && !cluster.bell.works();
+        if rung.everything || is_deaf && self.count.is_multiple_of(SELDOM) {
+            receipts::follow(core, core.rooms.all()).await?;
+        }
         let mut changed = notices::follow(core, &mut self.position).await?;
         changed.extend(rung.rooms);
         let rooms = if looks_at_all { core.rooms.all() } else { core.rooms.resident_among(changed) };

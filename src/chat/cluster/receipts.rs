@@ -1,5 +1,7 @@
 //! Receipts of the same room at several nodes. Each node saves those that its own connections have moved, and then tells
-//! the others, at most once for each room and look. They read the marks of all members, and take the higher ones over.
+//! the others. While it hears itself on the bus, it tells the receipts themselves; who misses a frame, or hears nothing,
+//! reads those of all rooms in memory. Without a bus it notes the rooms, at most once for each room and look, and the
+//! others read the marks of all members. They take over the higher ones.
 //!
 //! Every node notifies its own connections of deliveries. So a sender's `notified` mark is not taken over: the other
 //! node's connections are not this one's.
@@ -16,6 +18,7 @@ use uuid::Uuid;
 
 use super::sql;
 use crate::{
+    bus::frame::{FrameEntry, MemberMarks, RoomMarks},
     chat::{
         Core, receipts,
         room::{Room, watermark::Marks},
@@ -26,9 +29,54 @@ use crate::{
 /// The most rooms of one statement.
 const ROOMS: usize = 1_000;
 
+/// The most members of one entry of a frame.
+const MEMBERS: usize = 40;
+
 /// Rooms whose receipts were saved here, and of which the other nodes were not told. At most the rooms in memory.
 #[derive(Default)]
 pub(super) struct MovedRooms(Mutex<BTreeSet<RoomId>>);
+
+/// Saved receipts that wait to be told: at most one of each member of the rooms in memory.
+#[derive(Default)]
+pub(super) struct SavedMarks(BTreeMap<RoomId, BTreeMap<UserId, Marks>>);
+
+impl SavedMarks {
+    pub fn add(&mut self, room: RoomId, of: impl Iterator<Item = (UserId, Marks)>) {
+        let known = self.0.entry(room).or_default();
+        for (user, marks) in of {
+            known.entry(user).and_modify(|known| *known = known.max(marks)).or_insert(marks);
+        }
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = FrameEntry> {
+        self.0.iter().flat_map(|(room, of)| {
+            let of: Vec<MemberMarks> = of.iter().map(|(user, marks)| told(*user, *marks)).collect();
+            let parts = of.chunks(MEMBERS).map(|part| RoomMarks { room: *room, of: part.to_vec() });
+            parts.map(FrameEntry::Marks).collect::<Vec<_>>()
+        })
+    }
+}
+
+fn told(user: UserId, marks: Marks) -> MemberMarks {
+    MemberMarks { user, delivered: marks.delivered, read: marks.read, read_at: marks.read_at }
+}
+
+/// Takes over what another node has told.
+pub(super) fn hear(core: &Arc<Core>, told: RoomMarks) {
+    let Some(room) = core.rooms.resident(told.room) else { return };
+    let marks = told.of.into_iter().map(|told| {
+        let marks =
+            Marks { delivered: told.delivered, read: told.read, read_at: told.read_at, ..Marks::default() };
+        (told.user, marks)
+    });
+    take_over(core, &room, marks.collect());
+}
+
+fn take_over(core: &Arc<Core>, room: &Arc<Room>, marks: Vec<(UserId, Marks)>) {
+    let readers = room.follow_marks(marks);
+    receipts::show_readers(core, room, readers);
+    core.receipts.touch(room);
+}
 
 impl MovedRooms {
     pub fn add(&self, room: RoomId) {
@@ -76,9 +124,7 @@ async fn follow_part(core: &Arc<Core>, rooms: &[Arc<Room>]) -> Result<()> {
         stored.entry(row.try_get_by_index(0)?).or_default().push((row.try_get_by_index(1)?, marks));
     }
     for room in rooms {
-        let readers = room.follow_marks(stored.remove(&room.id).unwrap_or_default());
-        receipts::show_readers(core, room, readers);
-        core.receipts.touch(room);
+        take_over(core, room, stored.remove(&room.id).unwrap_or_default());
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Core {
         match self.passwords.verify(Purpose::Member, password.clone(), hash).await {
             Ok(Checked::Wrong) => Ok(None),
             Ok(checked) => {
-                attempt.right();
+                attempt.right().await;
                 match row {
                     Some(row) if checked == Checked::RightAsTyped => {
                         Ok(Some(self.with_todays_hash(row, password).await))
@@ -64,7 +64,7 @@ impl Core {
             }
             Err(err) => {
                 // Not checked, so it does not count as wrong.
-                attempt.withdraw();
+                attempt.withdraw().await;
                 Err(err)
             }
         }

@@ -229,8 +229,9 @@ pub(super) async fn flush(core: &Arc<Core>) -> Result<()> {
     for (room, receipts) in &moved {
         let readers = room.saved(receipts);
         show_readers(core, room, readers);
-        if receipts.iter().any(|receipt| receipt.has_moved) {
-            core.cluster.receipts_moved(room.id);
+        let mut moved = receipts.iter().filter(|receipt| receipt.has_moved).peekable();
+        if moved.peek().is_some() {
+            core.cluster.receipts_moved(room.id, moved.map(|receipt| (receipt.user, receipt.marks)));
         }
     }
     let mut failed = None;

@@ -20,7 +20,7 @@ struct Lab {
 impl Lab {
     fn new() -> Self {
         let clock = Clock::movable();
-        Self { guesses: Guesses::new(clock.clone(), &LIMITS), clock }
+        Self { guesses: Guesses::new(clock.clone(), &LIMITS, "tests", &"secret".into(), None), clock }
     }
 
     async fn attempt(&self, account: &str, address: &str) -> Result<Attempt, Refused> {
@@ -40,7 +40,7 @@ impl Lab {
     }
 
     async fn proves(&self, account: &str, address: &str) {
-        self.attempt(account, address).await.unwrap().proven();
+        self.attempt(account, address).await.unwrap().proven().await;
     }
 }
 
@@ -68,7 +68,7 @@ async fn right_ones_at_the_same_time_wait_for_each_other_and_all_pass() {
         let account = if number % 2 == 0 { "ada".to_owned() } else { format!("name{number}") };
         let attempt = lab.attempt(&account, "192.0.2.1").await.unwrap();
         tokio::task::yield_now().await;
-        attempt.proven();
+        attempt.proven().await;
     }));
     assert_eq!(passed.await.len(), 200);
 }
@@ -111,7 +111,7 @@ async fn a_right_one_withdraws_itself_and_a_proof_forgives_its_account_here() {
     for _ in 0..4 {
         assert!(lab.guesses("ada", "192.0.2.1").await);
     }
-    lab.attempt("ada", "192.0.2.1").await.unwrap().right();
+    lab.attempt("ada", "192.0.2.1").await.unwrap().right().await;
     assert!(lab.guesses("ada", "192.0.2.1").await);
     lab.refused("ada", "192.0.2.1").await;
 
@@ -131,7 +131,7 @@ async fn a_right_one_withdraws_itself_and_a_proof_forgives_its_account_here() {
 async fn an_attempt_that_was_never_made_is_not_counted() {
     let lab = Lab::new();
     for _ in 0..100 {
-        lab.attempt("ada", "192.0.2.1").await.unwrap().withdraw();
+        lab.attempt("ada", "192.0.2.1").await.unwrap().withdraw().await;
     }
     assert!(lab.guesses("ada", "192.0.2.1").await);
 }
@@ -217,13 +217,13 @@ async fn who_shows_a_session_is_counted_by_it_alone() {
     let lab = Lab::new();
     let session = Guesser::Session(SessionId::new(), "192.0.2.1".parse().unwrap());
     while lab.guesses("ada", "192.0.2.1").await {}
-    lab.guesses.attempt("ada", session).await.unwrap().proven();
+    lab.guesses.attempt("ada", session).await.unwrap().proven().await;
     for _ in 0..5 {
         drop(lab.guesses.attempt("ada", session).await.unwrap());
     }
     assert!(lab.guesses.attempt("ada", session).await.is_err());
     let other = Guesser::Session(SessionId::new(), "192.0.2.1".parse().unwrap());
-    lab.guesses.attempt("ada", other).await.unwrap().proven();
+    lab.guesses.attempt("ada", other).await.unwrap().proven().await;
 }
 
 #[tokio::test]

@@ -1,0 +1,88 @@
+//! Wrong passwords that the other nodes on the same PostgreSQL have counted. An attempt is written down when it begins, as a
+//! wrong one, and forgotten when it turns out to be right. So a node that dies leaves it counted, and an answer is never
+//! given before the other nodes can know.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use uuid::Uuid;
+
+use super::sql;
+use crate::db::Db;
+
+/// For how long an attempt of another node may still turn out to be right. Longer than a password hash takes.
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub struct SharedGuesses {
+    db: Db,
+    node: Uuid,
+}
+
+/// What other nodes have counted, by key.
+#[derive(Debug, Default)]
+pub(super) struct CountedElsewhere {
+    /// Until when each counts, ascending.
+    pub until: HashMap<Uuid, Vec<DateTime<Utc>>>,
+    /// Some of them may still turn out to be right.
+    pub is_under_way: bool,
+}
+
+impl SharedGuesses {
+    /// None on SQLite, which one server has for itself.
+    pub fn of(db: &Db) -> Option<Self> {
+        (!db.is_sqlite()).then(|| Self { db: db.clone(), node: Uuid::now_v7() })
+    }
+
+    /// Nothing if the database does not answer: what is counted here still holds.
+    pub(super) async fn read(&self, keys: Vec<Uuid>, now: DateTime<Utc>) -> CountedElsewhere {
+        let values = [keys.into(), self.node.into(), now.into(), UNDER_WAY.as_secs_f64().into()];
+        let read = async {
+            let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::COUNTED_ELSEWHERE, values);
+            let mut counted = CountedElsewhere::default();
+            for row in self.db.reader().query_all_raw(asked).await? {
+                counted.until.entry(row.try_get_by_index(0)?).or_default().push(row.try_get_by_index(1)?);
+                counted.is_under_way |= row.try_get_by_index::<bool>(2)?;
+            }
+            Ok(counted)
+        };
+        self.within_patience(read).await.unwrap_or_default()
+    }
+
+    /// Counts an attempt as wrong for each key, until its time.
+    pub(super) async fn count(&self, attempt: Uuid, parts: Vec<(Uuid, DateTime<Utc>)>, now: DateTime<Utc>) {
+        let (keys, until): (Vec<Uuid>, Vec<DateTime<Utc>>) = parts.into_iter().unzip();
+        self.write(sql::COUNT, vec![attempt.into(), self.node.into(), keys.into(), until.into(), now.into()])
+            .await;
+    }
+
+    /// The attempt was not wrong.
+    pub(super) async fn forget(&self, attempt: Uuid, keys: Vec<Uuid>) {
+        self.write(sql::FORGET, vec![attempt.into(), keys.into()]).await;
+    }
+
+    /// Forgets all attempts of these keys, of all nodes.
+    pub(super) async fn clear(&self, keys: Vec<Uuid>) {
+        self.write(sql::CLEAR, vec![keys.into()]).await;
+    }
+
+    async fn write(&self, text: &str, values: Vec<Value>) {
+        let write = async {
+            let asked = Statement::from_sql_and_values(DbBackend::Postgres, text, values);
+            self.db.writer().await?.execute_raw(asked).await
+        };
+        self.within_patience(write).await;
+    }
+
+    async fn within_patience<T>(&self, asked: impl Future<Output = Result<T, DbErr>>) -> Option<T> {
+        match tokio::time::timeout(self.db.patience(), asked).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(err)) => {
+                tracing::warn!(error = %err, "wrong passwords are counted by this node alone");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
