@@ -57,12 +57,41 @@ async fn a_database_of_a_newer_version_is_left_alone() {
     let inside = database.look_inside().await;
     let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_newer', 0)";
     inside.execute_unprepared(newer).await.unwrap();
+    inside.execute_unprepared("UPDATE schema_serves SET since = 'm20991231_000001_newer'").await.unwrap();
     inside.close().await.unwrap();
     for command in [&["serve"][..], &["migrate", "up"], &["migrate", "status"], &["migrate", "down", "--yes"]]
     {
         let refusal = parlor(&database, command).await.refuses();
         assert!(refusal.contains("is of a newer version of Parlor"), "{command:?}: {refusal}");
     }
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_a_newer_version_that_serves_this_one_is_used_and_not_changed() {
+    let database = Database::fresh().await;
+    parlor(&database, &["migrate", "up"]).await.succeeds();
+    let inside = database.look_inside().await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_newer', 0)";
+    inside.execute_unprepared(newer).await.unwrap();
+    let newest = ask(&inside, "SELECT since FROM schema_serves").await.pop().unwrap();
+    // As the newer version leaves it: it goes on serving this one.
+    let mut process = Process::start(&database).await;
+    let ada = process.person("ada").await;
+    ada.connect().await.posts_to("ada", "still here").await;
+    process.signal("TERM").await;
+    assert!(process.exits().await.success(), "{}", process.written());
+    let status = parlor(&database, &["migrate", "status"]).await.succeeds();
+    assert!(status.contains("newer    m20991231_000001_newer"), "{status}");
+    assert!(status.contains(&format!("serves   versions that have {newest}")), "{status}");
+    parlor(&database, &["migrate", "up"]).await.succeeds();
+    let refusal = parlor(&database, &["migrate", "down", "--yes"]).await.refuses();
+    assert!(refusal.contains("is of a newer version of Parlor"), "{refusal}");
+    // It serves this one no longer.
+    inside.execute_unprepared("UPDATE schema_serves SET since = 'm20991231_000001_newer'").await.unwrap();
+    let refusal = parlor(&database, &["serve"]).await.refuses();
+    assert!(refusal.contains("is of a newer version of Parlor"), "{refusal}");
+    inside.close().await.unwrap();
     database.remove().await;
 }
 

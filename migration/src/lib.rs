@@ -21,6 +21,11 @@ mod m20261128_000015_remember_views_of_rooms;
 mod m20261128_000016_know_the_nodes;
 mod m20261128_000017_count_connections;
 mod m20261128_000018_count_guesses;
+mod m20261128_000019_say_whom_it_serves;
+
+/// Programs whose newest migration is this one, or a later one, can use a database with all migrations of [`Migrator`]. Move it on when
+/// a migration takes something away that such a program uses; the version before must not use it any more.
+pub const SERVES_SINCE: &str = "m20261128_000019_say_whom_it_serves";
 
 pub struct Migrator;
 
@@ -46,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000016_know_the_nodes::Migration),
             Box::new(m20261128_000017_count_connections::Migration),
             Box::new(m20261128_000018_count_guesses::Migration),
+            Box::new(m20261128_000019_say_whom_it_serves::Migration),
         ]
     }
 }

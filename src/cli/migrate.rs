@@ -7,7 +7,11 @@ use super::{
     terminal::{confirm, print},
     with_app::{has_file, log_warnings},
 };
-use crate::{app, config::Config, db::Db};
+use crate::{
+    app,
+    config::Config,
+    db::{Db, Migrations},
+};
 
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
@@ -27,7 +31,8 @@ pub enum Migrate {
         #[arg(long)]
         yes: bool,
     },
-    /// Print each migration, and whether it is applied or pending. Changes nothing.
+    /// Print each migration, and whether it is applied or pending, and which versions can use the database. Changes
+    /// nothing.
     Status {
         /// Exit with 1 if a migration is pending, for scripts.
         #[arg(long)]
@@ -59,7 +64,7 @@ async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
             }
             db.migrate_down(steps).await.context("nothing was undone")?;
         }
-        Migrate::Status { check } => return status(&before, check),
+        Migrate::Status { check } => return status(&db.migrations().await?, check),
     }
     let after = db.migration_status().await?;
     let mut changed = false;
@@ -73,13 +78,20 @@ async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn status(migrations: &[(String, bool)], check: bool) -> anyhow::Result<()> {
-    for (name, applied) in migrations {
+fn status(migrations: &Migrations, check: bool) -> anyhow::Result<()> {
+    let Migrations { own, newer, serves_since } = migrations;
+    for (name, applied) in own {
         print(format_args!("{}  {name}", if *applied { "applied" } else { "pending" }))?;
     }
-    let pending = migrations.iter().filter(|(_, applied)| !applied).count();
+    for name in newer {
+        print(format_args!("newer    {name}"))?;
+    }
+    if let Some(since) = serves_since {
+        print(format_args!("serves   versions that have {since}"))?;
+    }
+    let pending = own.iter().filter(|(_, applied)| !applied).count();
     if check && pending > 0 {
-        bail!("{pending} of {} migrations pending; apply with `parlor migrate up`", migrations.len());
+        bail!("{pending} of {} migrations pending; apply with `parlor migrate up`", own.len());
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ use uuid::Uuid;
 pub use self::{
     connections::Connections,
     hot_path::{HotPath, Transaction, WriteConnection},
-    migrate::migration_status,
+    migrate::{Migrations, migrations},
     postgres_listener::NotificationListener,
     postgres_pool::PostgresPool,
     postgres_tools::{PG_DUMP_MAGIC, PostgresTools},

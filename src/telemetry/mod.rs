@@ -30,8 +30,10 @@ pub enum Format {
     Json,
 }
 
-/// Libraries that would log what clients wrote. They are off at every level.
-const NEVER: [&str; 4] = ["socketioxide=off", "engineioxide=off", "sqlx=off", "tungstenite=off"];
+/// Libraries that would log what clients wrote, or as an error what Parlor itself says and repairs. They are off at every
+/// level.
+const NEVER: [&str; 5] =
+    ["socketioxide=off", "engineioxide=off", "sqlx=off", "tungstenite=off", "async_nats=off"];
 
 /// Starts logging to standard error, for a command: each line is written before the command continues.
 /// `RUST_LOG` takes precedence over `level`, but cannot switch on the libraries in [`NEVER`].

@@ -309,6 +309,9 @@ mod tests {
         let beat = frame::frames(own, &mut 0, Vec::new(), 1_000);
         assert_eq!(bell.hears(own, &beat[0]), None);
         assert!(bell.works() && bell.take_heard().is_empty());
+        // Others may be heard while the own frames do not come back.
+        *bell.heard_itself.lock() = Instant::now().checked_sub(DEAF);
+        assert!(!bell.works());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    db::{PG_DUMP_MAGIC, SQLITE_MAGIC, migration_status},
+    db::{PG_DUMP_MAGIC, SQLITE_MAGIC, migrations},
 };
 
 /// Write the whole database into one file, also while the server runs.
@@ -79,9 +79,9 @@ pub async fn restore(config: &Config, command: &Restore) -> anyhow::Result<()> {
     .await?
 }
 
-/// Refuses what is not Parlor's, or of a newer version.
+/// Refuses what is not Parlor's, or of a newer version that does not serve this one.
 async fn is_ours(file: &Path, database: &impl ConnectionTrait) -> anyhow::Result<()> {
-    if !migration_status(database).await?.iter().any(|(_, applied)| *applied) {
+    if !migrations(database).await?.own.iter().any(|(_, applied)| *applied) {
         bail!("{} has no database of Parlor", file.display());
     }
     Ok(())

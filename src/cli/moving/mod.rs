@@ -82,9 +82,13 @@ fn target(config: &Config, url: &str) -> anyhow::Result<Config> {
 /// Refuses a database that this version would change at its start.
 async fn migrated(config: &Config) -> anyhow::Result<()> {
     let db = app::connect(config).await?;
-    let status = db.migration_status().await;
+    let migrations = db.migrations().await;
     db.close().await;
-    match status?.iter().find(|(_, applied)| !applied) {
+    let migrations = migrations?;
+    if let Some(newer) = migrations.newer.first() {
+        bail!("the database has {newer}, which this version does not know: move it with the newer version");
+    }
+    match migrations.own.iter().find(|(_, applied)| !applied) {
         None => Ok(()),
         Some((name, _)) => bail!("the database lacks migration {name}: run `parlor migrate up` first"),
     }
