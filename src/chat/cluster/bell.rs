@@ -9,7 +9,7 @@
 //! broken, however healthy the connection seems: it connects again, and looks more often until then.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,6 +37,10 @@ const DEAF: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long sending may take.
 const SENDING: Duration = Duration::from_secs(5);
+/// How long a room that is not in memory is remembered: longer than loading one takes. And how many, at most; with more, the
+/// oldest are forgotten, and what was told of them is found by a look at all rooms, or told with the next receipt.
+const LOADING: Duration = Duration::from_secs(10);
+const ABSENT: usize = 20_000;
 /// The most bytes of messages that wait to be sent. Of further ones only the room is told.
 const WAITING: usize = 4 * 1_024 * 1_024;
 
@@ -50,8 +54,18 @@ pub(super) struct Rung {
     /// Users have come or gone.
     pub presences: bool,
     pub typing: TypingNews,
+    /// Receipts of these rooms were saved, and not told.
+    pub receipts: BTreeSet<RoomId>,
     /// Something was not heard: there may be anything.
     pub everything: bool,
+}
+
+/// Rooms that others have told of a moment ago while they were not in memory here. Whoever loads one of them may have
+/// read it before that. At most twice [`ABSENT`].
+struct AbsentRooms {
+    newer: HashSet<RoomId>,
+    older: HashSet<RoomId>,
+    since: Instant,
 }
 
 /// What was not sent yet.
@@ -78,6 +92,27 @@ pub(super) struct Bell {
     heard_itself: Mutex<Option<Instant>>,
     /// The number of the newest frame of each node.
     numbers: Mutex<HashMap<Uuid, u64>>,
+    absent: Mutex<AbsentRooms>,
+}
+
+impl Default for AbsentRooms {
+    fn default() -> Self {
+        Self { newer: HashSet::new(), older: HashSet::new(), since: Instant::now() }
+    }
+}
+
+impl AbsentRooms {
+    fn note(&mut self, room: RoomId) {
+        if self.newer.len() >= ABSENT || self.since.elapsed() > LOADING {
+            self.older = std::mem::take(&mut self.newer);
+            self.since = Instant::now();
+        }
+        self.newer.insert(room);
+    }
+
+    fn has(&self, room: RoomId) -> bool {
+        self.newer.contains(&room) || self.older.contains(&room)
+    }
 }
 
 impl Rung {
@@ -86,6 +121,7 @@ impl Rung {
         self.notices |= other.notices;
         self.presences |= other.presences;
         self.typing.add(other.typing);
+        self.receipts.extend(other.receipts);
         self.everything |= other.everything;
     }
 
@@ -166,6 +202,19 @@ impl Bell {
         self.numbers.lock().retain(|node, _| is_alive(*node));
     }
 
+    /// Others have told of a room that is not in memory here.
+    pub fn is_absent(&self, room: RoomId) {
+        self.absent.lock().note(room);
+    }
+
+    /// These rooms are in memory now, and may have been loaded just now. What was told of them meanwhile is looked at.
+    pub fn have_come(&self, rooms: impl Iterator<Item = RoomId>) {
+        let absent = self.absent.lock();
+        let told: BTreeSet<RoomId> = rooms.filter(|room| absent.has(*room)).collect();
+        drop(absent);
+        self.note(Rung { rooms: told.clone(), receipts: told, ..Rung::default() });
+    }
+
     fn note(&self, rung: Rung) {
         if !rung.is_empty() {
             self.heard.lock().add(rung);
@@ -212,6 +261,9 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
     let (mut rung, mut messages) = (Rung::default(), Vec::new());
     for entry in entries {
         match entry {
+            FrameEntry::Room(room) if core.rooms.resident(room).is_none() => {
+                core.cluster.bell.is_absent(room)
+            }
             FrameEntry::Room(room) => drop(rung.rooms.insert(room)),
             FrameEntry::Notices => rung.notices = true,
             FrameEntry::Presences => rung.presences = true,
@@ -312,6 +364,22 @@ mod tests {
         // Others may be heard while the own frames do not come back.
         *bell.heard_itself.lock() = Instant::now().checked_sub(DEAF);
         assert!(!bell.works());
+    }
+
+    #[test]
+    fn a_room_that_was_told_of_while_it_was_loaded_is_looked_at_again() {
+        let (bell, told, quiet) = (Bell::default(), RoomId::new(), RoomId::new());
+        bell.is_absent(told);
+        bell.have_come([told, quiet].into_iter());
+        let heard = bell.take_heard();
+        assert_eq!((heard.rooms, heard.receipts), ([told].into(), [told].into()));
+        for _ in 0..ABSENT * 2 {
+            bell.is_absent(RoomId::new());
+        }
+        bell.have_come([told].into_iter());
+        assert!(bell.take_heard().is_empty(), "it is forgotten");
+        let absent = bell.absent.lock();
+        assert!(absent.newer.len() + absent.older.len() <= ABSENT * 2);
     }
 
     #[test]

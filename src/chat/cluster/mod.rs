@@ -154,6 +154,13 @@ impl Cluster {
         }));
     }
 
+    /// These rooms are in memory now, and may have been loaded just now.
+    pub fn have_come(&self, rooms: &[Arc<Room>]) {
+        if self.is_shared() {
+            self.bell.have_come(rooms.iter().map(|room| room.id));
+        }
+    }
+
     /// Tells the other nodes that a notice was committed.
     pub fn noted(&self) {
         if self.is_shared() {
@@ -283,6 +290,7 @@ impl Looks {
         }
         let rung = cluster.bell.take_heard();
         typing::tell(core, rung.typing).await?;
+        receipts::follow(core, core.rooms.resident_among(rung.receipts)).await?;
         if kind == Look::Rung && !rung.presences && !rung.everything && self.position.is_some() {
             let mut rooms = rung.rooms;
             if rung.notices {

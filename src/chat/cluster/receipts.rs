@@ -63,7 +63,7 @@ fn told(user: UserId, marks: Marks) -> MemberMarks {
 
 /// Takes over what another node has told.
 pub(super) fn hear(core: &Arc<Core>, told: RoomMarks) {
-    let Some(room) = core.rooms.resident(told.room) else { return };
+    let Some(room) = core.rooms.resident(told.room) else { return core.cluster.bell.is_absent(told.room) };
     let marks = told.of.into_iter().map(|told| {
         let marks =
             Marks { delivered: told.delivered, read: told.read, read_at: told.read_at, ..Marks::default() };

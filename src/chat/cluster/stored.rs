@@ -61,8 +61,10 @@ pub(super) fn publish(core: &Arc<Core>, told: Vec<StoredMessage>) -> BTreeSet<Ro
         of_rooms.entry(message.row.room_id).or_default().push(message);
     }
     let missing = of_rooms.into_iter().filter_map(|(id, told)| {
-        // A room that nobody here is a member of, or that is loaded with what it has when somebody comes.
-        let room = core.rooms.resident(id)?;
+        let Some(room) = core.rooms.resident(id) else {
+            core.cluster.bell.is_absent(id);
+            return None;
+        };
         (!publish_in(core, &room, told)).then_some(id)
     });
     missing.collect()

@@ -207,7 +207,9 @@ impl Core {
         self: &Arc<Self>,
         rooms: Vec<RoomId>,
     ) -> Result<Vec<Arc<Room>>> {
-        self.rooms.registry.get_all(rooms, |room| self.begin(room)).await
+        let live = self.rooms.registry.get_all(rooms, |room| self.begin(room)).await?;
+        self.cluster.have_come(&live);
+        Ok(live)
     }
 
     /// A room was loaded, and no other task knows it yet.
@@ -223,7 +225,11 @@ impl Core {
         let stripe = rooms.stripes[rooms.stripe_of(room)].lock().await;
         let live = match rooms.resident(room) {
             Some(live) => Some(live),
-            None => rooms.load(vec![room], &|live| self.begin(live)).await?.pop(),
+            None => {
+                let loaded = rooms.load(vec![room], &|live| self.begin(live)).await?;
+                self.cluster.have_come(&loaded);
+                loaded.into_iter().next()
+            }
         };
         Ok(live.filter(|live| !live.is_deleted()).map(|live| LockedRoom { room: live, _stripe: stripe }))
     }
