@@ -3,10 +3,11 @@
 
 use entity::{ChangeNumber, RoomId, Seq, UserId, message};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 /// One frame.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The node that sends. It has another id after each start.
     pub node: Uuid,
@@ -30,7 +31,7 @@ pub enum FrameEntry {
     /// Receipts of a room were saved.
     Marks(RoomMarks),
     /// Of a version that this one does not know.
-    #[serde(other, skip_serializing)]
+    #[serde(skip)]
     Unknown,
 }
 
@@ -135,9 +136,20 @@ pub fn frames(node: Uuid, number: &mut u64, entries: Vec<EncodedEntry>, longest:
     frames
 }
 
+/// A frame whose entries are not read yet: some may be of another version.
+#[derive(Deserialize)]
+struct UnreadFrame<'a> {
+    node: Uuid,
+    number: u64,
+    #[serde(borrow)]
+    entries: Vec<&'a RawValue>,
+}
+
 /// `None` if this is no frame of a version that this one knows.
 pub fn read(text: &str) -> Option<Frame> {
-    serde_json::from_str(text).ok()
+    let UnreadFrame { node, number, entries } = serde_json::from_str(text).ok()?;
+    let read = |entry: &RawValue| serde_json::from_str(entry.get()).unwrap_or(FrameEntry::Unknown);
+    Some(Frame { node, number, entries: entries.into_iter().map(read).collect() })
 }
 
 #[cfg(test)]
@@ -212,9 +224,9 @@ mod tests {
     fn what_another_version_says_is_skipped_where_it_can_be() {
         let text =
             |entries: &str| format!("{{\"node\":\"{}\",\"number\":1,\"entries\":[{entries}]}}", Uuid::nil());
-        let heard = read(&text("\"notices\",\"news\"")).expect("a frame");
-        assert_eq!(heard.entries, [FrameEntry::Notices, FrameEntry::Unknown]);
-        assert!(read(&text("{\"news\":5}")).is_none_or(|frame| frame.entries == [FrameEntry::Unknown]));
+        let heard = read(&text("\"notices\",\"news\",{\"news\":[5]},\"presences\"")).expect("a frame");
+        let unknown = || FrameEntry::Unknown;
+        assert_eq!(heard.entries, [FrameEntry::Notices, unknown(), unknown(), FrameEntry::Presences]);
         assert!(read("1 2 3").is_none());
     }
 }

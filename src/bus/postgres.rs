@@ -2,6 +2,7 @@
 //! transaction of a commit they would take a lock that all commits wait for.
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sha2::{Digest, Sha256};
 
 use super::{Broken, Driver, Listener, sql};
 use crate::{
@@ -18,7 +19,13 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// PostgreSQL cuts the names of channels off when it listens, and refuses long ones when it notifies.
+    const LONGEST_NAME: usize = 63;
+
     pub fn new(db: Db, channel: String, listens_at: Option<DatabaseUrl>) -> Self {
+        let is_short = channel.len() <= Self::LONGEST_NAME;
+        let hashed = || Sha256::digest(&channel)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let channel = if is_short { channel } else { hashed() };
         Self { db, channel, listens_at }
     }
 }

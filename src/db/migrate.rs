@@ -109,7 +109,8 @@ pub async fn migrations(database: &impl ConnectionTrait) -> Result<Migrations, D
     let has_all = known.iter().all(|name| applied.contains(name));
     let serves =
         known.last().is_some_and(|newest| serves_since.as_ref().is_some_and(|since| since <= newest));
-    if !newer.is_empty() && !(has_all && serves) {
+    let is_usable = newer.is_empty() || (has_all && serves);
+    if !is_usable {
         return Err(too_new());
     }
     let own = known.into_iter().map(|name| (name.clone(), applied.contains(&name))).collect();

@@ -15,7 +15,10 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tokio::sync::futures::OwnedNotified;
+use tokio::{
+    sync::{Semaphore, futures::OwnedNotified},
+    time::Instant,
+};
 use uuid::Uuid;
 
 pub use self::attempt::Attempt;
@@ -37,8 +40,10 @@ const AT_ONCE_PER_ADDRESS: usize = 16;
 const WAITING: usize = 1_024;
 /// How often, and after which pause, it is looked again whether attempts of other nodes have turned out to be right:
 /// longer than [`UNDER_WAY`](super::shared::UNDER_WAY) altogether.
-const LOOKS: usize = 25;
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOKS: usize = 6;
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How many attempts may look again at the same time.
+const LOOKING: usize = 64;
 
 /// How many wrong passwords are permitted.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +84,7 @@ struct GuessBook {
     hash_key: Sha256,
     counted: Mutex<GuessCounts>,
     shared: Option<SharedGuesses>,
+    looking: Semaphore,
 }
 
 struct GuessRules {
@@ -181,7 +187,14 @@ impl Guesses {
         let hash_key = Sha256::new()
             .chain_update(Sha256::digest(secret.expose_secret()))
             .chain_update(Sha256::digest(kind));
-        Self(Arc::new(GuessBook { clock, rules, hash_key, counted: Mutex::new(counted), shared }))
+        Self(Arc::new(GuessBook {
+            clock,
+            rules,
+            hash_key,
+            counted: Mutex::new(counted),
+            shared,
+            looking: Semaphore::new(LOOKING),
+        }))
     }
 
     /// Permits one attempt, perhaps after waiting for others to end. A refused attempt does not count.
@@ -189,8 +202,14 @@ impl Guesses {
         let book = &self.0;
         let account = book.hash(account);
         let mut looks = 0;
+        let mut elsewhere = book.counted_elsewhere(account, guesser).await;
+        let mut read_at = Instant::now();
         loop {
-            let elsewhere = book.counted_elsewhere(account, guesser).await;
+            // Many may wait for each attempt that ends: not all of them ask the database each time.
+            if read_at.elapsed() >= LOOK_AGAIN {
+                elsewhere = book.counted_elsewhere(account, guesser).await;
+                read_at = Instant::now();
+            }
             match book.begin(account, guesser, &elsewhere) {
                 Ok(Begun::Parts(parts)) => {
                     let attempt = Attempt::new(self.clone(), account, guesser, parts);
@@ -202,9 +221,9 @@ impl Guesses {
                     ended.await;
                 }
                 Err(refused) if !elsewhere.is_under_way || looks == LOOKS => return Err(refused),
-                Err(_) => {
+                Err(refused) => {
+                    let Ok(_turn) = book.looking.try_acquire() else { return Err(refused) };
                     looks += 1;
-                    let _waiting = book.wait()?;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
             }
@@ -254,16 +273,6 @@ impl GuessBook {
         shared.read(keys.collect(), now).await
     }
 
-    /// One more waits, or too many do.
-    fn wait(&self) -> Result<WaitingAttempt<'_>, Refused> {
-        let mut counted = self.counted.lock();
-        if counted.waiting >= WAITING {
-            return Err(Refused::TooBusy);
-        }
-        counted.waiting += 1;
-        Ok(WaitingAttempt(self))
-    }
-
     /// The caller counts itself out of those who wait, by [`WaitingAttempt`].
     fn begin(&self, account: u64, guesser: Guesser, elsewhere: &CountedElsewhere) -> Result<Begun, Refused> {
         let mut counted = self.counted.lock();
@@ -305,8 +314,9 @@ impl GuessBook {
         Ok(Begun::Parts(parts))
     }
 
+    /// Until when an attempt that has begun counts, if it goes wrong.
     fn until(&self, part: &Part, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.counted.lock().tally.until(&part.key, self.rule(&part.key), part.after.as_slice(), now)
+        self.counted.lock().tally.until_at_worst(&part.key, self.rule(&part.key), part.after.as_slice(), now)
     }
 
     fn rule(&self, key: &Key) -> &Rule {

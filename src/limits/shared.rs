@@ -51,10 +51,9 @@ impl SharedGuesses {
     }
 
     /// Counts an attempt as wrong for each key, until its time.
-    pub(super) async fn count(&self, attempt: Uuid, parts: Vec<(Uuid, DateTime<Utc>)>, now: DateTime<Utc>) {
+    pub(super) async fn count(&self, attempt: Uuid, parts: Vec<(Uuid, DateTime<Utc>)>) {
         let (keys, until): (Vec<Uuid>, Vec<DateTime<Utc>>) = parts.into_iter().unzip();
-        self.write(sql::COUNT, vec![attempt.into(), self.node.into(), keys.into(), until.into(), now.into()])
-            .await;
+        self.write(sql::COUNT, vec![attempt.into(), self.node.into(), keys.into(), until.into()]).await;
     }
 
     /// The attempt was not wrong.

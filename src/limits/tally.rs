@@ -121,7 +121,9 @@ impl<K: Eq + Hash> Tally<K> {
         let mut counted: Vec<DateTime<Utc>> = Vec::new();
         if counts {
             let here = entry.iter().flat_map(|entry| &entry.until);
-            counted.extend(here.chain(elsewhere.iter().filter(|until| **until > now)));
+            // The clock of another node may be wrong.
+            let possible = now..=now + rule.longest();
+            counted.extend(here.chain(elsewhere.iter().filter(|until| possible.contains(until))));
             counted.sort_unstable();
         }
         if let Some(over) = counted.len().checked_sub(rule.most)
@@ -146,7 +148,24 @@ impl<K: Eq + Hash> Tally<K> {
         now: DateTime<Utc>,
     ) -> DateTime<Utc> {
         let here = self.entries.get(key).and_then(|entry| entry.until.back());
-        rule.until(here.into_iter().chain(elsewhere.last()).max().copied(), now)
+        let last = here.into_iter().chain(elsewhere.last()).max().copied();
+        rule.until(last.map(|last| last.min(now + rule.longest())), now)
+    }
+
+    /// The same for one that has just begun, if all that are under way go wrong before it.
+    pub fn until_at_worst(
+        &self,
+        key: &K,
+        rule: &Rule,
+        elsewhere: &[DateTime<Utc>],
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let before = self.entries.get(key).map_or(0, |entry| entry.under_way.saturating_sub(1));
+        let until = self.until(key, rule, elsewhere, now);
+        match rule.forgets {
+            Forgets::After(_) => until,
+            Forgets::OneIn(time) => until + time * i32::try_from(before).unwrap_or(0),
+        }
     }
 
     pub fn begin(&mut self, key: K, now: DateTime<Utc>) {

@@ -3,14 +3,20 @@
 //! intervals anyway.
 //!
 //! Frames are sent after the commits that they are about, one batch at a time. What is rung meanwhile goes with the next.
-//! Each node counts its frames. Who hears that some are missing looks at everything.
+//! Each node counts its frames. Who hears that some are missing looks at everything, with the next look at intervals.
 //!
 //! A node that is not alone sends something each [`BEAT`], and hears it itself. If it does not for [`DEAF`], its bell is
 //! broken, however healthy the connection seems: it connects again, and looks more often until then.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
+    collections::{
+        BTreeSet, HashMap, HashSet, VecDeque,
+        hash_map::Entry::{Occupied, Vacant},
+    },
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,7 +25,9 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
-use super::{GATHERING, receipts, receipts::SavedMarks, stored, stored::Storing, typing::TypingNews};
+use super::{
+    GATHERING, LEAVING, receipts, receipts::SavedMarks, stored, stored::Storing, typing::TypingNews,
+};
 use crate::{
     bus::{
         Broken, Driver, Listener,
@@ -56,8 +64,6 @@ pub(super) struct Rung {
     pub typing: TypingNews,
     /// Receipts of these rooms were saved, and not told.
     pub receipts: BTreeSet<RoomId>,
-    /// Something was not heard: there may be anything.
-    pub everything: bool,
 }
 
 /// Rooms that others have told of a moment ago while they were not in memory here. Whoever loads one of them may have
@@ -81,6 +87,8 @@ struct Unsent {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Bell {
+    /// There is a bus.
+    is_there: AtomicBool,
     unsent: Mutex<Unsent>,
     out: Notify,
     /// There is something to send that may be gathered for a while.
@@ -88,10 +96,14 @@ pub(super) struct Bell {
     /// What other nodes have rung for, and what was not looked at yet.
     heard: Mutex<Rung>,
     pub news: Notify,
-    /// When this node has heard itself last.
+    /// Something was not heard: there may be anything to look at.
+    missed: AtomicBool,
+    /// When the newest frame of this node was sent that it has heard.
     heard_itself: Mutex<Option<Instant>>,
-    /// The number of the newest frame of each node.
-    numbers: Mutex<HashMap<Uuid, u64>>,
+    /// When the frames of this node were sent that it has not heard yet, for [`DEAF`].
+    sent: Mutex<VecDeque<(u64, Instant)>>,
+    /// The number of the newest frame of each node, and when one came.
+    numbers: Mutex<HashMap<Uuid, (u64, Instant)>>,
     absent: Mutex<AbsentRooms>,
 }
 
@@ -110,8 +122,8 @@ impl AbsentRooms {
         self.newer.insert(room);
     }
 
-    fn has(&self, room: RoomId) -> bool {
-        self.newer.contains(&room) || self.older.contains(&room)
+    fn take(&mut self, room: RoomId) -> bool {
+        self.newer.remove(&room) | self.older.remove(&room)
     }
 }
 
@@ -122,7 +134,6 @@ impl Rung {
         self.presences |= other.presences;
         self.typing.add(other.typing);
         self.receipts.extend(other.receipts);
-        self.everything |= other.everything;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -134,10 +145,6 @@ impl Rung {
         let presences = self.presences.then_some(FrameEntry::Presences);
         let rooms = self.rooms.iter().copied().map(FrameEntry::Room);
         rooms.chain(notices).chain(presences).chain(self.typing.entries())
-    }
-
-    fn everything() -> Self {
-        Self { everything: true, ..Self::default() }
     }
 }
 
@@ -158,14 +165,24 @@ impl Unsent {
 }
 
 impl Bell {
+    pub fn begin(&self) {
+        self.is_there.store(true, Ordering::Relaxed);
+    }
+
     /// Rings for this soon.
     pub fn ring(&self, rung: Rung) {
+        if !self.is_there.load(Ordering::Relaxed) {
+            return;
+        }
         self.unsent.lock().rung.add(rung);
         self.out.notify_one();
     }
 
     /// Tells soon of messages, in the order of their seqs.
     pub fn tell(&self, messages: impl Iterator<Item = Storing>) {
+        if !self.is_there.load(Ordering::Relaxed) {
+            return;
+        }
         {
             let mut unsent = self.unsent.lock();
             for message in messages {
@@ -197,20 +214,34 @@ impl Bell {
         self.heard_itself.lock().is_some_and(|at| at.elapsed() < DEAF)
     }
 
+    /// Whether this node has lately heard itself and so many others.
+    pub fn hears_all(&self, others: usize) -> bool {
+        let is_fresh = |(_, at): &&(u64, Instant)| at.elapsed() < DEAF;
+        self.works() && self.numbers.lock().values().filter(is_fresh).count() > others
+    }
+
+    /// Whether something was not heard since the last call.
+    pub fn take_missed(&self) -> bool {
+        self.missed.swap(false, Ordering::Relaxed)
+    }
+
     /// Forgets nodes that are gone.
     pub fn keep(&self, is_alive: impl Fn(Uuid) -> bool) {
         self.numbers.lock().retain(|node, _| is_alive(*node));
     }
 
-    /// Others have told of a room that is not in memory here.
-    pub fn is_absent(&self, room: RoomId) {
+    /// Others have told of a room that is not in memory here. If it `has_come` meanwhile, it is looked at.
+    pub fn is_absent(&self, room: RoomId, has_come: impl FnOnce() -> bool) {
         self.absent.lock().note(room);
+        if has_come() {
+            self.have_come([room].into_iter());
+        }
     }
 
     /// These rooms are in memory now, and may have been loaded just now. What was told of them meanwhile is looked at.
     pub fn have_come(&self, rooms: impl Iterator<Item = RoomId>) {
-        let absent = self.absent.lock();
-        let told: BTreeSet<RoomId> = rooms.filter(|room| absent.has(*room)).collect();
+        let mut absent = self.absent.lock();
+        let told: BTreeSet<RoomId> = rooms.filter(|room| absent.take(*room)).collect();
         drop(absent);
         self.note(Rung { rooms: told.clone(), receipts: told, ..Rung::default() });
     }
@@ -224,27 +255,54 @@ impl Bell {
 
     /// Whether frames of a node are missing before this one.
     fn misses(&self, node: Uuid, number: u64) -> bool {
-        let mut numbers = self.numbers.lock();
-        let newest = numbers.entry(node).or_insert(0);
-        let is_missing = number > *newest + 1;
-        *newest = number.max(*newest);
-        is_missing
+        let now = Instant::now();
+        match self.numbers.lock().entry(node) {
+            Vacant(unknown) => {
+                unknown.insert((number, now));
+                // Perhaps there was something before it knew of this one.
+                true
+            }
+            Occupied(mut known) => {
+                let newest = known.get().0;
+                known.insert((number.max(newest), now));
+                number > newest.saturating_add(1)
+            }
+        }
+    }
+
+    /// Frames up to this number are sent now.
+    fn sends(&self, number: u64) {
+        let mut sent = self.sent.lock();
+        while sent.pop_front_if(|(_, at)| at.elapsed() > DEAF).is_some() {}
+        sent.push_back((number, Instant::now()));
+    }
+
+    /// The own frame of this number has come. Only when it was sent counts: a bus that is late by more is deaf.
+    fn hears_itself(&self, number: u64) {
+        let mut sent = self.sent.lock();
+        let mut heard = None;
+        while let Some((_, at)) = sent.pop_front_if(|(sent, _)| *sent <= number) {
+            heard = Some(at);
+        }
+        if let Some(at) = heard {
+            *self.heard_itself.lock() = Some(at);
+        }
     }
 
     /// Returns the frame if another node has sent it.
     fn hears(&self, own: Uuid, text: &str) -> Option<Frame> {
         let Some(frame) = frame::read(text) else {
-            self.note(Rung::everything());
+            self.missed.store(true, Ordering::Relaxed);
             return None;
         };
         let misses = self.misses(frame.node, frame.number);
         if frame.node == own {
-            *self.heard_itself.lock() = Some(Instant::now());
+            self.hears_itself(frame.number);
             return None;
         }
         if misses {
             metrics::FRAMES_MISSED.one();
-            self.note(Rung::everything());
+            self.missed.store(true, Ordering::Relaxed);
         }
         Some(frame)
     }
@@ -252,28 +310,30 @@ impl Bell {
     /// Before the first frame of a connection: what was sent earlier was not heard.
     fn begins_to_hear(&self) {
         self.numbers.lock().clear();
-        self.note(Rung::everything());
+        self.missed.store(true, Ordering::Relaxed);
     }
 }
 
 /// Does what the other nodes have told.
 fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
-    let (mut rung, mut messages) = (Rung::default(), Vec::new());
+    let (mut rung, mut messages, mut marks) = (Rung::default(), Vec::new(), Vec::new());
     for entry in entries {
         match entry {
             FrameEntry::Room(room) if core.rooms.resident(room).is_none() => {
-                core.cluster.bell.is_absent(room)
+                core.cluster.bell.is_absent(room, || core.rooms.resident(room).is_some());
             }
             FrameEntry::Room(room) => drop(rung.rooms.insert(room)),
             FrameEntry::Notices => rung.notices = true,
             FrameEntry::Presences => rung.presences = true,
             FrameEntry::Typing(typing) => rung.typing.add(typing.into()),
             FrameEntry::Stored(message) => messages.push(*message),
-            FrameEntry::Marks(marks) => receipts::hear(core, marks),
-            FrameEntry::Unknown => rung.everything = true,
+            FrameEntry::Marks(of_room) => marks.push(of_room),
+            FrameEntry::Unknown => core.cluster.bell.missed.store(true, Ordering::Relaxed),
         }
     }
     rung.rooms.extend(stored::publish(core, messages));
+    // After the messages that they are about.
+    marks.into_iter().for_each(|marks| receipts::hear(core, marks));
     core.cluster.bell.note(rung);
 }
 
@@ -281,7 +341,8 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
 pub(super) async fn send<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
     let bell = &core.cluster.bell;
     let (mut number, mut next) = (0, tokio::time::Instant::now() + BEAT);
-    loop {
+    let mut is_last = false;
+    while !is_last {
         tokio::select! {
             () = bell.out.notified() => {}
             () = bell.out_soon.notified() => {
@@ -289,7 +350,8 @@ pub(super) async fn send<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
                 continue;
             }
             () = tokio::time::sleep_until(next) => {}
-            () = core.shutdown.closing() => return,
+            // The last receipts are still told.
+            () = core.shutdown.closing() => is_last = true,
         }
         next = tokio::time::Instant::now() + BEAT;
         if !core.cluster.is_shared() {
@@ -297,7 +359,8 @@ pub(super) async fn send<D: Driver>(core: Arc<Core>, driver: Arc<D>) {
         }
         let unsent = std::mem::take(&mut *bell.unsent.lock());
         let frames = frame::frames(core.cluster.id, &mut number, unsent.encoded(D::LONGEST), D::LONGEST);
-        let sent = timeout(SENDING, driver.send(frames)).await;
+        bell.sends(number);
+        let sent = timeout(if is_last { LEAVING } else { SENDING }, driver.send(frames)).await;
         if let Err(err) = sent.unwrap_or_else(|_| Err(Broken::new("it takes too long"))) {
             // The others find it when they look.
             tracing::debug!(error = %err, "could not ring for the other nodes");
@@ -344,7 +407,7 @@ async fn listen_once<D: Driver>(core: &Arc<Core>, driver: &D) -> Result<(), Brok
             take(core, frame.entries);
         }
     }
-    Ok(())
+    if core.cluster.is_shared() { Err(Broken::new("its own frames do not come back")) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -360,6 +423,9 @@ mod tests {
         assert!(!bell.works());
         let beat = frame::frames(own, &mut 0, Vec::new(), 1_000);
         assert_eq!(bell.hears(own, &beat[0]), None);
+        assert!(!bell.works(), "it was not sent lately");
+        bell.sends(1);
+        assert_eq!(bell.hears(own, &beat[0]), None);
         assert!(bell.works() && bell.take_heard().is_empty());
         // Others may be heard while the own frames do not come back.
         *bell.heard_itself.lock() = Instant::now().checked_sub(DEAF);
@@ -369,12 +435,17 @@ mod tests {
     #[test]
     fn a_room_that_was_told_of_while_it_was_loaded_is_looked_at_again() {
         let (bell, told, quiet) = (Bell::default(), RoomId::new(), RoomId::new());
-        bell.is_absent(told);
+        bell.is_absent(told, || false);
         bell.have_come([told, quiet].into_iter());
         let heard = bell.take_heard();
         assert_eq!((heard.rooms, heard.receipts), ([told].into(), [told].into()));
+        bell.have_come([told].into_iter());
+        assert!(bell.take_heard().is_empty(), "once");
+        bell.is_absent(told, || true);
+        assert_eq!(bell.take_heard().rooms, [told].into(), "it has come between the question and the note");
+        bell.is_absent(told, || false);
         for _ in 0..ABSENT * 2 {
-            bell.is_absent(RoomId::new());
+            bell.is_absent(RoomId::new(), || false);
         }
         bell.have_come([told].into_iter());
         assert!(bell.take_heard().is_empty(), "it is forgotten");
@@ -388,15 +459,16 @@ mod tests {
         let mut number = 0;
         let frames: Vec<String> =
             (0..5).flat_map(|_| frame::frames(other, &mut number, Vec::new(), 1_000)).collect();
-        for (heard, misses) in [(0, false), (1, false), (3, true), (2, false), (3, false), (4, false)] {
+        for (heard, misses) in [(0, true), (1, false), (3, true), (2, false), (3, false), (4, false)] {
             let frame = bell.hears(own, &frames[heard]).expect("a frame of another node");
-            assert_eq!((frame.number, bell.take_heard().everything), (heard as u64 + 1, misses));
+            assert_eq!((frame.number, bell.take_missed()), (heard as u64 + 1, misses));
         }
     }
 
     #[test]
     fn of_messages_that_are_too_many_or_too_long_only_the_room_is_told() {
         let (bell, room) = (Bell::default(), RoomId::new());
+        bell.begin();
         let storing = |length: usize| {
             let mut message = Message::in_group(room, 1, UserId::new());
             message.row.content = "x".repeat(length);
@@ -419,6 +491,6 @@ mod tests {
     fn what_a_later_version_says_is_looked_at() {
         let (bell, own) = (Bell::default(), Uuid::now_v7());
         assert_eq!(bell.hears(own, "2 {\"something\": \"else\"}"), None);
-        assert_eq!(bell.take_heard(), Rung::everything());
+        assert!(bell.take_missed());
     }
 }

@@ -23,6 +23,7 @@ mod stored;
 mod typing;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -58,6 +59,8 @@ const LEAVING: Duration = Duration::from_secs(1);
 
 /// How long what this node has to tell is gathered: receipts move with every message.
 const GATHERING: Duration = Duration::from_millis(200);
+/// A node that has not beaten for this long, or for four looks, may be gone already.
+const FRESH: Duration = Duration::from_secs(2);
 /// While the bell works, one of so many looks is at all rooms.
 const SELDOM: u64 = 4;
 
@@ -81,6 +84,8 @@ struct Node {
     id: Uuid,
     /// The version of what it has written of its users.
     presence: i64,
+    /// It has beaten a moment ago.
+    is_fresh: bool,
 }
 
 impl Cluster {
@@ -107,9 +112,13 @@ impl Cluster {
 
     /// These receipts of a room were saved here.
     pub fn receipts_moved(&self, room: RoomId, saved: impl Iterator<Item = (UserId, Marks)>) {
+        if !self.is_shared() {
+            return;
+        }
         if self.bell.works() {
             self.bell.tell_marks(room, saved);
-        } else if self.is_shared() {
+        }
+        if !self.bell.hears_all(self.others()) {
             self.receipts.add(room);
             self.own_news.notify_one();
         }
@@ -202,6 +211,7 @@ pub(super) async fn start(core: &Arc<Core>) -> Result<()> {
 
 fn ring_by(core: &Arc<Core>, driver: impl Driver) {
     let driver = Arc::new(driver);
+    core.cluster.bell.begin();
     core.shutdown.spawn(bell::send(core.clone(), driver.clone()));
     core.shutdown.spawn(bell::listen(core.clone(), driver));
 }
@@ -261,8 +271,10 @@ struct Looks {
     position: Option<Position>,
     /// The number of looks at everything.
     count: u64,
-    /// A look has failed: what it was rung for is found by a look at all rooms.
+    /// A look has failed: what it was rung for is found by a look at everything.
     owes_all: bool,
+    /// The other nodes that were alive.
+    known: BTreeSet<Uuid>,
 }
 
 impl Looks {
@@ -291,7 +303,7 @@ impl Looks {
         let rung = cluster.bell.take_heard();
         typing::tell(core, rung.typing).await?;
         receipts::follow(core, core.rooms.resident_among(rung.receipts)).await?;
-        if kind == Look::Rung && !rung.presences && !rung.everything && self.position.is_some() {
+        if kind == Look::Rung && !rung.presences && self.position.is_some() {
             let mut rooms = rung.rooms;
             if rung.notices {
                 rooms.extend(notices::follow(core, &mut self.position).await?);
@@ -300,11 +312,16 @@ impl Looks {
             return Ok(false);
         }
         let (others, is_new) = beat(core).await?;
-        if is_new || others.is_empty() {
-            // Nobody has read what this node has written, or PostgreSQL has lost it in a crash.
+        if is_new || others.is_empty() || owes_all {
+            // Nobody has read what this node has written, or PostgreSQL has lost it in a crash, or it was not written.
             cluster.elsewhere.alone();
             self.position = None;
         }
+        let alive: BTreeSet<Uuid> = others.iter().map(|other| other.id).collect();
+        // A node that has gone may have stored something just before, and not told it.
+        let everything =
+            (kind == Look::All && (cluster.bell.take_missed() || owes_all)) || !self.known.is_subset(&alive);
+        self.known = alive;
         if others.len() != cluster.others.swap(others.len(), Ordering::Relaxed) {
             tracing::info!(nodes = others.len() + 1, "nodes on this database");
         }
@@ -313,19 +330,21 @@ impl Looks {
         } else if !news.is_empty() {
             cluster.bell.ring(news);
         }
-        cluster.bell.keep(|node| node == cluster.id || others.iter().any(|other| other.id == node));
+        cluster.bell.keep(|node| node == cluster.id || self.known.contains(&node));
         presence::follow(core, &others).await?;
-        // A node that has gone may have stored something just before.
-        if others.is_empty() && !was_shared {
+        if others.is_empty() && !was_shared && !everything {
             return Ok(true);
         }
         self.count += u64::from(kind == Look::All);
-        let is_due = !cluster.bell.works() || owes_all || self.count.is_multiple_of(SELDOM);
-        let looks_at_all =
-            (kind == Look::All && is_due) || rung.everything || !was_shared || self.position.is_none();
-        // Notices tell of receipts only where the bus does not work; this node alone may be deaf.
-        let is_deaf = core.settings.cluster.bus != Bus::Off && !cluster.bell.works();
-        if rung.everything || is_deaf && self.count.is_multiple_of(SELDOM) {
+        let (hears_all, is_seldom) =
+            (cluster.bell.hears_all(others.len()), self.count.is_multiple_of(SELDOM));
+        let looks_at_all = (kind == Look::All && (!hears_all || is_seldom))
+            || everything
+            || !was_shared
+            || self.position.is_none();
+        // The other nodes note whose receipts have moved only if they do not hear all; this node alone may be deaf.
+        let is_deaf = core.settings.cluster.bus != Bus::Off && !hears_all;
+        if everything || (kind == Look::All && is_deaf && is_seldom) {
             receipts::follow(core, core.rooms.all()).await?;
         }
         let mut changed = notices::follow(core, &mut self.position).await?;
@@ -340,11 +359,19 @@ impl Looks {
 async fn beat(core: &Core) -> Result<(Vec<Node>, bool)> {
     let lease = core.settings.cluster.lease.as_secs_f64();
     let presence = core.cluster.elsewhere.version();
-    let values = [core.cluster.id.into(), env!("CARGO_PKG_VERSION").into(), lease.into(), presence.into()];
+    let fresh = (core.settings.cluster.look_every * 4).max(FRESH).as_secs_f64();
+    let values = [
+        core.cluster.id.into(),
+        env!("CARGO_PKG_VERSION").into(),
+        lease.into(),
+        presence.into(),
+        fresh.into(),
+    ];
     let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::BEAT, values);
     let (mut others, mut is_new) = (Vec::new(), false);
     for row in core.db.writer().await?.query_all_raw(asked).await? {
-        others.push(Node { id: row.try_get_by_index(0)?, presence: row.try_get_by_index(1)? });
+        let (id, presence) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        others.push(Node { id, presence, is_fresh: row.try_get_by_index(3)? });
         is_new = row.try_get_by_index(2)?;
     }
     Ok((others, is_new))

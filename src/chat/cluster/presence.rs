@@ -7,13 +7,14 @@
 //!
 //! When a node no longer beats, its users have gone, after the grace in which they may come back at another node.
 //!
-//! `limits.connections_per_user` holds for all nodes together, a look later. The node where a user has the most connections
-//! closes what is too many: so exactly one node does, and the newest connection stays wherever it is.
+//! `limits.connections_per_user` holds for all nodes together, [`CROWDED`] later: until then a node that was killed no longer
+//! counts, whose clients have come back here. The node where a user has the most connections closes what is too many, so exactly one
+//! node does. It never closes the last one.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use entity::UserId;
@@ -24,6 +25,8 @@ use uuid::Uuid;
 use super::{Node, sql};
 use crate::{chat::Core, error::Result};
 
+/// How long a user may have too many connections at all nodes together.
+const CROWDED: Duration = Duration::from_secs(4);
 /// Rows of users who have gone are kept for this many versions. Who has missed more reads everything.
 const KEPT: i64 = 100;
 /// The step of the version when a node writes everything again: the others have then missed more than [`KEPT`].
@@ -50,6 +53,10 @@ struct Others {
     nodes: HashMap<Uuid, UsersOf>,
     /// The users of nodes that are gone, each with the end of the grace.
     leaving: HashMap<UserId, Instant>,
+    /// The nodes that have beaten a moment ago. Only their connections count.
+    fresh: HashSet<Uuid>,
+    /// Users who have got more connections lately, each since when.
+    crowded: HashMap<UserId, Instant>,
 }
 
 /// The users of another node.
@@ -94,6 +101,14 @@ impl Elsewhere {
         }
     }
 
+    /// A user has more connections than before, here or elsewhere.
+    pub fn has_grown(&self, user: UserId) {
+        let mut others = self.others.lock();
+        if others.nodes.values().any(|of| of.users.contains_key(&user)) {
+            others.crowded.entry(user).or_insert_with(Instant::now);
+        }
+    }
+
     /// How many of a user's connections at node `own`, which has `here` of them, are too many.
     pub(super) fn surplus(&self, own: Uuid, user: UserId, here: usize, limit: usize) -> usize {
         self.others.lock().surplus(own, user, here, limit)
@@ -117,6 +132,7 @@ impl Others {
 
     /// Forgets the nodes that are not alive.
     fn keep(&mut self, alive: &[Node], until: Instant) {
+        self.fresh = alive.iter().filter(|node| node.is_fresh).map(|node| node.id).collect();
         let gone: Vec<Uuid> =
             self.nodes.keys().filter(|id| alive.iter().all(|node| node.id != **id)).copied().collect();
         for users in gone.into_iter().filter_map(|id| self.nodes.remove(&id)) {
@@ -128,11 +144,12 @@ impl Others {
         let there: Vec<(Uuid, usize)> = self
             .nodes
             .iter()
+            .filter(|(node, _)| self.fresh.contains(node))
             .filter_map(|(node, of)| Some((*node, usize::try_from(*of.users.get(&user)?).ok()?)))
             .collect();
         let all = here + there.iter().map(|(_, count)| count).sum::<usize>();
         let has_most = there.iter().all(|(node, count)| (here, own) > (*count, *node));
-        if has_most { all.saturating_sub(limit) } else { here.saturating_sub(limit) }
+        if has_most { all.saturating_sub(limit).min(here.saturating_sub(1)) } else { 0 }
     }
 
     /// Takes over what was read of a node.
@@ -240,8 +257,13 @@ pub(super) async fn follow(core: &Arc<Core>, alive: &[Node]) -> Result<()> {
         let moved = elsewhere.others.lock().take(*node, is_all, &rows);
         core.came_or_went_elsewhere(moved.came, true).await?;
         core.came_or_went_elsewhere(moved.went, false).await?;
-        moved.grown.into_iter().for_each(|user| core.displace_surplus(user, None));
+        moved.grown.into_iter().filter(|user| core.hub.has(*user)).for_each(|user| elsewhere.has_grown(user));
     }
+    let due: Vec<UserId> = {
+        let crowded = &mut elsewhere.others.lock().crowded;
+        crowded.extract_if(|_, since| now - *since >= CROWDED).map(|(user, _)| user).collect()
+    };
+    due.into_iter().for_each(|user| core.displace_crowded(user));
     let left = elsewhere.others.lock().left(now);
     core.came_or_went_elsewhere(left, false).await
 }
@@ -263,8 +285,6 @@ async fn read(core: &Core, node: Uuid, after: i64) -> Result<Vec<WrittenUser>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn written((user, online): (UserId, bool)) -> WrittenUser {
@@ -272,13 +292,13 @@ mod tests {
     }
 
     fn node(presence: i64) -> Node {
-        Node { id: Uuid::nil(), presence }
+        Node { id: Uuid::nil(), presence, is_fresh: true }
     }
 
     #[test]
     fn who_is_at_two_nodes_is_online_until_the_last_one_says_otherwise() {
         let (ada, mut others) = (UserId::new(), Others::default());
-        let second = Node { id: Uuid::max(), presence: 1 };
+        let second = Node { id: Uuid::max(), presence: 1, is_fresh: true };
         assert_eq!(others.take(node(1), true, &[(ada, true)].map(written)).came, [ada]);
         assert_eq!(others.take(second, true, &[(ada, true)].map(written)).came, []);
         assert_eq!(others.take(node(2), false, &[(ada, false)].map(written)).went, []);
@@ -302,7 +322,7 @@ mod tests {
         others.take(node(1), true, &[(ada, true), (bob, true)].map(written));
         others.keep(&[], now + grace);
         assert!(others.is_online(ada) && others.left(now).is_empty());
-        let second = Node { id: Uuid::max(), presence: 1 };
+        let second = Node { id: Uuid::max(), presence: 1, is_fresh: true };
         assert_eq!(
             others.take(second, true, &[(ada, true)].map(written)).came,
             [],
@@ -316,20 +336,23 @@ mod tests {
     fn the_node_with_the_most_connections_of_a_user_closes_what_is_too_many_and_no_other() {
         let (ada, bob, mut others) = (UserId::new(), UserId::new(), Others::default());
         let own = Uuid::from_u128(5);
-        assert_eq!(others.surplus(own, ada, 21, 20), 1, "a user of this node alone");
         for (id, connections) in [(1, 7), (9, 6)] {
-            let there = Node { id: Uuid::from_u128(id), presence: 1 };
+            let there = Node { id: Uuid::from_u128(id), presence: 1, is_fresh: true };
+            others.fresh.insert(there.id);
             let moved = others.take(there, true, &[WrittenUser { user: ada, online: true, connections }]);
             assert_eq!(moved.grown, [ada]);
         }
         assert_eq!(others.surplus(own, ada, 8, 20), 1);
         assert_eq!(others.surplus(own, ada, 7, 19), 1, "as many as at a node with a lower id");
         assert_eq!(others.surplus(own, ada, 6, 10), 0);
-        assert_eq!(others.surplus(own, ada, 1, 10), 0, "the new one stays, and another node makes room");
+        assert_eq!(others.surplus(own, ada, 8, 1), 7, "the last one stays");
+        assert_eq!(others.surplus(own, ada, 1, 10), 0, "another node makes room");
         assert_eq!(others.surplus(own, bob, 3, 10), 0);
-        let there = Node { id: Uuid::from_u128(1), presence: 2 };
+        let there = Node { id: Uuid::from_u128(1), presence: 2, is_fresh: true };
         let fewer = WrittenUser { user: ada, online: true, connections: 2 };
         assert_eq!(others.take(there, false, &[fewer]).grown, []);
         assert_eq!(others.surplus(own, ada, 8, 20), 0);
+        others.fresh.clear();
+        assert_eq!(others.surplus(own, ada, 12, 5), 7, "a node that may be gone does not count");
     }
 }

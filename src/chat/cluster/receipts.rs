@@ -1,6 +1,6 @@
 //! Receipts of the same room at several nodes. Each node saves those that its own connections have moved, and then tells
-//! the others. While it hears itself on the bus, it tells the receipts themselves; who misses a frame, or hears nothing,
-//! reads those of all rooms in memory. Without a bus it notes the rooms, at most once for each room and look, and the
+//! the others. While the bus works, it tells the receipts themselves; who misses a frame, or hears nothing,
+//! reads those of all rooms in memory. While it does not hear itself and all others, it also notes the rooms, at most once for each room and look, and the
 //! others read the marks of all members. They take over the higher ones.
 //!
 //! Every node notifies its own connections of deliveries. So a sender's `notified` mark is not taken over: the other
@@ -63,7 +63,9 @@ fn told(user: UserId, marks: Marks) -> MemberMarks {
 
 /// Takes over what another node has told.
 pub(super) fn hear(core: &Arc<Core>, told: RoomMarks) {
-    let Some(room) = core.rooms.resident(told.room) else { return core.cluster.bell.is_absent(told.room) };
+    let Some(room) = core.rooms.resident(told.room) else {
+        return core.cluster.bell.is_absent(told.room, || core.rooms.resident(told.room).is_some());
+    };
     let marks = told.of.into_iter().map(|told| {
         let marks =
             Marks { delivered: told.delivered, read: told.read, read_at: told.read_at, ..Marks::default() };
@@ -90,16 +92,25 @@ impl MovedRooms {
 
 /// Tells the other nodes of the receipts that were saved since the last look. Returns whether there were any.
 pub(super) async fn tell(core: &Core) -> Result<bool> {
-    let rooms = core.cluster.receipts.take();
-    for part in rooms.chunks(ROOMS) {
+    let mut untold = Untold { of: &core.cluster.receipts, rooms: core.cluster.receipts.take() };
+    for part in untold.rooms.chunks(ROOMS) {
         let told =
             part.iter().map(|room| notice::of_room(notice::Kind::Receipts, *room, Some(core.cluster.id)));
-        if let Err(err) = notice::tell(&*core.db.writer().await?, told).await {
-            rooms.iter().for_each(|room| core.cluster.receipts.add(*room));
-            return Err(err.into());
-        }
+        notice::tell(&*core.db.writer().await?, told).await?;
     }
-    Ok(!rooms.is_empty())
+    Ok(!std::mem::take(&mut untold.rooms).is_empty())
+}
+
+/// Rooms that are being told. Those that are left when it is dropped, because of an error or a timeout, are told later.
+struct Untold<'a> {
+    of: &'a MovedRooms,
+    rooms: Vec<RoomId>,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        self.rooms.iter().for_each(|room| self.of.add(*room));
+    }
 }
 
 /// Takes over the receipts of these rooms from the database, and tells the connections here.

@@ -62,7 +62,7 @@ pub(super) fn publish(core: &Arc<Core>, told: Vec<StoredMessage>) -> BTreeSet<Ro
     }
     let missing = of_rooms.into_iter().filter_map(|(id, told)| {
         let Some(room) = core.rooms.resident(id) else {
-            core.cluster.bell.is_absent(id);
+            core.cluster.bell.is_absent(id, || core.rooms.resident(id).is_some());
             return None;
         };
         (!publish_in(core, &room, told)).then_some(id)

@@ -10,7 +10,6 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, room};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{
-    ConnectionId,
     connection::{ConnectOptions, Connection, Outlet},
     options::{DeviceCursor, News, TypingPlace},
 };
@@ -93,10 +92,11 @@ impl Chat {
             return Err(err);
         }
         // Only now: a connection that fails must not take the place of another one.
-        self.core.displace_surplus(connection.user(), Some(connection.id));
+        self.core.displace_surplus(&connection);
         if self.core.hub.count_of(connection.user()) > 1 {
             self.core.cluster.came_or_went(connection.user());
         }
+        self.core.cluster.elsewhere.has_grown(connection.user());
         Ok(connection)
     }
 
@@ -349,11 +349,20 @@ fn held(options: &ConnectOptions, connection: &Connection, live: &Room) -> Held 
 }
 
 impl Core {
-    /// Closes the connections of a user that are too many, of all nodes together, but never `new`.
-    pub(in crate::chat) fn displace_surplus(&self, user: UserId, new: Option<ConnectionId>) {
+    /// Closes the connections of this node that are too many beside a new one of their user.
+    fn displace_surplus(&self, new: &Connection) {
         let limit = self.settings.limits.connections_per_user;
-        let surplus = self.hub.take_surplus(user, new, |here| self.cluster.surplus(user, here, limit));
-        for displaced in surplus {
+        let surplus = |here: usize| here.saturating_sub(limit);
+        for displaced in self.hub.take_surplus(new.user(), Some(new.id), surplus) {
+            displaced.displace();
+        }
+    }
+
+    /// Closes the connections of a user here that are too many, with those of the other nodes.
+    pub(in crate::chat) fn displace_crowded(&self, user: UserId) {
+        let limit = self.settings.limits.connections_per_user;
+        let surplus = |here: usize| self.cluster.surplus(user, here, limit);
+        for displaced in self.hub.take_surplus(user, None, surplus) {
             displaced.displace();
         }
     }

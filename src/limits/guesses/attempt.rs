@@ -65,7 +65,7 @@ impl Attempt {
         let now = book.clock.now();
         let counting = self.parts.iter().filter(|part| part.counts);
         let parts = counting.map(|part| (book.shared_key(&part.key), book.until(part, now)));
-        shared.count(self.id, parts.collect(), now).await;
+        shared.count(self.id, parts.collect()).await;
     }
 
     async fn forget(&self, keys: Vec<Uuid>) {

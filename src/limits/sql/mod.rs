@@ -7,10 +7,11 @@ SELECT key, until, made_at > now() - make_interval(secs => $4) FROM guesses
 WHERE key IN (SELECT unnest($1::uuid[])) AND node <> $2 AND until > $3
 ORDER BY until LIMIT 1000";
 
-/// Counts attempt `$1` of node `$2` for the keys `$3`, each until `$4`. Deletes some that no longer count at `$5`.
+/// Counts attempt `$1` of node `$2` for the keys `$3`, each until `$4`. Deletes some that no longer count, whatever the
+/// clock of a node says.
 pub const COUNT: &str = "
 WITH over AS (
-    SELECT ctid FROM guesses WHERE until < $5 LIMIT 100 FOR UPDATE SKIP LOCKED
+    SELECT ctid FROM guesses WHERE until < now() - interval '1 hour' LIMIT 100 FOR UPDATE SKIP LOCKED
 ), forgotten AS (
     DELETE FROM guesses WHERE ctid IN (SELECT ctid FROM over)
 )

@@ -1,7 +1,8 @@
 //! What a node asks PostgreSQL at each look. The beats use the clock of the database alone.
 
 /// Notes that node `$1` is alive and has written its presences up to version `$4`. Returns the others whose beat is less
-/// than `$3` seconds old, each with its version, and whether the row of `$1` is new. What nodes have left that are gone
+/// than `$3` seconds old, each with its version, whether the row of `$1` is new, and whether the beat is less than `$5` seconds
+/// old. What nodes have left that are gone
 /// for an hour is deleted.
 pub const BEAT: &str = "
 WITH beat AS (
@@ -13,7 +14,7 @@ WITH beat AS (
 ), left_over AS (
     DELETE FROM presences WHERE node IN (SELECT id FROM old)
 )
-SELECT nodes.id, nodes.presence, beat.is_new FROM nodes, beat
+SELECT nodes.id, nodes.presence, beat.is_new, nodes.seen_at > now() - make_interval(secs => $5) FROM nodes, beat
 WHERE nodes.id <> $1 AND nodes.seen_at > now() - make_interval(secs => $3)";
 
 pub const LEAVE: &str = "
