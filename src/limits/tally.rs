@@ -122,8 +122,8 @@ impl<K: Eq + Hash> Tally<K> {
         if counts {
             let here = entry.iter().flat_map(|entry| &entry.until);
             // The clock of another node may be wrong.
-            let possible = now..=now + rule.longest();
-            counted.extend(here.chain(elsewhere.iter().filter(|until| possible.contains(until))));
+            let latest = now + rule.longest();
+            counted.extend(here.chain(elsewhere.iter().filter(|until| **until > now && **until <= latest)));
             counted.sort_unstable();
         }
         if let Some(over) = counted.len().checked_sub(rule.most)

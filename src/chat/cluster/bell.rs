@@ -10,7 +10,7 @@
 
 use std::{
     collections::{
-        BTreeSet, HashMap, HashSet, VecDeque,
+        BTreeSet, HashMap, VecDeque,
         hash_map::Entry::{Occupied, Vacant},
     },
     sync::{
@@ -26,7 +26,8 @@ use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    GATHERING, LEAVING, receipts, receipts::SavedMarks, stored, stored::Storing, typing::TypingNews,
+    GATHERING, LEAVING, absent::AbsentRooms, receipts, receipts::SavedMarks, stored, stored::Storing,
+    typing::TypingNews,
 };
 use crate::{
     bus::{
@@ -45,10 +46,6 @@ const DEAF: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long sending may take.
 const SENDING: Duration = Duration::from_secs(5);
-/// How long a room that is not in memory is remembered: longer than loading one takes. And how many, at most; with more, the
-/// oldest are forgotten, and what was told of them is found by a look at all rooms, or told with the next receipt.
-const LOADING: Duration = Duration::from_secs(10);
-const ABSENT: usize = 20_000;
 /// The most bytes of messages that wait to be sent. Of further ones only the room is told.
 const WAITING: usize = 4 * 1_024 * 1_024;
 
@@ -64,14 +61,6 @@ pub(super) struct Rung {
     pub typing: TypingNews,
     /// Receipts of these rooms were saved, and not told.
     pub receipts: BTreeSet<RoomId>,
-}
-
-/// Rooms that others have told of a moment ago while they were not in memory here. Whoever loads one of them may have
-/// read it before that. At most twice [`ABSENT`].
-struct AbsentRooms {
-    newer: HashSet<RoomId>,
-    older: HashSet<RoomId>,
-    since: Instant,
 }
 
 /// What was not sent yet.
@@ -105,26 +94,6 @@ pub(super) struct Bell {
     /// The number of the newest frame of each node, and when one came.
     numbers: Mutex<HashMap<Uuid, (u64, Instant)>>,
     absent: Mutex<AbsentRooms>,
-}
-
-impl Default for AbsentRooms {
-    fn default() -> Self {
-        Self { newer: HashSet::new(), older: HashSet::new(), since: Instant::now() }
-    }
-}
-
-impl AbsentRooms {
-    fn note(&mut self, room: RoomId) {
-        if self.newer.len() >= ABSENT || self.since.elapsed() > LOADING {
-            self.older = std::mem::take(&mut self.newer);
-            self.since = Instant::now();
-        }
-        self.newer.insert(room);
-    }
-
-    fn take(&mut self, room: RoomId) -> bool {
-        self.newer.remove(&room) | self.older.remove(&room)
-    }
 }
 
 impl Rung {
@@ -443,14 +412,6 @@ mod tests {
         assert!(bell.take_heard().is_empty(), "once");
         bell.is_absent(told, || true);
         assert_eq!(bell.take_heard().rooms, [told].into(), "it has come between the question and the note");
-        bell.is_absent(told, || false);
-        for _ in 0..ABSENT * 2 {
-            bell.is_absent(RoomId::new(), || false);
-        }
-        bell.have_come([told].into_iter());
-        assert!(bell.take_heard().is_empty(), "it is forgotten");
-        let absent = bell.absent.lock();
-        assert!(absent.newer.len() + absent.older.len() <= ABSENT * 2);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! ([`stored`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
 //! twice, costs time and nothing else.
 
+mod absent;
 mod bell;
 mod members;
 mod notices;
