@@ -52,11 +52,7 @@ async fn a_database_of_the_version_before_is_upgraded_and_rolled_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_a_newer_version_is_left_alone() {
-    let database = Database::fresh().await;
-    parlor(&database, &["migrate", "up"]).await.succeeds();
-    let inside = database.look_inside().await;
-    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_newer', 0)";
-    inside.execute_unprepared(newer).await.unwrap();
+    let (database, inside) = of_a_newer_version().await;
     inside.execute_unprepared("UPDATE schema_serves SET since = 'm20991231_000001_newer'").await.unwrap();
     inside.close().await.unwrap();
     for command in [&["serve"][..], &["migrate", "up"], &["migrate", "status"], &["migrate", "down", "--yes"]]
@@ -69,11 +65,7 @@ async fn a_database_of_a_newer_version_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_of_a_newer_version_that_serves_this_one_is_used_and_not_changed() {
-    let database = Database::fresh().await;
-    parlor(&database, &["migrate", "up"]).await.succeeds();
-    let inside = database.look_inside().await;
-    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_newer', 0)";
-    inside.execute_unprepared(newer).await.unwrap();
+    let (database, inside) = of_a_newer_version().await;
     let newest = ask(&inside, "SELECT since FROM schema_serves").await.pop().unwrap();
     // As the newer version leaves it: it goes on serving this one.
     let mut process = Process::start(&database).await;
@@ -93,6 +85,16 @@ async fn a_database_of_a_newer_version_that_serves_this_one_is_used_and_not_chan
     assert!(refusal.contains("is of a newer version of Parlor"), "{refusal}");
     inside.close().await.unwrap();
     database.remove().await;
+}
+
+/// A database to which a newer version has added a migration, and a connection to it.
+async fn of_a_newer_version() -> (Database, DatabaseConnection) {
+    let database = Database::fresh().await;
+    parlor(&database, &["migrate", "up"]).await.succeeds();
+    let inside = database.look_inside().await;
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20991231_000001_newer', 0)";
+    inside.execute_unprepared(newer).await.unwrap();
+    (database, inside)
 }
 
 fn is_sqlite(database: &Database) -> bool {

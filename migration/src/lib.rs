@@ -23,8 +23,8 @@ mod m20261128_000017_count_connections;
 mod m20261128_000018_count_guesses;
 mod m20261128_000019_say_whom_it_serves;
 
-/// Programs whose newest migration is this one, or a later one, can use a database with all migrations of [`Migrator`]. Move it on when
-/// a migration takes something away that such a program uses; the version before must not use it any more.
+/// Programs that have this migration can use a database with all migrations of [`Migrator`]. If a migration takes away
+/// something that a program uses, name here the first migration of the programs that no longer use it.
 pub const SERVES_SINCE: &str = "m20261128_000019_say_whom_it_serves";
 
 pub struct Migrator;

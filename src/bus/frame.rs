@@ -1,7 +1,8 @@
-//! What nodes say to each other, as JSON. A node of another version may be among them: unknown kinds of entries are an
+//! What a node tells the others, as JSON. A node of another version may be among them: an entry of an unknown kind is
 //! [`FrameEntry::Unknown`], and unknown fields are passed over.
 
-use entity::{ChangeNumber, RoomId, Seq, UserId, message};
+use chrono::{DateTime, Utc};
+use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 pub struct Frame {
     /// The node that sends. It has another id after each start.
     pub node: Uuid,
-    /// Its frames are counted from 1, so that whoever hears them knows when one was lost.
+    /// A node numbers its frames 1, 2, 3, …, so that the others notice when one is lost.
     pub number: u64,
     pub entries: Vec<FrameEntry>,
 }
@@ -50,10 +51,25 @@ pub enum TypingTo {
     User(UserId),
 }
 
+/// The columns of a message that was stored just now. The others are empty until a change touches it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct StoredRow {
+    pub room_id: RoomId,
+    pub seq: Seq,
+    pub id: MessageId,
+    pub sender_id: UserId,
+    pub kind: message::Kind,
+    pub content: String,
+    pub client_message_id: Option<String>,
+    pub reply_to: Option<MessageId>,
+    pub created_at: DateTime<Utc>,
+    pub extras: Option<String>,
+}
+
 /// A message as it was stored.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct StoredMessage {
-    pub row: message::Model,
+    pub row: StoredRow,
     /// The sender's names.
     pub username: String,
     pub first_name: String,
@@ -64,6 +80,27 @@ pub struct StoredMessage {
     /// As its sender wrote it on the wire, for subscribers on the same wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
+}
+
+impl From<StoredRow> for message::Model {
+    fn from(row: StoredRow) -> Self {
+        Self {
+            room_id: row.room_id,
+            seq: row.seq,
+            id: row.id,
+            sender_id: row.sender_id,
+            kind: row.kind,
+            content: row.content,
+            client_message_id: row.client_message_id,
+            reply_to: row.reply_to,
+            created_at: row.created_at,
+            edited_at: None,
+            deleted_at: None,
+            change: ChangeNumber::ZERO,
+            marks: None,
+            extras: row.extras,
+        }
+    }
 }
 
 /// Saved receipts of members of a room.
@@ -154,13 +191,10 @@ pub fn read(text: &str) -> Option<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-    use entity::MessageId;
-
     use super::*;
 
     fn stored(content: &str) -> FrameEntry {
-        let row = message::Model {
+        let row = StoredRow {
             room_id: RoomId::new(),
             seq: Seq(3),
             id: MessageId::new(),
@@ -170,10 +204,6 @@ mod tests {
             client_message_id: Some("mine".into()),
             reply_to: None,
             created_at: DateTime::from_timestamp_nanos(1_800_000_000_123_456_000),
-            edited_at: None,
-            deleted_at: None,
-            change: ChangeNumber::ZERO,
-            marks: None,
             extras: Some("{\"mentions\":[\"bob\"]}".into()),
         };
         let names = || "ada".to_owned();

@@ -1,5 +1,5 @@
 //! The bus: what carries a frame from each node to all nodes. PostgreSQL's notifications, NATS or Redis; each is a
-//! [`Driver`] in a file of its own. [`frame`] is what the nodes say to each other.
+//! [`Driver`] in a file of its own. [`frame`] has the form of what the nodes tell each other.
 //!
 //! A bus decides nothing. It may lose frames, repeat or delay them, and swap them; it may be gone, or deliver nothing
 //! although its connection is healthy. Whoever listens has to find that out (`chat::cluster`), and asks the driver to

@@ -30,7 +30,7 @@ impl Nats {
 impl Driver for Nats {
     type Listener = Subscriber;
 
-    /// A quarter of what NATS takes unless it is told otherwise.
+    /// NATS takes a megabyte, unless its configuration says otherwise.
     const LONGEST: usize = 256 * 1_024;
 
     async fn send(&self, frames: Vec<String>) -> Result<(), Broken> {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use chrono::{DateTime, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, member, message, room};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -255,24 +256,26 @@ impl Core {
         rows: Vec<message::Model>,
     ) -> Result<Vec<Arc<Message>>> {
         let floors = room.floors();
+        let now = self.clock.now();
         let people = self.senders(room, &rows).await?;
         let model = |row: message::Model| {
             let sender = people.get(&row.sender_id).cloned().unwrap_or_else(Person::nobody);
-            self.to_message(room, row, sender, floors)
+            self.to_message(room, row, sender, floors, now)
         };
         Ok(rows.into_iter().map(model).collect())
     }
 
-    /// The model of a message row: a tombstone if its time is over.
+    /// The model of a message row: a tombstone if its time is over at `now`.
     pub(super) fn to_message(
         &self,
         room: &Room,
         row: message::Model,
         sender: Person,
         floors: Floors,
+        now: DateTime<Utc>,
     ) -> Arc<Message> {
         let mut message = to_message(room, row, sender, Some(floors));
-        expire_model(&mut message, self.clock.now(), &self.settings.messages);
+        expire_model(&mut message, now, &self.settings.messages);
         Arc::new(message)
     }
 

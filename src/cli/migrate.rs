@@ -52,7 +52,8 @@ pub async fn run(config: Config, command: Migrate) -> anyhow::Result<()> {
 }
 
 async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
-    let before = db.migration_status().await?;
+    let migrations = db.migrations().await?;
+    let before = &migrations.own;
     match command {
         Migrate::Up => db.migrate_up().await.context("nothing was migrated")?,
         Migrate::Down { steps, yes } => {
@@ -64,7 +65,7 @@ async fn on(db: &Db, command: Migrate) -> anyhow::Result<()> {
             }
             db.migrate_down(steps).await.context("nothing was undone")?;
         }
-        Migrate::Status { check } => return status(&db.migrations().await?, check),
+        Migrate::Status { check } => return status(&migrations, check),
     }
     let after = db.migration_status().await?;
     let mut changed = false;

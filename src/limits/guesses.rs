@@ -201,6 +201,10 @@ impl Guesses {
     pub async fn attempt(&self, account: &str, guesser: Guesser) -> Result<Attempt, Refused> {
         let book = &self.0;
         let account = book.hash(account);
+        if book.shared.is_some() {
+            // A flood of attempts that are refused here must not ask the database.
+            book.ask(&mut book.counted.lock(), account, guesser, &CountedElsewhere::default())?;
+        }
         let mut looks = 0;
         let mut elsewhere = book.counted_elsewhere(account, guesser).await;
         let mut read_at = Instant::now();
@@ -273,10 +277,14 @@ impl GuessBook {
         shared.read(keys.collect(), now).await
     }
 
-    /// The caller counts itself out of those who wait, by [`WaitingAttempt`].
-    fn begin(&self, account: u64, guesser: Guesser, elsewhere: &CountedElsewhere) -> Result<Begun, Refused> {
-        let mut counted = self.counted.lock();
-        // The time is read under the lock, so that times are in order.
+    /// Whether an attempt is permitted now: what it counts for, and what it has to wait for first. Takes no place.
+    fn ask(
+        &self,
+        counted: &mut GuessCounts,
+        account: u64,
+        guesser: Guesser,
+        elsewhere: &CountedElsewhere,
+    ) -> Result<(Vec<Part>, Option<OwnedNotified>), Refused> {
         let now = self.clock.now();
         let (mut parts, is_known) = counted.parts(account, guesser, now);
         let mut refused: Option<(TimeDelta, bool)> = None;
@@ -301,6 +309,13 @@ impl GuessBook {
             let as_unknown = !is_known && !by_own;
             return Err(Refused::TooMany { retry_after: wait.to_std().unwrap_or_default(), as_unknown });
         }
+        Ok((parts, wait))
+    }
+
+    /// The caller counts itself out of those who wait, by [`WaitingAttempt`].
+    fn begin(&self, account: u64, guesser: Guesser, elsewhere: &CountedElsewhere) -> Result<Begun, Refused> {
+        let mut counted = self.counted.lock();
+        let (parts, wait) = self.ask(&mut counted, account, guesser, elsewhere)?;
         if let Some(ended) = wait {
             if counted.waiting >= WAITING {
                 return Err(Refused::TooBusy);
@@ -308,6 +323,8 @@ impl GuessBook {
             counted.waiting += 1;
             return Ok(Begun::Wait(ended));
         }
+        // The time is read under the lock, so that times are in order.
+        let now = self.clock.now();
         for part in &parts {
             counted.tally.begin(part.key, now);
         }

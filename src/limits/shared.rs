@@ -56,14 +56,9 @@ impl SharedGuesses {
         self.write(sql::COUNT, vec![attempt.into(), self.node.into(), keys.into(), until.into()]).await;
     }
 
-    /// The attempt was not wrong.
-    pub(super) async fn forget(&self, attempt: Uuid, keys: Vec<Uuid>) {
-        self.write(sql::FORGET, vec![attempt.into(), keys.into()]).await;
-    }
-
-    /// Forgets all attempts of these keys, of all nodes.
-    pub(super) async fn clear(&self, keys: Vec<Uuid>) {
-        self.write(sql::CLEAR, vec![keys.into()]).await;
+    /// The attempt was not wrong. Of those of its keys that are `cleared`, all attempts of all nodes are forgotten.
+    pub(super) async fn forget(&self, attempt: Uuid, keys: Vec<Uuid>, cleared: Vec<Uuid>) {
+        self.write(sql::FORGET, vec![attempt.into(), keys.into(), cleared.into()]).await;
     }
 
     async fn write(&self, text: &str, values: Vec<Value>) {

@@ -46,7 +46,7 @@ const DEAF: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long sending may take.
 const SENDING: Duration = Duration::from_secs(5);
-/// The most bytes of messages that wait to be sent. Of further ones only the room is told.
+/// The most bytes of messages that wait to be sent. If there are more, the others are told the room, and read it.
 const WAITING: usize = 4 * 1_024 * 1_024;
 
 /// What a node has to look at. At most the rooms in memory of all nodes, and a bounded number of users who type.
@@ -288,10 +288,7 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
     let (mut rung, mut messages, mut marks) = (Rung::default(), Vec::new(), Vec::new());
     for entry in entries {
         match entry {
-            FrameEntry::Room(room) if core.rooms.resident(room).is_none() => {
-                core.cluster.bell.is_absent(room, || core.rooms.resident(room).is_some());
-            }
-            FrameEntry::Room(room) => drop(rung.rooms.insert(room)),
+            FrameEntry::Room(room) => rung.rooms.extend(core.told_of(room).map(|room| room.id)),
             FrameEntry::Notices => rung.notices = true,
             FrameEntry::Presences => rung.presences = true,
             FrameEntry::Typing(typing) => rung.typing.add(typing.into()),

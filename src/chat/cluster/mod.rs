@@ -191,7 +191,7 @@ impl Cluster {
 pub(super) async fn start(core: &Arc<Core>) -> Result<()> {
     core.shutdown.spawn(looks::run(core.clone()));
     let settings = &core.settings.cluster;
-    // Several installations may share a database, each in a schema of its own, and a bus.
+    // Several installations may share a bus, and a database in which each has a schema of its own.
     let schema = core.db.current_schema().await?.unwrap_or_default();
     let channel = format!("{}.{schema}", settings.name);
     match settings.bus {
@@ -213,6 +213,15 @@ fn ring_by(core: &Arc<Core>, driver: impl Driver) {
 }
 
 impl Core {
+    /// A room that another node has told of, if it is in memory here.
+    fn told_of(&self, room: RoomId) -> Option<Arc<Room>> {
+        let live = self.rooms.resident(room);
+        if live.is_none() {
+            self.cluster.bell.is_absent(room, || self.rooms.resident(room).is_some());
+        }
+        live
+    }
+
     /// Delivers what other nodes have stored before messages of this node, which were committed just now. If it cannot,
     /// the connections catch up.
     pub(super) async fn follow_up_to(self: &Arc<Self>, room: &Arc<Room>, first: Seq) {

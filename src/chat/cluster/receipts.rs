@@ -1,7 +1,7 @@
 //! Receipts of the same room at several nodes. Each node saves those that its own connections have moved, and then tells
-//! the others. While the bus works, it tells the receipts themselves; who misses a frame, or hears nothing,
-//! reads those of all rooms in memory. While it does not hear itself and all others, it also notes the rooms, at most once for each room and look, and the
-//! others read the marks of all members. They take over the higher ones.
+//! the others. While the bus works, it sends them the receipts themselves. A node that misses a frame, or hears nothing,
+//! reads those of all rooms in memory. While a node does not hear itself and all others, it also notes the rooms, at most
+//! once for each room and look, and the others read the marks of all members. They take over the higher ones.
 //!
 //! Every node notifies its own connections of deliveries. So a sender's `notified` mark is not taken over: the other
 //! node's connections are not this one's.
@@ -63,9 +63,7 @@ fn told(user: UserId, marks: Marks) -> MemberMarks {
 
 /// Takes over what another node has told.
 pub(super) fn hear(core: &Arc<Core>, told: RoomMarks) {
-    let Some(room) = core.rooms.resident(told.room) else {
-        return core.cluster.bell.is_absent(told.room, || core.rooms.resident(told.room).is_some());
-    };
+    let Some(room) = core.told_of(told.room) else { return };
     let marks = told.of.into_iter().map(|told| {
         let marks =
             Marks { delivered: told.delivered, read: told.read, read_at: told.read_at, ..Marks::default() };

@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use entity::{ChangeNumber, RoomId, UserId};
+use entity::{ChangeNumber, RoomId};
 
 use crate::{
-    bus::frame::{FrameEntry, StoredMessage},
+    bus::frame::{FrameEntry, StoredMessage, StoredRow},
     chat::{Core, model::Message, room::Room},
     identity::Person,
     metrics,
@@ -41,8 +41,19 @@ impl Storing {
 
     pub fn entry(&self) -> FrameEntry {
         let message = &self.message;
-        let mut row = message.row.clone();
-        row.extras = message.extras.as_ref().and_then(|extras| extras.json());
+        let row = &message.row;
+        let row = StoredRow {
+            room_id: row.room_id,
+            seq: row.seq,
+            id: row.id,
+            sender_id: row.sender_id,
+            kind: row.kind,
+            content: row.content.clone(),
+            client_message_id: row.client_message_id.clone(),
+            reply_to: row.reply_to,
+            created_at: row.created_at,
+            extras: message.extras.as_ref().and_then(|extras| extras.json()),
+        };
         FrameEntry::Stored(Box::new(StoredMessage {
             row,
             username: message.sender.username.to_string(),
@@ -61,10 +72,7 @@ pub(super) fn publish(core: &Arc<Core>, told: Vec<StoredMessage>) -> BTreeSet<Ro
         of_rooms.entry(message.row.room_id).or_default().push(message);
     }
     let missing = of_rooms.into_iter().filter_map(|(id, told)| {
-        let Some(room) = core.rooms.resident(id) else {
-            core.cluster.bell.is_absent(id, || core.rooms.resident(id).is_some());
-            return None;
-        };
+        let room = core.told_of(id)?;
         (!publish_in(core, &room, told)).then_some(id)
     });
     missing.collect()
@@ -76,18 +84,17 @@ fn publish_in(core: &Arc<Core>, room: &Arc<Room>, told: Vec<StoredMessage>) -> b
         return false;
     }
     let changed = told.iter().map(|message| message.changed).min().unwrap_or_default();
-    let messages: Vec<_> = told.into_iter().map(|told| model(core, room, told)).collect();
+    let (floors, now) = (room.floors(), core.clock.now());
+    let model = |told: StoredMessage| {
+        let person = room.person(told.row.sender_id);
+        let person = person.unwrap_or_else(|| Person::new(told.username, Some(told.first_name)));
+        // The message, and how its sender has written it.
+        (core.to_message(room, told.row.into(), person, floors, now), told.written.map(Arc::from))
+    };
+    let messages: Vec<_> = told.into_iter().map(model).collect();
     let count = messages.len() as u64;
     let Some(published) = room.publish_foreign(messages, changed) else { return false };
     metrics::MESSAGES_BY_FRAME.add(count);
     published.behind.iter().for_each(|behind| core.bring_up(behind, room));
     true
-}
-
-/// The message, and how its sender has written it.
-fn model(core: &Core, room: &Room, told: StoredMessage) -> (Arc<Message>, Option<Arc<str>>) {
-    let sender: UserId = told.row.sender_id;
-    let person = room.person(sender);
-    let person = person.unwrap_or_else(|| Person::new(told.username, Some(told.first_name)));
-    (core.to_message(room, told.row, person, room.floors()), told.written.map(Arc::from))
 }

@@ -1,4 +1,4 @@
-//! Who types at another node. It is told through the bus alone, and lost where a frame is: nobody misses anything by it.
+//! Who types at another node. Only the bus carries it, and if a frame is lost, so is this: nobody needs it a moment later.
 
 use std::collections::{BTreeMap, HashSet};
 

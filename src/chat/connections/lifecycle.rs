@@ -10,6 +10,7 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, room};
 use sea_orm::{ConnectionTrait, EntityTrait};
 
 use super::{
+    ConnectionId,
     connection::{ConnectOptions, Connection, Outlet},
     options::{DeviceCursor, News, TypingPlace},
 };
@@ -352,17 +353,17 @@ impl Core {
     /// Closes the connections of this node that are too many beside a new one of their user.
     fn displace_surplus(&self, new: &Connection) {
         let limit = self.settings.limits.connections_per_user;
-        let surplus = |here: usize| here.saturating_sub(limit);
-        for displaced in self.hub.take_surplus(new.user(), Some(new.id), surplus) {
-            displaced.displace();
-        }
+        self.displace(new.user(), Some(new.id), |here| here.saturating_sub(limit));
     }
 
     /// Closes the connections of a user here that are too many, with those of the other nodes.
     pub(in crate::chat) fn displace_crowded(&self, user: UserId) {
         let limit = self.settings.limits.connections_per_user;
-        let surplus = |here: usize| self.cluster.surplus(user, here, limit);
-        for displaced in self.hub.take_surplus(user, None, surplus) {
+        self.displace(user, None, |here| self.cluster.surplus(user, here, limit));
+    }
+
+    fn displace(&self, user: UserId, new: Option<ConnectionId>, surplus: impl FnOnce(usize) -> usize) {
+        for displaced in self.hub.take_surplus(user, new, surplus) {
             displaced.displace();
         }
     }

@@ -24,10 +24,10 @@ impl Attempt {
 
     /// The password was right. This attempt does not count, the earlier ones still do.
     pub async fn right(mut self) {
-        let keys = self.shared_keys();
+        let forgotten = self.forgotten(|_| false);
         self.end(false);
         self.note_known();
-        self.forget(keys).await;
+        self.forget(forgotten).await;
     }
 
     /// The password was right, and proves who the guesser is: also forgets the wrong passwords of this account
@@ -35,27 +35,23 @@ impl Attempt {
     /// account would permit more guesses at other accounts. Those of the same account from elsewhere stay,
     /// too.
     pub async fn proven(mut self) {
-        let shared_keys = self.shared_keys();
-        let keys = self.parts.iter().map(|part| part.key);
-        let proven: Vec<Key> =
-            keys.filter(|key| matches!(key, Key::Pair(..) | Key::Slow(_, Some(_)))).collect();
+        let is_cleared = |key: &Key| matches!(key, Key::Pair(..) | Key::Slow(_, Some(_)));
+        let forgotten = self.forgotten(is_cleared);
+        let keys: Vec<Key> = self.parts.iter().map(|part| part.key).filter(is_cleared).collect();
         self.end(false);
-        let book = self.guesses.0.clone();
-        for key in &proven {
-            book.counted.lock().tally.clear(key);
+        {
+            let mut counted = self.guesses.0.counted.lock();
+            keys.iter().for_each(|key| counted.tally.clear(key));
         }
         self.note_known();
-        if let Some(shared) = &book.shared {
-            shared.clear(proven.iter().map(|key| book.shared_key(key)).collect()).await;
-        }
-        self.forget(shared_keys).await;
+        self.forget(forgotten).await;
     }
 
     /// Nothing was checked, because of a fault of the server: the attempt does not count.
     pub async fn withdraw(mut self) {
-        let keys = self.shared_keys();
+        let forgotten = self.forgotten(|_| false);
         self.end(false);
-        self.forget(keys).await;
+        self.forget(forgotten).await;
     }
 
     /// Counts it for the other nodes, as a wrong one.
@@ -68,16 +64,19 @@ impl Attempt {
         shared.count(self.id, parts.collect()).await;
     }
 
-    async fn forget(&self, keys: Vec<Uuid>) {
-        if let Some(shared) = &self.guesses.0.shared {
-            shared.forget(self.id, keys).await;
-        }
+    /// The keys of this attempt, and those of them that are cleared, as all nodes call them. None if this node counts alone.
+    fn forgotten(&self, is_cleared: impl Fn(&Key) -> bool) -> Option<(Vec<Uuid>, Vec<Uuid>)> {
+        let book = &self.guesses.0;
+        book.shared.as_ref()?;
+        let keys = || self.parts.iter().filter(|part| part.counts).map(|part| part.key);
+        let shared = |key: Key| book.shared_key(&key);
+        Some((keys().map(shared).collect(), keys().filter(is_cleared).map(shared).collect()))
     }
 
-    fn shared_keys(&self) -> Vec<Uuid> {
-        let book = &self.guesses.0;
-        let shared = self.parts.iter().filter(|part| part.counts && book.shared.is_some());
-        shared.map(|part| book.shared_key(&part.key)).collect()
+    async fn forget(&self, forgotten: Option<(Vec<Uuid>, Vec<Uuid>)>) {
+        if let Some((shared, (keys, cleared))) = self.guesses.0.shared.as_ref().zip(forgotten) {
+            shared.forget(self.id, keys, cleared).await;
+        }
     }
 
     fn note_known(&self) {

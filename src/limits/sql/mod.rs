@@ -18,8 +18,6 @@ WITH over AS (
 INSERT INTO guesses (key, attempt, node, until)
 SELECT part.key, $1, $2, part.until FROM unnest($3::uuid[], $4::timestamptz[]) AS part (key, until)";
 
-/// Forgets attempt `$1`, which was for the keys `$2`.
-pub const FORGET: &str = "DELETE FROM guesses WHERE attempt = $1 AND key IN (SELECT unnest($2::uuid[]))";
-
-/// Forgets all attempts for the keys `$1`.
-pub const CLEAR: &str = "DELETE FROM guesses WHERE key IN (SELECT unnest($1::uuid[]))";
+/// Forgets attempt `$1`, which was for the keys `$2`, and all attempts for the keys `$3`, which are some of them.
+pub const FORGET: &str = "
+DELETE FROM guesses WHERE key IN (SELECT unnest($2::uuid[])) AND (attempt = $1 OR key IN (SELECT unnest($3::uuid[])))";
