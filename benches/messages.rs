@@ -225,6 +225,7 @@ async fn make_room(app: &App, users: [UserId; 2], last: i64) -> anyhow::Result<R
             delivered_seq: Seq(last),
             read_seq: Seq(last),
             notified_seq: Seq(last),
+            joined_seq: Some(Seq(last)),
             read_at: 0,
             view: None,
         };

@@ -139,6 +139,8 @@ pub enum Unavailable {
     Reconnecting,
     #[error("The server is shutting down")]
     Draining,
+    #[error("Another node serves better than this one")]
+    Unfit,
 }
 
 /// The most characters of a reason. Libraries quote the client's text in it, in a form that may be longer than the

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use parlor::config::{Bus, Switch};
+use chrono::TimeDelta;
+use parlor::{
+    clock::Clock,
+    config::{Bus, Config, Switch},
+};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, TransactionTrait};
 use serde_json::json;
 
@@ -19,22 +23,31 @@ enum By {
 
 /// Two nodes that know of each other.
 async fn two_nodes(by: By) -> (Server, Server) {
+    let one = first_node(by).await;
+    let other = one.beside().await;
+    know_each_other(&[&one, &other]).await;
+    (one, other)
+}
+
+async fn know_each_other(nodes: &[&Server]) {
+    for node in nodes {
+        let others = nodes.len() - 1;
+        until("a node to know the others", || async { node.chat().gauges().other_nodes == others }).await;
+    }
+}
+
+async fn first_node(by: By) -> Server {
     let (bus, url) = match by {
         By::Looks => (Bus::Off, String::new()),
         By::FaultyBus => (Bus::Nats, faulty_bus().await),
         By::Postgres => (Bus::Postgres, String::new()),
     };
-    let one = Server::on(Database::postgres().await, |config| {
+    Server::on(Database::postgres().await, |config| {
         config.presence.grace = Duration::from_millis(300);
         config.cluster.bus = bus;
         config.cluster.url = url.into();
     })
-    .await;
-    let other = one.beside().await;
-    for node in [&one, &other] {
-        until("a node to know the other", || async { node.chat().gauges().other_nodes == 1 }).await;
-    }
-    (one, other)
+    .await
 }
 
 /// The same login, at another node.
@@ -82,12 +95,23 @@ async fn the_lobby_and_a_first_private_message_reach_the_other_node(by: By) {
     let bob = other.online("bob").await;
     ada.asks("lobbyMessage", json!({ "content": "hello, all" })).await;
     bob.sees("lobby", |told| told["response"]["content"] == "hello, all").await;
-    // The room is made by this message, while bob is connected elsewhere.
+    // The room is made by this message, while bob is connected elsewhere. A device of his that is here has received it
+    // before the other node looks.
+    let here = at(&one, &bob.person).await.connect().await;
     ada.posts_to("bob", "hello, bob").await;
+    here.sees_message("hello, bob").await;
     bob.sees_message("hello, bob").await;
     bob.posts_to("ada", "hello, ada").await;
     ada.sees_message("hello, ada").await;
-    drop((ada, bob));
+    // The same in a group that he is put into.
+    let group = ada.person.makes_group("friends", &[]).await;
+    ada.posts_in(&group, "before him").await;
+    ada.asks("addMembers", json!({ "groupId": group, "users": ["bob"] })).await;
+    ada.posts_in(&group, "welcome").await;
+    here.sees_message("welcome").await;
+    bob.sees_message("welcome").await;
+    assert_eq!(bob.seqs(&json!(group)), [2], "what was written before is history");
+    drop((ada, bob, here));
     drop((other, one));
 }
 
@@ -108,6 +132,12 @@ async fn what_is_changed_at_one_node_is_told_at_the_other(by: By) {
     let late = at(&other, &ada.person).await.connect_with(json!({ "since": {} })).await;
     let history = late.emit("history", json!({ "receiver": "bob", "group": false })).await;
     assert_eq!(history["response"]["messages"][0]["content"], "hello", "{history}");
+    // What a deletion changes of the number of unread messages.
+    ada.posts_to("bob", "oh, and this").await;
+    bob.sees_message("oh, and this").await;
+    ada.asks("deleteMessage", json!({ "messageId": message["messageId"] })).await;
+    let told = bob.sees("roomChanged", |told| !told["set"]["unread"].is_null()).await;
+    assert_eq!(told["set"]["unread"], 1, "{told}");
     drop((ada, bob, late));
     drop((other, one));
 }
@@ -244,6 +274,67 @@ async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats(by: By) 
     assert_eq!(one.http.metrics().await["parlor_cluster_nodes"], 1.0);
     one.person("ada").await.get("/api/rooms/mine").await.is(200);
     drop((other, one));
+}
+
+/// How `/readyz` answers.
+async fn readiness(node: &Door) -> u16 {
+    node.http.get("/readyz").await.status.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_node_whose_clock_is_wrong_is_not_ready() {
+    let one = first_node(By::Looks).await;
+    let wrong = one.beside_with(Clock::movable(), |_| {}).await;
+    know_each_other(&[&one, &wrong]).await;
+    assert_eq!((readiness(&one).await, readiness(&wrong).await), (200, 200));
+    wrong.clock.advance(TimeDelta::seconds(5));
+    until("the node to see it", || async { readiness(&wrong).await == 503 }).await;
+    wrong.http.get("/readyz").await.is_refused(503, "unavailable");
+    let skew = wrong.http.metrics().await["parlor_cluster_clock_skew_seconds"];
+    assert!(skew > 2.0 && skew <= 5.0, "{skew}");
+    assert_eq!(readiness(&one).await, 200);
+    // It goes on at half the speed until it is right.
+    wrong.clock.advance(TimeDelta::seconds(-5));
+    until("it to be ready again", || async { readiness(&wrong).await == 200 }).await;
+    drop((wrong, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_node_that_alone_does_not_hear_the_bus_is_not_ready() {
+    let one = first_node(By::Postgres).await;
+    let other = one.beside().await;
+    // It is at the same database, and at a bus where nobody else is.
+    let deaf = one.beside_with(one.clock.clone(), |config| config.cluster.name = "elsewhere".into()).await;
+    know_each_other(&[&one, &other, &deaf]).await;
+    until("the node to see it", || async { readiness(&deaf).await == 503 }).await;
+    assert_eq!((readiness(&one).await, readiness(&other).await), (200, 200));
+    // Where no node hears more than another one, all are as good.
+    drop(other);
+    until("it to be ready again", || async { readiness(&deaf).await == 200 }).await;
+    drop((deaf, one));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_node_that_is_stopped_says_so_and_hands_its_clients_over() {
+    let other = first_node(By::Looks).await;
+    let patient = |config: &mut Config| config.cluster.drain_delay = Duration::from_secs(2);
+    let mut one = other.beside_with(other.clock.clone(), patient).await;
+    know_each_other(&[&one, &other]).await;
+    let ada = one.person("ada").await;
+    one.acquaintance("bob").await;
+    let (phone, laptop) = (ada.connect().await, at(&other, &ada).await.connect().await);
+    one.begins_to_stop();
+    until("the node to say so", || async { readiness(&one).await == 503 }).await;
+    assert_eq!(readiness(&other).await, 200);
+    // It serves everyone until the proxy has noticed.
+    at(&one, &ada).await.connect().await.posts_to("bob", "still here").await;
+    laptop.sees_message("still here").await;
+    phone.ends().await;
+    laptop.is_alive().await;
+    drop((laptop, one, other));
 }
 
 async fn receipts_and_own_settings_count_wherever_they_are_given(by: By) {

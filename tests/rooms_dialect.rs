@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use parlor::identity::Caller;
 
-use crate::harness::{A_WHILE, Ended, Person, Server, Socket, Transport, keys_of, until};
+use crate::harness::{A_WHILE, Database, Ended, Person, Server, Socket, Transport, keys_of, until};
 
 async fn app(person: &Person) -> Socket {
     person.connecting().at_root().open().await
@@ -226,6 +226,26 @@ async fn who_left_by_themselves_joins_again_by_themselves() {
     let second = returns(&bob, &pid, Transport::WebSocket).await;
     says(&ada, &room, "gone").await;
     hears_nothing(&second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn a_client_finds_the_rooms_that_it_has_joined_at_another_node() {
+    let one = Server::on(Database::postgres().await, |_| {}).await;
+    let other = one.beside().await;
+    let (ada, bob) = (app(&one.person("ada").await).await, one.person("bob").await);
+    let tea = makes(&ada, "tea").await;
+    joins(&ada, "tea").await;
+    let tab = app(&bob).await;
+    joins(&tab, "tea").await;
+    let pid = tab.pid.clone().unwrap();
+    tab.vanishes();
+    let elsewhere = Person::shows(&other, &bob.token).await;
+    let back = returns(&elsewhere, &pid, Transport::WebSocket).await;
+    says(&ada, &tea, "welcome back").await;
+    hears(&back, "welcome back").await;
+    drop((ada, back));
+    drop((other, one));
 }
 
 #[tokio::test(flavor = "multi_thread")]

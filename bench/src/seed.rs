@@ -127,6 +127,7 @@ fn members(scene: &Scene, now: DateTime<Utc>) -> Vec<member::ActiveModel> {
             delivered_seq: Set(last),
             read_seq: Set(last),
             notified_seq: Set(last),
+            joined_seq: Set(Some(last)),
             read_at: Set(0),
             view: Set(None),
         };

@@ -22,6 +22,7 @@ pub mod message_version;
 pub mod names;
 pub mod notice;
 pub mod pin;
+pub mod probe;
 pub mod reaction;
 pub mod room;
 pub mod session;

@@ -36,6 +36,8 @@ pub struct Model {
     /// The user was notified of the delivery of their own messages up to this seq.
     #[sea_orm(column_name = "told_seq")]
     pub notified_seq: Seq,
+    /// The newest message when the user became a member. `None` if that was before this was written down.
+    pub joined_seq: Option<Seq>,
     /// When `read_seq` moved last, in Unix milliseconds; zero if it has not moved.
     pub read_at: i64,
     /// The user's own settings of the room, as JSON text; `None` if all of them are at their defaults.

@@ -22,6 +22,7 @@ mod m20261128_000016_know_the_nodes;
 mod m20261128_000017_count_connections;
 mod m20261128_000018_count_guesses;
 mod m20261128_000019_say_whom_it_serves;
+mod m20261128_000020_know_how_nodes_stand;
 
 /// Programs that have this migration can use a database with all migrations of [`Migrator`]. If a migration takes away
 /// something that a program uses, name here the first migration of the programs that no longer use it.
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000017_count_connections::Migration),
             Box::new(m20261128_000018_count_guesses::Migration),
             Box::new(m20261128_000019_say_whom_it_serves::Migration),
+            Box::new(m20261128_000020_know_how_nodes_stand::Migration),
         ]
     }
 }

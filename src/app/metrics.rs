@@ -106,6 +106,20 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, chat: &Chat, sessions: &socketio:
     ] {
         show(encoder, name, help, &ConstGauge::new(value))?;
     }
+    for (name, help, seconds) in [
+        (
+            "parlor_cluster_bus_loopback_seconds",
+            "How long the way over the bus takes, to this node itself.",
+            chat.bus_loopback().as_secs_f64(),
+        ),
+        (
+            "parlor_cluster_clock_skew_seconds",
+            "By how much the clock is ahead of the database's.",
+            chat.clock_skew().as_seconds_f64(),
+        ),
+    ] {
+        show(encoder, name, help, &ConstGauge::new(seconds))?;
+    }
     let mut of_gateways: BTreeMap<&str, usize> = GATEWAYS.into_iter().map(|gateway| (gateway, 0)).collect();
     of_gateways.extend(counts.connections());
     let help = "Connections in memory, by wire form.";

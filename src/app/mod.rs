@@ -135,6 +135,7 @@ impl App {
             self.spawn_server(listener, self.router.clone(), most);
         }
         stop.await;
+        self.chat.hand_over().await;
         self.drain().await;
         Ok(())
     }

@@ -22,7 +22,8 @@
 //! - `room`: a live room. Its parts in memory: `members`, `receipts`, `subscriptions`, `recent`, `unread_marks`. `fanout`:
 //!   writes messages to the subscriptions; `changes`: publishes changes of messages; `delivery`: acknowledgements move receipts; `views`: who has marked it as unread; `registry`: the rooms in memory;
 //!   `create`: finds rooms, and makes direct rooms and the lobby; `membership`: changes of the members;
-//!   `permissions`: what a role may do; `watermark`: the rules of receipts; `catch_up` and `replay_cache`: messages that a connection has missed
+//!   `permissions`: what a role may do; `watermark`: the rules of receipts; `catch_up`: sends what a connection has missed,
+//!   from `replay_cache` (messages) and `changed_pages` (changes), which read it once for all connections
 //! - `writer`: stores messages. `scheduler`: which messages share a commit; `fast_path`: the common commit;
 //!   `transaction`: the commit for all other cases; `changes`: numbers and commits changes of messages
 //! - `model`: what operations return; `event`: what connections receive; `sql`: SQL text of the measured
@@ -243,6 +244,16 @@ impl Chat {
             commands: self.core.shutdown.commands(),
             tasks: self.core.shutdown.running(),
         }
+    }
+
+    /// How long the way over the bus takes, to this node itself; zero without a bus that works.
+    pub fn bus_loopback(&self) -> Duration {
+        self.core.cluster.bus_loopback()
+    }
+
+    /// By how much this node's clock is ahead of the database's; zero for a node alone.
+    pub fn clock_skew(&self) -> chrono::TimeDelta {
+        self.core.cluster.fitness.skew()
     }
 
     /// The counts of live objects, for code that creates them.

@@ -3,11 +3,14 @@
 //! A full disk, a read-only standby and a lock that another program holds all allow reads, so the check makes
 //! a real commit. Anyone may ask at any rate: one answer serves all for a moment.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use entity::room;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait, sea_query::Expr};
+use entity::probe;
 use tokio::{sync::Mutex, time::Instant};
+use uuid::Uuid;
 
 use super::{Chat, Core};
 use crate::error::{Error, Result, Unavailable};
@@ -17,23 +20,39 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take. Probes do not wait for long either.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The last answer.
-pub(super) struct Readiness(Mutex<Option<(Instant, bool)>>);
+/// See the module.
+pub(super) struct Readiness {
+    /// The last answer of the database.
+    last: Mutex<Option<(Instant, bool)>>,
+    /// The server is being stopped.
+    leaves: AtomicBool,
+}
 
 impl Readiness {
     pub fn new() -> Self {
-        Self(Mutex::default())
+        Self { last: Mutex::default(), leaves: AtomicBool::new(false) }
+    }
+
+    /// From now on the answer is no.
+    pub fn leave(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
     }
 }
 
 impl Chat {
-    /// Checks that messages can be read and stored.
+    /// Checks that messages can be read and stored, and that this node serves its clients as well as the others would.
     ///
     /// # Errors
     /// `unavailable` for any problem. The log has the cause.
     pub async fn is_ready(&self) -> Result<()> {
+        if self.core.readiness.leaves.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable(Unavailable::Draining));
+        }
+        if self.core.cluster.fitness.unfit().is_some() {
+            return Err(Error::Unavailable(Unavailable::Unfit));
+        }
         // Locked during the check: requests that arrive meanwhile get the same answer.
-        let mut last = self.core.readiness.0.lock().await;
+        let mut last = self.core.readiness.last.lock().await;
         let fresh = last.filter(|(at, _)| at.elapsed() < FRESH);
         let is_ready = match fresh {
             Some((_, is_ready)) => is_ready,
@@ -61,14 +80,11 @@ impl Chat {
     }
 }
 
-/// Stores the time, because SQLite writes nothing if nothing changes. Uses the path by which messages are
-/// stored.
+/// Stores the time, because SQLite writes nothing if nothing changes, by the path by which messages are stored. On
+/// SQLite there is one node, and one row for all times.
 async fn reads_and_stores(core: &Core) -> Result<()> {
     core.db.ping().await?;
     let hot_path = core.db.hot_path();
-    let moved = room::Entity::update_many()
-        .col_expr(room::Column::ActiveAt, Expr::value(core.clock.now()))
-        .filter(room::COLUMN.id.eq(core.rooms.lobby().id))
-        .build(hot_path.backend());
-    Ok(hot_path.execute(moved).await?)
+    let node = if core.db.is_sqlite() { Uuid::nil() } else { core.cluster.id() };
+    Ok(hot_path.execute(probe::write(node, core.clock.now(), hot_path.backend())).await?)
 }

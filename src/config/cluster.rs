@@ -44,6 +44,12 @@ pub struct ClusterConfig {
     /// How long after its last beat a node counts as alive.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
+    /// How long a node that is stopped still takes clients, after it has said that it is not ready.
+    #[serde(with = "humantime_serde")]
+    pub drain_delay: Duration,
+    /// Over which time it then disconnects its clients, which come back at the other nodes.
+    #[serde(with = "humantime_serde")]
+    pub drain_spread: Duration,
 }
 
 /// The longest [`ClusterConfig::name`], in bytes.
@@ -74,6 +80,8 @@ impl ClusterConfig {
                 "such as \"postgres://db:5432\"",
             );
         }
+        found.duration_or_zero("drain_delay", self.drain_delay);
+        found.duration_or_zero("drain_spread", self.drain_spread);
         found.duration("look_every", self.look_every);
         if self.lease < self.look_every.saturating_mul(4) {
             found.refuse(

@@ -235,6 +235,8 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
         "messages.edit_window",
         "presence.everyone_up_to",
         "presence.grace",
+        "cluster.drain_delay",
+        "cluster.drain_spread",
         "server.drain_timeout",
     ];
     let default: Table = schema::DEFAULT.parse().expect("TOML");
@@ -258,7 +260,7 @@ fn zero_and_endless_values_are_refused_wherever_they_cannot_work() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 58, "every number and duration was tried");
+    assert_eq!(tried, 60, "every number and duration was tried");
 }
 
 #[test]

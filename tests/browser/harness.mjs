@@ -12,6 +12,7 @@
 //   });
 
 export { LIMIT, Line, Server, decoded, freePort, seqsTo, until } from '../socket-io-client/harness.mjs';
+export { connectionsAt, isLacking, twoNodes } from '../socket-io-client/harness/two-nodes.mjs';
 export { LOOKS, axe, isAccessible } from './harness/accessible.mjs';
 export { Browser } from './harness/browser.mjs';
 export { Site, page } from './harness/site.mjs';

@@ -91,6 +91,7 @@ impl Server {
             .arg("serve")
             .env_remove("RUST_LOG")
             .env("PARLOR__DATABASE__URL", database)
+            .env("PARLOR__CLUSTER__DRAIN_DELAY", "0s")
             .envs(SETTINGS)
             .envs(settings.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())

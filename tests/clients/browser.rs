@@ -10,5 +10,8 @@ use crate::harness::run_suite;
 )]
 fn pages_chat_through_parlor_in_chromium() {
     let examples = ["react-chat", "angular-chat"].map(|name| format!("../examples/{name}"));
-    run_suite(&["socket-io-client", &examples[0], &examples[1], "browser"], &[]);
+    // One test is of two nodes, which have no SQLite.
+    let postgres = std::env::var("PARLOR_TEST_POSTGRES_URL").unwrap_or_default();
+    let env = [("PARLOR_TEST_NODES_URL", &*postgres)];
+    run_suite(&["socket-io-client", &examples[0], &examples[1], "browser"], &env);
 }

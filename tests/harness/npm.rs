@@ -15,9 +15,7 @@ pub fn run_suite(folders: &[&str], env: &[(&str, &str)]) {
     // Another suite's failure does not prevent this run.
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for folder in folders {
-        let output = npm(&place(folder), &["ci", "--silent"], &[]);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "npm ci failed in {folder}:\n{told}");
+        install(folder);
     }
     let suite = folders.last().expect("a suite to run");
     let output = npm(&place(suite), &["test", "--silent"], env);
@@ -33,6 +31,20 @@ pub fn run_suite(folders: &[&str], env: &[(&str, &str)]) {
         "{tests} tests ran, and not all passed: {failed:#?}\n{text}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Installs the packages of a folder. The network may fail for a moment.
+fn install(folder: &str) {
+    const ATTEMPTS: u32 = 3;
+    for attempt in 1..=ATTEMPTS {
+        let output = npm(&place(folder), &["ci", "--loglevel=error", "--prefer-offline"], &[]);
+        if output.status.success() {
+            return;
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(attempt < ATTEMPTS, "npm ci failed in {folder} with {}:\n{told}", output.status);
+        eprintln!("npm ci failed in {folder} with {}, and is tried again:\n{told}", output.status);
+    }
 }
 
 fn place(folder: &str) -> PathBuf {

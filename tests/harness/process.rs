@@ -51,6 +51,7 @@ impl Process {
             .env("PARLOR__SERVER__LISTEN", "127.0.0.1:0")
             .env("PARLOR__DATABASE__URL", &database.url)
             .env("PARLOR__DATABASE__MAX_CONNECTIONS", "6")
+            .env("PARLOR__CLUSTER__DRAIN_DELAY", "0s")
             .env("PARLOR__LIMITS__REQUESTS_PER_SECOND", "1000000")
             .env("PARLOR__LIMITS__REQUESTS_BURST", "1000000")
             .env("PARLOR__LIMITS__GROUPS_PER_HOUR", "1000000")

@@ -1,7 +1,7 @@
 //! The server under test, in this process. It is built and served as in the program, with a clock that a test
 //! can move.
 
-use std::{net::SocketAddr, ops::Deref};
+use std::{net::SocketAddr, ops::Deref, time::Duration};
 
 use parlor::{
     app::App,
@@ -81,6 +81,7 @@ impl Server {
         config.database.url = database.url.clone().into();
         config.database.auto_migrate = true;
         config.database.max_connections = 6;
+        config.cluster.drain_delay = Duration::ZERO;
         super::without_quotas(&mut config);
         change(&mut config);
         let mistakes = config.check();
@@ -94,14 +95,20 @@ impl Server {
 
     /// Another server on the same database, with its own port. Drop it before this one.
     pub async fn beside(&self) -> Self {
+        self.beside_with(self.clock.clone(), |_| {}).await
+    }
+
+    /// The same, with another clock and changed settings.
+    pub async fn beside_with(&self, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let url = &self.database.as_ref().expect("a database").url;
         let mut config = self.config.clone();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        let (address, running) = Running::start(&config, &self.clock).await;
+        change(&mut config);
+        let (address, running) = Running::start(&config, &clock).await;
         config.server.listen = vec![address];
         Self {
             config,
-            clock: self.clock.clone(),
+            clock,
             database: Some(Database::elsewhere(url.clone())),
             door: Door::new(address),
             running: Some(running),
@@ -145,6 +152,12 @@ impl Server {
             is_admin,
         };
         self.chat().register(new).await.unwrap();
+    }
+
+    /// Begins to shut down as after SIGTERM. Stop it later, too.
+    pub fn begins_to_stop(&mut self) {
+        let running = self.running.as_mut().expect("a server that was not stopped");
+        drop(std::mem::replace(&mut running.stop, oneshot::channel().0));
     }
 
     /// Shuts down as after SIGTERM, and checks that nothing is left.

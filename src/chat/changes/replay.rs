@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Which changed messages of a room are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::chat) struct ChangedRange {
     /// Those whose newest change is after this one.
     pub after: ChangeNumber,
@@ -110,7 +110,7 @@ impl Core {
     ) -> Result<Vec<MessageChange>> {
         let rows = history::read(self.db.reader(), room.id, range.select(room.id).limit(limit)).await?;
         let messages = self.to_messages(room, rows).await?;
-        Ok(messages.into_iter().map(caught_up).collect())
+        Ok(messages.into_iter().map(MessageChange::caught_up).collect())
     }
 
     /// Waits until changes are published that were committed when a range was read, and because of which messages are not
@@ -150,18 +150,20 @@ impl Core {
     }
 }
 
-/// A message with all its changes.
-fn caught_up(message: Arc<Message>) -> MessageChange {
-    let at = message.marks.as_ref().and_then(|marks| DateTime::from_timestamp_millis(marks.at));
-    MessageChange {
-        number: message.row.change,
-        at: at.unwrap_or(message.row.created_at),
-        by: None,
-        what: vec![Alteration::CaughtUp],
-        reacted: Vec::new(),
-        mentioned: Vec::new(),
-        extras_changed: true,
-        message,
+impl MessageChange {
+    /// A message with all its changes.
+    pub(in crate::chat) fn caught_up(message: Arc<Message>) -> Self {
+        let at = message.marks.as_ref().and_then(|marks| DateTime::from_timestamp_millis(marks.at));
+        Self {
+            number: message.row.change,
+            at: at.unwrap_or(message.row.created_at),
+            by: None,
+            what: vec![Alteration::CaughtUp],
+            reacted: Vec::new(),
+            mentioned: Vec::new(),
+            extras_changed: true,
+            message,
+        }
     }
 }
 

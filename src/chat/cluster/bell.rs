@@ -89,6 +89,8 @@ pub(super) struct Bell {
     missed: AtomicBool,
     /// When the newest frame of this node was sent that it has heard.
     heard_itself: Mutex<Option<Instant>>,
+    /// How long the newest frame took that this node has heard of itself.
+    loopback: Mutex<Duration>,
     /// When the frames of this node were sent that it has not heard yet, for [`DEAF`].
     sent: Mutex<VecDeque<(u64, Instant)>>,
     /// The number of the newest frame of each node, and when one came.
@@ -183,10 +185,21 @@ impl Bell {
         self.heard_itself.lock().is_some_and(|at| at.elapsed() < DEAF)
     }
 
+    /// How long the way over the bus takes; zero if it does not work.
+    pub fn loopback(&self) -> Duration {
+        if self.works() { *self.loopback.lock() } else { Duration::ZERO }
+    }
+
+    /// How many nodes this one has heard lately, itself among them; zero if it has not heard itself.
+    pub fn heard(&self) -> i32 {
+        let is_fresh = |(_, at): &&(u64, Instant)| at.elapsed() < DEAF;
+        let heard = if self.works() { self.numbers.lock().values().filter(is_fresh).count() } else { 0 };
+        i32::try_from(heard).unwrap_or(i32::MAX)
+    }
+
     /// Whether this node has lately heard itself and so many others.
     pub fn hears_all(&self, others: usize) -> bool {
-        let is_fresh = |(_, at): &&(u64, Instant)| at.elapsed() < DEAF;
-        self.works() && self.numbers.lock().values().filter(is_fresh).count() > others
+        usize::try_from(self.heard()).is_ok_and(|heard| heard > others)
     }
 
     /// Whether something was not heard since the last call.
@@ -255,6 +268,7 @@ impl Bell {
         }
         if let Some(at) = heard {
             *self.heard_itself.lock() = Some(at);
+            *self.loopback.lock() = at.elapsed();
         }
     }
 

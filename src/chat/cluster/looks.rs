@@ -118,7 +118,7 @@ impl Looks {
             rooms::follow(core, &core.rooms.resident_among(rooms)).await?;
             return Ok(false);
         }
-        let (others, is_new) = beat(core).await?;
+        let Beat { others, is_new, hears_less } = beat(core).await?;
         if is_new || others.is_empty() || owes_all {
             // Nobody has read what this node has written, or PostgreSQL has lost it in a crash, or it was not written.
             cluster.elsewhere.alone();
@@ -139,6 +139,9 @@ impl Looks {
         }
         cluster.bell.keep(|node| node == cluster.id || self.known.contains(&node));
         presence::follow(core, &others).await?;
+        if others.is_empty() {
+            cluster.fitness.alone();
+        }
         if others.is_empty() && !was_shared && !everything {
             return Ok(true);
         }
@@ -151,6 +154,8 @@ impl Looks {
             || self.position.is_none();
         // The other nodes note whose receipts have moved only if they do not hear all; this node alone may be deaf.
         let is_deaf = core.settings.cluster.bus != Bus::Off && !hears_all;
+        cluster.fitness.note_deaf(hears_less);
+        cluster.fitness.log();
         if everything || (kind == Look::All && is_deaf && is_seldom) {
             receipts::follow(core, core.rooms.all()).await?;
         }
@@ -162,26 +167,44 @@ impl Looks {
     }
 }
 
-/// Notes that this node is alive. Returns the others that are, and whether they did not know this one.
-async fn beat(core: &Core) -> Result<(Vec<Node>, bool)> {
-    let lease = core.settings.cluster.lease.as_secs_f64();
+/// What a beat has found.
+struct Beat {
+    /// The other nodes that are alive.
+    others: Vec<Node>,
+    /// The others did not know this one.
+    is_new: bool,
+    /// One of the others hears more nodes over the bus than this one.
+    hears_less: bool,
+}
+
+/// Notes that this node is alive.
+async fn beat(core: &Core) -> Result<Beat> {
+    let settings = &core.settings.cluster;
     let presence = core.cluster.elsewhere.version();
-    let fresh = (core.settings.cluster.look_every * 4).max(FRESH).as_secs_f64();
+    let fresh = (settings.look_every * 4).max(FRESH).as_secs_f64();
+    let hears = (settings.bus != Bus::Off).then(|| core.cluster.bell.heard());
     let values = [
         core.cluster.id.into(),
         env!("CARGO_PKG_VERSION").into(),
-        lease.into(),
+        settings.lease.as_secs_f64().into(),
         presence.into(),
         fresh.into(),
+        hears.into(),
     ];
     let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::BEAT, values);
-    let (mut others, mut is_new) = (Vec::new(), false);
-    for row in core.db.writer().await?.query_all_raw(asked).await? {
+    let writer = core.db.writer().await?;
+    let before = core.clock.now();
+    let rows = writer.query_all_raw(asked).await?;
+    let after = core.clock.now();
+    let mut found = Beat { others: Vec::new(), is_new: false, hears_less: false };
+    for row in rows {
         let (id, presence) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        others.push(Node { id, presence, is_fresh: row.try_get_by_index(3)? });
-        is_new = row.try_get_by_index(2)?;
+        found.others.push(Node { id, presence, is_fresh: row.try_get_by_index(3)? });
+        found.is_new = row.try_get_by_index(2)?;
+        found.hears_less |= hears.is_some() && row.try_get_by_index::<Option<i32>>(4)? > hears;
+        core.cluster.fitness.note_clock(before, row.try_get_by_index(5)?, after);
     }
-    Ok((others, is_new))
+    Ok(found)
 }
 
 /// The others need not wait for the end of the lease.

@@ -8,12 +8,16 @@
 //!   are not in memory
 //! - [`typing`]: over the bus alone
 //!
+//! What is wrong with this node alone is in [`fitness`]. When it is stopped, it hands over its clients ([`handover`]).
+//!
 //! A [`bell`] on the bus tells it where to look before the interval is over, and brings the messages themselves
 //! ([`stored`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
 //! twice, costs time and nothing else.
 
 mod absent;
 mod bell;
+mod fitness;
+mod handover;
 mod looks;
 mod members;
 mod notices;
@@ -39,6 +43,7 @@ use uuid::Uuid;
 pub(super) use self::presence::Elsewhere;
 use self::{
     bell::{Bell, Rung},
+    fitness::Fitness,
     notices::EndedLogins,
     stored::Storing,
     typing::TypingNews,
@@ -70,6 +75,7 @@ pub(super) struct Cluster {
     /// Who is online at other nodes.
     pub elsewhere: Elsewhere,
     bell: Bell,
+    pub fitness: Fitness,
     /// There is something to tell the others.
     own_news: Notify,
 }
@@ -93,6 +99,7 @@ impl Cluster {
             receipts: receipts::MovedRooms::default(),
             elsewhere: Elsewhere::default(),
             bell: Bell::default(),
+            fitness: Fitness::default(),
             own_news: Notify::new(),
         }
     }
@@ -176,6 +183,11 @@ impl Cluster {
     /// Whether what other nodes store is noticed at once.
     pub fn bus_works(&self) -> bool {
         self.bell.works()
+    }
+
+    /// How long the way over the bus takes, to this node itself.
+    pub fn bus_loopback(&self) -> Duration {
+        self.bell.loopback()
     }
 
     /// Whether other nodes may change the database at this moment.

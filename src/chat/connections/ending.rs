@@ -26,6 +26,13 @@ impl Connection {
         self.outlet.disconnect();
     }
 
+    /// Disconnects it, so that its client reconnects, to another node: this one is being stopped.
+    pub(in crate::chat) fn hand_over(self: &Arc<Self>) {
+        if !self.is_disconnected.swap(true, Ordering::SeqCst) && !self.is_over() {
+            self.outlet.disconnect();
+        }
+    }
+
     /// Ends it after a last event, because its login has ended. A connection that is not open yet is ended by
     /// [`Connection::end_late`].
     pub(in crate::chat) fn end(self: &Arc<Self>, reason: &str) {

@@ -261,8 +261,10 @@ impl Core {
 
     /// Messages and changes up to these are in the database: subscriptions that were not sent them catch up.
     pub(in crate::chat) fn note_stored_up_to(self: &Arc<Self>, room: &Arc<Room>, heads: Heads) {
-        if heads.change > room.changed() {
+        let known = room.changed();
+        if heads.change > known {
             self.rooms.forget_messages(room);
+            self.views.has_missed(room, known);
         }
         for late in room.stored_up_to(heads) {
             self.bring_up(&late, room);
@@ -302,8 +304,8 @@ impl Core {
     /// yet. A connection that is open was connected before its user was in the room: it gets what was stored since, also
     /// if it does not catch up otherwise.
     pub(in crate::chat) fn attach_members(self: &Arc<Self>, room: &Arc<Room>) {
-        for (connection, delivered) in room.members_among(&self.hub) {
-            self.attach(&connection, room, delivered);
+        for (connection, after) in room.members_among(&self.hub) {
+            self.attach(&connection, room, after);
         }
     }
 

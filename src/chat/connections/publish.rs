@@ -127,6 +127,7 @@ mod tests {
             role: Role::Member,
             marks: Marks::default(),
             is_marked_unread: false,
+            joined: Seq::ZERO,
         };
         let members = [(ada, member()), (bob, member())].into_iter().collect();
         let room = Room::new(RoomId::new(), room::Kind::Group, None, Heads::default(), 1, members);

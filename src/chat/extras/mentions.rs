@@ -105,6 +105,7 @@ mod tests {
             role: Role::Member,
             marks: Marks::at(Seq::ZERO),
             is_marked_unread: false,
+            joined: Seq::ZERO,
         };
         let members = names.iter().map(|name| (UserId::new(), member(name))).collect();
         Room::new(RoomId::new(), room::Kind::Group, None, Heads::default(), 1, members)

@@ -254,13 +254,11 @@ impl<'a> CatchUpTask<'a> {
 
     async fn read_changes(&self, range: ChangedRange, limit: usize) -> Vec<Arc<Envelope>> {
         let read = || async {
-            let changes = self.core.changed_messages(self.room, range, limit as u64).await?;
+            let page = self.core.missed_changes(self.room, range, limit).await?;
             self.core.follow_membership(self.room).await?;
-            Ok(changes)
+            Ok(page)
         };
-        let changes = self.until_read(read).await;
-        let envelope = |change| Arc::new(Envelope::new(Event::MessageChanged(Arc::new(change))));
-        changes.into_iter().map(envelope).collect()
+        self.until_read(read).await
     }
 
     /// Repeats until the database answers; the end of the connection ends this, too.

@@ -231,6 +231,7 @@ mod tests {
             role: Role::Member,
             marks: Marks::default(),
             is_marked_unread: false,
+            joined: Seq::ZERO,
         };
         let members = [(ada, stored()), (bob, stored())].into_iter().collect();
         let live = Room::new(room, room::Kind::Group, None, Heads::default(), 1, members);

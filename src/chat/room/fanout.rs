@@ -51,12 +51,19 @@ impl Room {
         self.state.lock().subscriptions.len()
     }
 
-    /// The connections of the members, each with the seq up to which its user has acknowledged everything.
+    /// The connections of the members, each with the seq that it begins after. One that is open was there before its user
+    /// was in the room. One that is connecting is told later where it begins.
     pub(in crate::chat) fn members_among(&self, hub: &Hub) -> Vec<(Arc<Connection>, Seq)> {
         let RoomState { members, receipts, .. } = &*self.state.lock();
         let delivered = |user| receipts.marks(user).map_or(Seq::ZERO, |marks| marks.delivered);
+        let joined = |user| members.get(user).map_or(Seq::ZERO, |member| member.joined);
         let found = hub.connections_among(members.by_user()).into_iter();
-        found.map(|connection| (connection.clone(), delivered(connection.user()))).collect()
+        let begin = |connection: Arc<Connection>| {
+            let user = connection.user();
+            let after = if connection.is_open() { joined(user) } else { delivered(user) };
+            (connection, after)
+        };
+        found.map(begin).collect()
     }
 
     /// The subscribed connections, except those of one user.

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use entity::{UserId, member::Role, room};
+use entity::{Seq, UserId, member::Role, room};
 use text::fold;
 
 use super::{ById, Room, permissions::moderates};
@@ -21,6 +21,9 @@ pub struct Members {
 pub struct RoomMember {
     pub person: Person,
     pub role: Role,
+    /// The newest message when the user became a member. A connection of theirs that was there before begins after it:
+    /// what another one has received since, this one may not have.
+    pub joined: Seq,
 }
 
 /// How the members in memory differed from those in the database.
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
 
     fn member(name: &str, role: Role) -> RoomMember {
-        RoomMember { person: Person::new(name.to_owned(), None), role }
+        RoomMember { person: Person::new(name.to_owned(), None), role, joined: Seq::ZERO }
     }
 
     #[test]

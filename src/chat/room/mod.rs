@@ -13,6 +13,7 @@
 //! and let the parts work together; `fanout` is about messages, `delivery` about receipts, `views` about own settings.
 
 mod catch_up;
+mod changed_pages;
 mod changes;
 pub(in crate::chat) mod create;
 mod delivery;
@@ -36,6 +37,7 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, member::Role, message, names::Na
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
+use self::{changed_pages::ChangedPages, replay_cache::ReplayCache};
 pub(in crate::chat) use self::{
     changes::ChangeAnswer,
     subscriptions::{DelayedReply, Held, Settled},
@@ -75,10 +77,10 @@ pub struct Room {
     pub kind: room::Kind,
     /// The two users of a direct room. A user's room with themselves has the same user twice.
     pub pair: Option<[Peer; 2]>,
-    /// Held by the task that reads missed messages from the database. The other tasks wait, and then find the
-    /// messages in the replay cache.
+    /// Held by the task that reads missed messages or changes from the database. The other tasks wait, and then find
+    /// them in the replay cache or among the changed pages.
     pub(super) reading: AsyncMutex<()>,
-    /// How often messages were replaced in the replay cache. What was read before the last time is not kept there.
+    /// How often messages were replaced in these two. What was read before the last time is not kept there.
     pub(super) replaced: AtomicU64,
     state: Mutex<RoomState>,
 }
@@ -86,7 +88,8 @@ pub struct Room {
 /// The rooms in memory, and what this folder needs to load them and to bring connections up to date.
 pub(in crate::chat) struct Rooms {
     registry: registry::RoomRegistry,
-    replay_cache: replay_cache::ReplayCache,
+    replay_cache: ReplayCache,
+    changed_pages: ChangedPages,
     /// The room that every user is in.
     lobby: Arc<Room>,
 }
@@ -96,7 +99,7 @@ impl Rooms {
     pub async fn open(db: &Db, clock: &Clock, shutdown: &Shutdown) -> Result<Self> {
         let registry = registry::RoomRegistry::new(db, shutdown);
         let lobby = create::open_lobby(db, clock, &registry).await?;
-        Ok(Self { registry, replay_cache: replay_cache::ReplayCache::new(), lobby })
+        Ok(Self { registry, replay_cache: ReplayCache::new(), changed_pages: ChangedPages::default(), lobby })
     }
 
     pub fn lobby(&self) -> &Arc<Room> {
@@ -118,12 +121,14 @@ impl Rooms {
     pub fn forget_messages(&self, room: &Room) {
         room.forget_recent();
         self.replay_cache.forget(room);
+        self.changed_pages.forget(room.id);
     }
 
     /// Replaces older versions of changed messages in memory, before the changes are published.
     pub fn replace(&self, room: &Room, messages: &[Arc<Message>]) {
         room.replace_recent(messages);
         self.replay_cache.replace(room, messages);
+        self.changed_pages.forget(room.id);
     }
 
     /// All rooms in memory.
@@ -162,6 +167,8 @@ pub struct StoredMember {
     pub role: Role,
     pub marks: Marks,
     pub is_marked_unread: bool,
+    /// See [`RoomMember::joined`].
+    pub joined: Seq,
 }
 
 /// A message that was stored just now, the connection that it came from, and the answer to its sender.
@@ -192,7 +199,7 @@ pub struct Published {
 pub struct Reconciled {
     /// Members that the database no longer had.
     pub gone: Vec<Person>,
-    /// Members that memory did not have, with their `delivered` receipt.
+    /// Members that memory did not have, each with the newest message when they joined.
     pub come: Vec<(UserId, Person, Seq)>,
     /// Members who had another role in memory.
     pub roles: Vec<(UserId, Role)>,
@@ -333,9 +340,9 @@ impl Room {
             changes.gone.iter().for_each(|(user, _)| receipts.remove(*user));
             unread_marks.keep(|user| members.has(user));
             let come = changes.come.into_iter().filter_map(|user| {
-                let marks = *marks.get(&user)?;
-                receipts.add(user, marks);
-                Some((user, members.get(user)?.person.clone(), marks.delivered))
+                receipts.add(user, *marks.get(&user)?);
+                let member = members.get(user)?;
+                Some((user, member.person.clone(), member.joined))
             });
             let come = come.collect();
             let ended = subscriptions.end_of(|user| !members.has(user));
@@ -357,7 +364,7 @@ impl Room {
 }
 
 fn known((user, stored): (UserId, StoredMember)) -> (UserId, RoomMember) {
-    (user, RoomMember { person: stored.person, role: stored.role })
+    (user, RoomMember { person: stored.person, role: stored.role, joined: stored.joined })
 }
 
 /// Gives the replies that ended subscriptions still held. Returns their connections. Call it without the lock.

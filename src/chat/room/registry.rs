@@ -216,6 +216,7 @@ impl Core {
     fn begin(self: &Arc<Self>, room: &Arc<Room>) {
         // Kept from the last time that it was in memory; another node may have changed them since.
         self.rooms.replay_cache.forget(room);
+        self.rooms.changed_pages.forget(room.id);
         self.attach_members(room);
     }
 
@@ -280,6 +281,7 @@ async fn read_all(
             role: row.try_get_by_index(2)?,
             marks,
             is_marked_unread: row.try_get_by_index::<i32>(9)? > 0,
+            joined: row.try_get_by_index(10)?,
         };
         room.membership.members.insert(row.try_get_by_index(1)?, member);
     }

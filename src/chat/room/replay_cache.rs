@@ -15,7 +15,7 @@ use entity::{RoomId, Seq};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::Room;
+use super::{Room, Rooms};
 use crate::{
     chat::{
         Core,
@@ -110,14 +110,17 @@ impl Core {
     }
 }
 
-/// Removes messages that are not asked for any more, until the server shuts down.
+/// Removes messages that are not asked for any more, and old pages of changes, until the server shuts down.
 pub(in crate::chat) async fn run(core: Arc<Core>) {
+    let Rooms { replay_cache, changed_pages, .. } = &core.rooms;
     loop {
         tokio::select! {
-            () = core.rooms.replay_cache.work.notified() => {}
+            () = replay_cache.work.notified() => {}
+            () = changed_pages.work.notified() => {}
             () = core.shutdown.begun() => return,
         }
-        while core.rooms.replay_cache.sweep(Instant::now()) {
+        // Both at each turn.
+        while replay_cache.sweep(Instant::now()) | changed_pages.sweep(Instant::now()) {
             if core.shutdown.begins_within(KEPT / 5).await {
                 return;
             }

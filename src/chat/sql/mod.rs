@@ -21,7 +21,8 @@ pub(in crate::chat) fn members() -> String {
     format!(
         "SELECT members.room_id, members.user_id, members.role, members.delivered_seq, \
         members.read_seq, members.told_seq, users.username, users.first_name, members.read_at, \
-        CASE WHEN members.view LIKE '{marked}%' THEN 1 ELSE 0 END \
+        CASE WHEN members.view LIKE '{marked}%' THEN 1 ELSE 0 END, \
+        COALESCE(members.joined_seq, members.delivered_seq) \
         FROM members INNER JOIN users ON users.id = members.user_id WHERE members.room_id IN (rows)"
     )
 }

@@ -4,23 +4,22 @@
 //! - `set`: changes them
 //! - `tell`: tells the user's other connections what differs now, also how far the user has read and how many messages
 //!   are unread
-//!
-//! Only this process's connections are told. A change that another process has made shows in the list of
-//! conversations.
+//! - `follow`: tells the connections here of what was changed at another node
 
 mod follow;
 mod set;
 mod tell;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use entity::{RoomId, UserId};
+use entity::{ChangeNumber, RoomId, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify};
 
 pub use self::set::ViewChange;
 use self::tell::RoomNews;
 pub(super) use self::tell::{run, tell};
+use super::room::Room;
 use crate::room_view::StoredView;
 
 /// Locks shared by all users; the user's id selects the lock.
@@ -32,6 +31,8 @@ pub(super) struct Views {
     turns: [AsyncMutex<()>; STRIPES],
     /// What is to be told, at most once for each room and user.
     news: Mutex<BTreeMap<(RoomId, UserId), RoomNews>>,
+    /// Rooms in which another node has changed messages, each with the last change before these.
+    foreign: Mutex<BTreeMap<RoomId, (Arc<Room>, ChangeNumber)>>,
     work: Notify,
     /// One round at a time.
     telling: AsyncMutex<()>,
@@ -42,6 +43,7 @@ impl Views {
         Self {
             turns: std::array::from_fn(|_| AsyncMutex::new(())),
             news: Mutex::default(),
+            foreign: Mutex::default(),
             work: Notify::new(),
             telling: AsyncMutex::default(),
         }

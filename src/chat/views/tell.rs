@@ -15,7 +15,7 @@ use crate::{
         Core,
         connections::{ConnectionId, publish::Audience},
         event::Event,
-        model::{Alteration, MessageChange, RoomChange},
+        model::{MessageChange, RoomChange},
         room::Room,
         unread::{Unread, UnreadRange},
     },
@@ -92,9 +92,8 @@ impl Views {
 
     /// Messages were changed, and that is published. Deletions, and edits that mention others, change what is unread.
     pub fn has_changed(&self, room: &Arc<Room>, changes: &[Arc<MessageChange>]) {
-        let counts = |change: &&Arc<MessageChange>| {
-            change.what.contains(&Alteration::Deleted) || change.extras_changed
-        };
+        let is_deleted = |change: &MessageChange| change.message.row.deleted_at.is_some();
+        let counts = |change: &&Arc<MessageChange>| is_deleted(change) || change.extras_changed;
         let messages: Vec<_> = changes.iter().filter(counts).map(|change| &change.message).collect();
         if messages.is_empty() {
             return;
@@ -103,8 +102,7 @@ impl Views {
             self.add(user, RoomNews { has_others: true, ..RoomNews::of(room) });
         }
         let is_in_thread = |change: &Arc<MessageChange>| {
-            change.what.contains(&Alteration::Deleted)
-                && change.message.extras.as_ref().is_some_and(|extras| extras.thread.is_some())
+            is_deleted(change) && change.message.extras.as_ref().is_some_and(|extras| extras.thread.is_some())
         };
         if changes.iter().any(is_in_thread) {
             for user in room.connected_members() {
@@ -143,6 +141,7 @@ pub(in crate::chat) async fn run(core: Arc<Core>) {
 /// Tells what has gathered. What has become old while it was counted is told in the next round.
 pub(in crate::chat) async fn tell(core: &Arc<Core>) -> Result<()> {
     let _telling = core.views.telling.lock().await;
+    core.follow_foreign_changes().await?;
     let news = std::mem::take(&mut *core.views.news.lock());
     let mut news: Vec<((RoomId, UserId), RoomNews)> = news.into_iter().collect();
     while !news.is_empty() {

@@ -152,7 +152,7 @@ mod tests {
         };
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
                       AND name NOT IN ('seaql_migrations', 'nodes', 'presences', 'notices', 'guesses', \
-                      'schema_serves')";
+                      'schema_serves', 'probes')";
         let moved: BTreeSet<String> = TABLES.iter().map(|table| table.name.to_owned()).collect();
         assert_eq!(ask(tables.to_owned()).await, moved);
         for (table, columns) in [

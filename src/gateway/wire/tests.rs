@@ -286,6 +286,7 @@ fn a_member_is_a_user_with_a_role_and_receipts() {
         delivered_seq: Seq(2),
         read_seq: Seq(1),
         notified_seq: Seq(0),
+        joined_seq: Some(Seq(0)),
         read_at: 0,
         view: None,
     };

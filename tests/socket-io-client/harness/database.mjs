@@ -5,19 +5,18 @@ import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-const admin = process.env.PARLOR_TEST_POSTGRES_URL;
 
-/** Gives `{ url, drop() }`. */
-export async function freshDatabase() {
+/** Gives `{ url, drop() }`. `admin` is the PostgreSQL server to take, if another one. */
+export async function freshDatabase(admin = process.env.PARLOR_TEST_POSTGRES_URL) {
   if (!admin) return { url: 'sqlite://data/parlor.db', drop: async () => {} };
   const name = `parlor_test_${randomBytes(6).toString('hex')}`;
-  await psql(`CREATE DATABASE ${name}`);
+  await psql(admin, `CREATE DATABASE ${name}`);
   const url = new URL(admin);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => psql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return { url: url.href, drop: () => psql(admin, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
 
-async function psql(sql) {
+async function psql(admin, sql) {
   try {
     await run('psql', ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', '--dbname', admin, '--command', sql]);
   } catch (error) {

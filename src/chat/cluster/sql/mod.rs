@@ -1,24 +1,29 @@
 //! What a node asks PostgreSQL at each look. The beats use the clock of the database alone.
 
-/// Notes that node `$1` is alive and has written its presences up to version `$4`. Returns the others whose beat is less
-/// than `$3` seconds old, each with its version, whether the row of `$1` is new, and whether the beat is less than `$5` seconds
-/// old. What nodes have left that are gone
-/// for an hour is deleted.
+/// Notes that node `$1` is alive, has written its presences up to version `$4`, and hears `$6` nodes (null without a
+/// bus). Returns the others whose beat is less than `$3` seconds old, each with its version, whether the row of `$1` is new,
+/// whether the beat is less than `$5` seconds old, how many nodes it hears, and the present time. What nodes have
+/// left that are gone for an hour is deleted.
 pub const BEAT: &str = "
 WITH beat AS (
-    INSERT INTO nodes (id, version, presence, seen_at) VALUES ($1, $2, $4, now())
-    ON CONFLICT (id) DO UPDATE SET seen_at = now(), presence = $4
+    INSERT INTO nodes (id, version, presence, seen_at, hears) VALUES ($1, $2, $4, now(), $6)
+    ON CONFLICT (id) DO UPDATE SET seen_at = now(), presence = $4, hears = $6
     RETURNING xmax = 0 AS is_new
 ), old AS (
     DELETE FROM nodes WHERE seen_at < now() - interval '1 hour' RETURNING id
 ), left_over AS (
     DELETE FROM presences WHERE node IN (SELECT id FROM old)
+), old_probes AS (
+    DELETE FROM probes WHERE at < now() - interval '1 hour'
 )
-SELECT nodes.id, nodes.presence, beat.is_new, nodes.seen_at > now() - make_interval(secs => $5) FROM nodes, beat
+SELECT nodes.id, nodes.presence, beat.is_new, nodes.seen_at > now() - make_interval(secs => $5), nodes.hears,
+    clock_timestamp()
+FROM nodes, beat
 WHERE nodes.id <> $1 AND nodes.seen_at > now() - make_interval(secs => $3)";
 
 pub const LEAVE: &str = "
-WITH left_over AS (DELETE FROM presences WHERE node = $1) DELETE FROM nodes WHERE id = $1";
+WITH left_over AS (DELETE FROM presences WHERE node = $1), probed AS (DELETE FROM probes WHERE node = $1)
+DELETE FROM nodes WHERE id = $1";
 
 /// Deletes the rows of node `$1` before version `$3`: all of them if `$2`, or else those of users who have gone.
 pub const FORGET_PRESENCES: &str = "

@@ -291,7 +291,8 @@ impl Core {
             Written::Added { users, .. } => {
                 let mut joined = Vec::with_capacity(users.len());
                 for (user, person) in users {
-                    let member = RoomMember { person: person.clone(), role: Role::Member };
+                    let member =
+                        RoomMember { person: person.clone(), role: Role::Member, joined: row.last_seq };
                     room.add_member(user, member, row.last_seq, version);
                     self.attach_user(user, room, row.last_seq);
                     let event = Event::MemberJoined { group: row.id, username: person.username };

@@ -160,6 +160,7 @@ pub(in crate::chat) async fn insert_members(
             delivered_seq: Set(room.last_seq),
             read_seq: Set(room.last_seq),
             notified_seq: Set(room.last_seq),
+            joined_seq: Set(Some(room.last_seq)),
             read_at: Set(0),
             view: Set(None),
         });

@@ -81,6 +81,12 @@ impl Altered {
         self.stored.extras.json() != self.extras.json()
     }
 
+    /// Whether nothing of it is to be written but its marks: somebody has reacted. Of one that has disappeared meanwhile, more
+    /// is.
+    pub fn has_other_marks_alone(&self) -> bool {
+        self.what == [Alteration::Reactions] && self.row.deleted_at.is_none()
+    }
+
     pub fn place(&self) -> (RoomId, Seq) {
         (self.row.room_id, self.row.seq)
     }

@@ -8,7 +8,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, pin, room};
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Value,
+    sea_query::Expr,
+};
 
 use super::{
     Committed, QueuedChange, Stale, Wanted,
@@ -23,8 +26,10 @@ use crate::{
         model::{Alteration, Message, MessageChange, Reacted},
         room::Room,
         tombstone::make_tombstone,
+        writer::sql,
     },
     config::{EditHistory, MessagesConfig},
+    db::values_list::{self, Pad},
     error::{Entity, Error, Result},
 };
 
@@ -176,6 +181,7 @@ impl Batch {
         self.store_reactions(tx, now).await?;
         let keeps = settings.edit_history != EditHistory::Off;
         let mut rooms = BTreeSet::new();
+        let mut marked: Vec<[Value; 4]> = Vec::new();
         for id in &self.changed {
             let Some(message) = self.messages.get_mut(id) else { continue };
             let number = last.entry(message.row.room_id).or_default();
@@ -186,7 +192,17 @@ impl Batch {
             message.row.change = *number;
             message.row.marks = Some(message.marks.json());
             message.row.extras = message.extras.json();
-            message.write(tx, keeps).await?;
+            if message.has_other_marks_alone() {
+                let message::Model { room_id, seq, change, marks, .. } = &message.row;
+                marked.push([room_id.0.into(), seq.0.into(), change.0.into(), marks.clone().into()]);
+            } else {
+                message.write(tx, keeps).await?;
+            }
+        }
+        if !marked.is_empty() {
+            let backend = tx.get_database_backend();
+            let text = sql::MARK_MESSAGES;
+            tx.execute_raw(values_list::statement(backend, text, marked.into_iter(), Pad::Last)).await?;
         }
         for (room, number) in last.into_iter().filter(|(room, _)| rooms.contains(room)) {
             room::Entity::update_many()

@@ -140,8 +140,11 @@ async fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Commit
         let changes = of_rooms.remove(&id).unwrap_or_default();
         metrics::CHANGES_STORED.add(changes.len() as u64);
         core.cluster.stored_in(room.id);
-        if changes.first().is_some_and(|first| first.number != room.changed().next()) {
+        let before = room.changed();
+        if changes.first().is_some_and(|first| first.number != before.next()) {
+            // Another node has made those in between.
             core.rooms.forget_messages(&room);
+            core.views.has_missed(&room, before);
         }
         let messages: Vec<_> = changes.iter().map(|change| change.message.clone()).collect();
         let told_of = messages.iter().chain(answers.iter().map(|answer| &answer.message));

@@ -70,3 +70,6 @@ pub(super) const REPEATS: &str = "SELECT messages.* FROM (rows) AS asked INNER J
 /// Sets the newest seqs of rooms. A join with the list: a `CASE` would compare every room with every other.
 pub(super) const ADVANCE_ROOMS: &str = "UPDATE rooms SET last_seq = moved.column2, active_at = moved.column3 FROM (rows) AS moved \
      WHERE rooms.id = moved.column1";
+/// Writes the marks and the newest changes of messages: by room and seq, in one statement.
+pub(super) const MARK_MESSAGES: &str = "UPDATE messages SET change = marked.column3, marks = marked.column4 \
+     FROM (rows) AS marked WHERE messages.room_id = marked.column1 AND messages.seq = marked.column2";
