@@ -37,7 +37,6 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, member::Role, message, names::Na
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use self::{changed_pages::ChangedPages, replay_cache::ReplayCache};
 pub(in crate::chat) use self::{
     changes::ChangeAnswer,
     subscriptions::{DelayedReply, Held, Settled},
@@ -49,9 +48,11 @@ pub use self::{
     views::HasRead,
 };
 use self::{
+    changed_pages::ChangedPages,
     members::Members,
     receipts::Receipts,
     recent::Recent,
+    replay_cache::ReplayCache,
     subscriptions::{EndedSubscription, Subscriptions},
     unread_marks::UnreadMarks,
     watermark::{Floor, Floors, Marks},
