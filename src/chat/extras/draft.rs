@@ -135,7 +135,7 @@ impl Core {
             ..MessageExtras::default()
         };
         mentions.store(&mut stored);
-        let is_plain = lifetime.is_none() && stored.json().is_none();
+        let is_plain = lifetime.is_none() && stored.is_empty();
         Ok((!is_plain).then(|| Box::new(DraftExtras { stored, lifetime, for_moderators })))
     }
 
