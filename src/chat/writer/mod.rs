@@ -40,7 +40,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::{
     changes::{QueuedChange, Wanted},
-    scheduler::{Writer, start},
+    scheduler::{Queued, Writer, start},
 };
 use super::{
     Core,
