@@ -33,8 +33,6 @@ use crate::{
     identity::Caller,
 };
 
-/// The most rows in one statement, so that its parameters stay within the limits of the databases.
-const ROWS: usize = 1_000;
 /// The most deliveries that a sender is notified of at once, if their messages fit into a page. The rest
 /// follows with the next save. This is a fraction of what a connection's queue holds.
 const NOTICES: usize = 200;
