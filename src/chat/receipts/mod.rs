@@ -24,6 +24,7 @@ use super::{
     messages::Place,
     model::Message,
     page_size::{self, PAGE_BYTES},
+    retry,
     room::{DeliveryNotice, HasRead, Reader, Room, Unsaved},
     sql::history,
 };
@@ -193,20 +194,9 @@ impl Core {
 
 /// Saves the receipts that have gathered, one tick after the first of them.
 pub(super) async fn run(core: Arc<Core>) {
-    loop {
-        tokio::select! {
-            () = core.receipts.work.notified() => {}
-            () = core.shutdown.begun() => return,
-        }
-        tokio::time::sleep(core.settings.writer.receipts_tick).await;
-        if let Err(err) = flush(&core).await {
-            tracing::warn!(error = ?err, "could not save receipts; they stay in memory");
-            if core.shutdown.begins_within(Duration::from_secs(1)).await {
-                return;
-            }
-            core.receipts.work.notify_one();
-        }
-    }
+    let tick = core.settings.writer.receipts_tick;
+    let failed = "could not save receipts; they stay in memory";
+    retry::rounds(&core.shutdown, &core.receipts.work, tick, || flush(&core), failed).await;
 }
 
 /// Saves all receipts that have moved. Then notifies the other connections of reads, and senders of deliveries.
