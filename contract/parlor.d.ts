@@ -331,11 +331,11 @@ export interface ChangedFields {
   deletedAt?: Time;
   /** The username. */
   deletedBy?: string;
-  reactions?: Reactions[];
+  reactions?: Reactions[] | null;
   pinnedAt?: Time | null;
   /** The username. */
   pinnedBy?: string | null;
-  mentions?: string[];
+  mentions?: string[] | null;
   data?: Record<string, unknown> | null;
   /** Only `null`, of a deleted message. */
   mentionsAll?: boolean | null;

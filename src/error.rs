@@ -157,8 +157,28 @@ pub fn shortened(mut text: String) -> String {
     text
 }
 
+/// Every [`Error::code`]: what the schema lists, and what is counted.
+pub const CODES: [&str; 16] = [
+    "bad_request",
+    "unauthorized",
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "ticket_used",
+    "forbidden",
+    "not_a_member",
+    "wrong_password",
+    "not_found",
+    "conflict",
+    "too_large",
+    "rate_limited",
+    "unavailable",
+    "internal",
+];
+
 impl Error {
-    /// The stable code of docs/events.md.
+    /// The stable code of docs/events.md: one of [`CODES`].
     pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "bad_request",
@@ -334,5 +354,33 @@ impl<T> OnUnique<T> for Result<T, DbErr> {
             Some(SqlErr::UniqueConstraintViolation(_)) => Error::Conflict(clash),
             _ => err.into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_in_the_list() {
+        let errors = [
+            Error::invalid("x", "y"),
+            Error::Unauthenticated(AuthError::WrongLogin),
+            Error::Unauthenticated(AuthError::TokenMissing),
+            Error::Unauthenticated(AuthError::TokenInvalid),
+            Error::Unauthenticated(AuthError::TokenExpired(String::new())),
+            Error::Unauthenticated(AuthError::TokenRevoked),
+            Error::Unauthenticated(AuthError::TicketUsed),
+            Error::Forbidden(Forbidden::Role),
+            Error::Forbidden(Forbidden::NotAMember),
+            Error::Forbidden(Forbidden::WrongPassword),
+            Error::NotFound(Entity::Page),
+            Error::Conflict(Conflict::UsernameTaken),
+            Error::TooLarge { what: "x", limit: 1 },
+            Error::RateLimited { retry_after: Duration::ZERO },
+            Error::Unavailable(Unavailable::Database),
+            Error::internal("x"),
+        ];
+        assert_eq!(errors.map(|error| error.code()), CODES);
     }
 }

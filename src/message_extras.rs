@@ -15,12 +15,12 @@ pub struct MessageExtras {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<ThreadRoot>,
     /// A message of a thread that is meant for the room, too.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub also_in_room: bool,
     /// The usernames that its sender has named. Those that stand in the text are only in `mentioned`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub mentions_all: bool,
     /// Everyone who is mentioned by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -51,10 +51,6 @@ pub struct ForwardedFrom {
     pub at: i64,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 impl MessageExtras {
     /// Reads what is stored.
     ///
@@ -64,10 +60,35 @@ impl MessageExtras {
         serde_json::from_str(json)
     }
 
+    /// Whether every field is at its default, so that there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        // Without `..`, so that a new field is not forgotten.
+        let Self {
+            reply_seq,
+            thread,
+            also_in_room,
+            mentions,
+            mentions_all,
+            mentioned,
+            data,
+            forwarded_from,
+            expires_at,
+        } = self;
+        let has_lists = !mentions.is_empty() || !mentioned.is_empty();
+        let is_flagged = *also_in_room || *mentions_all;
+        let points = reply_seq.is_some() || thread.is_some();
+        !has_lists
+            && !is_flagged
+            && !points
+            && data.is_none()
+            && forwarded_from.is_none()
+            && expires_at.is_none()
+    }
+
     /// The form that is stored; `None` if there is nothing to store.
     pub fn json(&self) -> Option<String> {
         // Texts and numbers only: this cannot fail.
-        serde_json::to_string(self).ok().filter(|json| json != "{}")
+        if self.is_empty() { None } else { serde_json::to_string(self).ok() }
     }
 
     /// About the bytes of what is stored.
@@ -104,6 +125,8 @@ mod tests {
     #[test]
     fn what_is_stored_is_read_again_and_defaults_are_not_stored() {
         assert_eq!(MessageExtras::default().json(), None);
+        let empty = serde_json::to_string(&MessageExtras::default()).unwrap();
+        assert_eq!(empty, "{}", "a field is stored at its default");
         let extras = MessageExtras {
             thread: Some(ThreadRoot { id: MessageId::new(), seq: Seq(3) }),
             mentions: vec!["ada".into()],

@@ -116,7 +116,7 @@ const MAY_USE: [(&str, &[&str]); 33] = [
     ("error", &[]),
     ("message_extras", &[]),
     ("message_marks", &[]),
-    ("metrics", &[]),
+    ("metrics", &["error"]),
     ("random", &[]),
     ("room_settings", &["values"]),
     ("room_view", &[]),

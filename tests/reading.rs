@@ -100,6 +100,10 @@ async fn messages_are_read_by_their_ids_as_far_as_one_may_read_them() {
     assert_eq!(contents(&seen), ["lobby", "group", "direct"]);
     assert_eq!(seen[1]["myReactions"], json!(["+1"]));
     assert_eq!(contents(&bob.asks("getMessages", wanted.clone()).await), ["lobby", "group"]);
+    // In the order of the ids, whatever their rooms.
+    let again = ada.posts_in(&group, "again").await;
+    let mixed = json!({ "messageIds": [again["messageId"], direct["messageId"], in_group["messageId"]] });
+    assert_eq!(contents(&ada.asks("getMessages", mixed).await), ["again", "direct", "group"]);
     let plain = Plain::connects(&eve, "").await;
     assert_eq!(contents(&plain.asks("getMessages", wanted).await), ["lobby", "direct"]);
     let list = ids.iter().map(|id| id.as_str().unwrap()).collect::<Vec<_>>().join(",");

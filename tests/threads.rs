@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Person, Plain, Server, Socket, Store, at_full_speed, until};
+use crate::harness::{Person, Plain, Server, Socket, Store, at_full_speed, succeeded, until};
 
 fn id(message: &Json) -> &str {
     message["messageId"].as_str().unwrap()
@@ -138,6 +138,28 @@ async fn a_thread_is_unread_for_who_follows_it_until_it_is_read() {
     assert_eq!(counts(&bob, &group).await, [1, 0, 1]);
     ada.asks("deleteMessage", json!({ "messageId": both["messageId"] })).await;
     assert_eq!(counts(&bob, &group).await, [0, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_that_are_stored_together_are_all_counted_and_let_everyone_follow() {
+    let server = Server::with(at_full_speed).await;
+    let (ada, bob, cyd) =
+        (server.online("ada").await, server.online("bob").await, server.online("cyd").await);
+    let group = ada.makes_group("friends", &["bob", "cyd"]).await;
+    let root = ada.posts_in(&group, "the root").await;
+    // Nobody waits for an answer, so commits have several replies of the same user that mention the same users.
+    let replies = (1..=30).map(|number| format!("{number} @cyd @ada"));
+    let sent: Vec<_> = replies.map(|text| bob.sends("groupMessage", reply(&group, &root, &text))).collect();
+    for answer in sent {
+        succeeded(answer.await);
+    }
+    let replies = json!({ "count": 30, "lastSeq": 31, "users": ["bob"] });
+    assert_eq!(ada.history(&group).await[0]["replies"], replies);
+    for (person, read, unread) in [(&ada, 1, 30), (&bob, 2, 0), (&cyd, 1, 30)] {
+        let thread = &threads(person, &group, false).await[0];
+        let seen = ["following", "read", "unread"].map(|field| &thread[field]);
+        assert_eq!(seen, [&json!(true), &json!(read), &json!(unread)], "{}", person.username);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! How far a user has read a thread, and whether the user follows it.
 
-use sea_orm::entity::prelude::*;
+use sea_orm::{InsertMany, IntoActiveModel, TryInsert, entity::prelude::*, sea_query::OnConflict};
 
 use crate::ids::{RoomId, Seq, UserId};
 
@@ -20,3 +20,22 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The columns of the key.
+const KEY: [Column; 3] = [Column::UserId, Column::RoomId, Column::RootSeq];
+
+/// Inserts those of these marks that are not there yet. Of two with the same key, the first counts.
+pub fn insert_missing(marks: impl IntoIterator<Item = Model>) -> TryInsert<ActiveModel> {
+    let stays = OnConflict::columns(KEY).do_nothing().to_owned();
+    insert(marks).on_conflict(stays).try_insert()
+}
+
+/// Inserts marks. Those that are there already keep what is read, and only note whether the user follows the thread. No two
+/// may have the same key.
+pub fn insert_following(marks: impl IntoIterator<Item = Model>) -> InsertMany<ActiveModel> {
+    insert(marks).on_conflict(OnConflict::columns(KEY).update_column(Column::Following).to_owned())
+}
+
+fn insert(marks: impl IntoIterator<Item = Model>) -> InsertMany<ActiveModel> {
+    Entity::insert_many(marks.into_iter().map(IntoActiveModel::into_active_model))
+}

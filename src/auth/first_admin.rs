@@ -1,8 +1,6 @@
 //! The link that makes the first admin: for operators who have a browser and no shell on the server. It works once,
 //! for a day, and only while there is no admin. At most one link exists: a newer one replaces it.
 
-use std::fmt;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{admin_link, user};
 use sea_orm::{
@@ -16,15 +14,10 @@ use crate::error::{Error, Forbidden, Result};
 const LIFE: TimeDelta = TimeDelta::days(1);
 
 /// A new link. Its secret is returned only once.
+#[derive(Debug)]
 pub struct NewAdminLink {
     pub secret: SecretString,
     pub expires_at: DateTime<Utc>,
-}
-
-impl fmt::Debug for NewAdminLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewAdminLink").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
 }
 
 /// A link that has been used. Without an admin, it has to be given back.

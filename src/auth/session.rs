@@ -12,7 +12,7 @@ use sea_orm::{
 
 use super::{Device, sql};
 use crate::{
-    db::{Db, coalesce::Coalescer},
+    db::{Db, ROWS, coalesce::Coalescer},
     error::Result,
     identity::Account,
     shutdown::Shutdown,
@@ -118,8 +118,7 @@ pub(super) async fn live(
 /// Those of the sessions that are not live.
 pub(super) async fn ended_among(db: &Db, sessions: Vec<SessionId>) -> Result<Vec<SessionId>> {
     let mut ended = Vec::new();
-    // Below the maximum number of parameters of one statement.
-    for asked in sessions.chunks(1_000) {
+    for asked in sessions.chunks(ROWS) {
         let live: Vec<SessionId> = session::Entity::find()
             .filter(session::Column::Id.is_in(asked.iter().copied()))
             .filter(session::Column::RevokedAt.is_null())

@@ -1,7 +1,7 @@
 //! Tickets: bought with a token, valid for one connection and for 30 seconds. The connection belongs to the
 //! session of that token, and ends when the token expires.
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entity::{session, ticket, user};
@@ -22,15 +22,10 @@ const LIFE: TimeDelta = TimeDelta::seconds(30);
 const AT_ONCE: u64 = 20;
 
 /// A new ticket. It is returned only once: the database stores only its digest.
+#[derive(Debug)]
 pub struct NewTicket {
     pub ticket: SecretString,
     pub expires_at: DateTime<Utc>,
-}
-
-impl fmt::Debug for NewTicket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewTicket").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
 }
 
 impl Auth {

@@ -7,12 +7,12 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use entity::{MessageId, RoomId, Seq, UserId, member, message, room};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     Chat, Core,
-    extras::{expire_model, read_extras, root_of},
+    extras::{expire_model, read_extras},
     messages::Place,
     model::{HistoryPage, Message},
     page_size::{self, read_with_more},
@@ -20,7 +20,7 @@ use super::{
     sql::history::{self, Range},
 };
 use crate::{
-    error::{Entity, Error, Result},
+    error::{Error, Result},
     identity::{Caller, Person},
 };
 
@@ -82,7 +82,7 @@ impl Chat {
         // Memory may not know yet that another process has removed the caller.
         let reader = (!is_lobby).then_some(caller.user);
         let thread = match query.thread {
-            Some(message) => Some(core.root_in(&room, message).await?),
+            Some(_) => core.pointed_at(&room, query.thread, None).await?.thread_seq(),
             None => None,
         };
         let (mut rows, has_more) = core.rows_of(room.id, query, thread, reader).await?;
@@ -116,19 +116,23 @@ impl Chat {
         let rows =
             message::Entity::find().filter(message::COLUMN.id.is_in(ids.iter().copied())).all(db).await?;
         let rooms: HashSet<RoomId> = rows.iter().map(|row| row.room_id).collect();
-        let own = member::of_rooms(rooms).filter(member::COLUMN.user_id.eq(caller.user)).all(db).await?;
-        let mut readable: HashSet<RoomId> = own.into_iter().map(|member| member.room_id).collect();
-        readable.insert(core.rooms.lobby().id);
+        let own = member::of_rooms(rooms).filter(member::COLUMN.user_id.eq(caller.user));
+        let own = own.select_only().column(member::Column::RoomId).into_tuple::<RoomId>().all(db).await?;
+        let readable: HashSet<RoomId> = own.into_iter().chain([core.rooms.lobby().id]).collect();
         let mut found: HashMap<MessageId, message::Model> =
             rows.into_iter().filter(|row| readable.contains(&row.room_id)).map(|row| (row.id, row)).collect();
         let mut rows: Vec<message::Model> = ids.iter().filter_map(|id| found.remove(id)).collect();
         rows.truncate(page_size::fitting(rows.iter().map(message::Model::bytes)));
-        let mut messages = Vec::with_capacity(rows.len());
+        let mut of_rooms: HashMap<RoomId, Vec<message::Model>> = HashMap::new();
         for row in rows {
-            let Some(room) = core.rooms_in_memory(vec![row.room_id]).await?.pop() else { continue };
-            let models = core.to_messages(&room, vec![row]).await?;
-            messages.extend(models.into_iter().map(Arc::unwrap_or_clone));
+            of_rooms.entry(row.room_id).or_default().push(row);
         }
+        let mut found: HashMap<MessageId, Message> = HashMap::new();
+        for room in core.rooms_in_memory(of_rooms.keys().copied().collect()).await? {
+            let models = core.to_messages(&room, of_rooms.remove(&room.id).unwrap_or_default()).await?;
+            found.extend(models.into_iter().map(|model| (model.row.id, Arc::unwrap_or_clone(model))));
+        }
+        let mut messages: Vec<Message> = ids.iter().filter_map(|id| found.remove(id)).collect();
         core.complete_for(caller, &mut messages).await?;
         Ok(messages)
     }
@@ -207,14 +211,6 @@ impl Core {
         })
         .await;
         Ok(read?)
-    }
-
-    /// The seq of the root of the thread that a message of this room begins or is in.
-    async fn root_in(&self, room: &Room, message: MessageId) -> Result<Seq> {
-        let found =
-            message::Entity::find().filter(message::COLUMN.id.eq(message)).one(self.db.reader()).await?;
-        let row = found.filter(|row| row.room_id == room.id).ok_or(Error::NotFound(Entity::Message))?;
-        Ok(root_of(&row).seq)
     }
 
     /// The messages that those of a page point at and that are not on it: those that they answer, and the roots of their

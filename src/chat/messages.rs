@@ -10,7 +10,7 @@ use super::{
     event::Origin,
     extras::{DraftExtras, Extras, PointedAt},
     room::{Reply, Room},
-    writer,
+    writer::{Queued, QueuedChange, QueuedDraft, Wanted},
 };
 use crate::{
     error::{Entity, Error, Forbidden, Result},
@@ -138,7 +138,7 @@ impl Core {
         let Some(roster_version) = room.version_with(caller.user) else {
             return reply(Err(Error::Forbidden(Forbidden::NotAMember)));
         };
-        self.writer.queue(writer::QueuedDraft {
+        self.writer.queue(Queued::Draft(QueuedDraft {
             roster_version,
             room,
             sender: caller.user,
@@ -149,7 +149,7 @@ impl Core {
             extras,
             origin: origin.map(|connection| Origin { connection: connection.id, written: draft.written }),
             reply,
-        });
+        }));
     }
 
     /// Queues a change of messages. The caller was found to be a member of the room.
@@ -159,7 +159,7 @@ impl Core {
         origin: Option<&Arc<Connection>>,
         room: Arc<Room>,
         messages: Vec<MessageId>,
-        wanted: writer::Wanted,
+        wanted: Wanted,
         reply: Reply,
     ) {
         let Some(roster_version) = room.version_with(caller.user) else {
@@ -167,7 +167,7 @@ impl Core {
         };
         // After the version: if the role is newer, the transaction finds a newer version and reads the role again.
         let moderates = room.is_moderated_by(caller);
-        self.writer.queue_change(writer::QueuedChange {
+        self.writer.queue(Queued::Change(QueuedChange {
             roster_version,
             room,
             user: caller.user,
@@ -177,7 +177,7 @@ impl Core {
             wanted,
             origin: origin.map(|connection| connection.id),
             reply,
-        });
+        }));
     }
 
     /// The room that a message goes to. A direct room is made with its first message.

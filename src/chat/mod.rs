@@ -2,7 +2,8 @@
 //! It knows no transport, no wire format and no token.
 //!
 //! [`Chat`] is the one handle. Its parts, by folder and file:
-//! - `users`: register, find, list, change and delete accounts; `profiles`: which profiles a list contains
+//! - `users`: register, find, list, change and delete accounts; `profiles`: which profiles a list contains; `by_name`:
+//!   the parts of lists that are in the order of a name, and their search
 //! - `groups`: create, join, leave, change, delete and list groups. `public_list`: notifies everyone of changes
 //!   in the list of groups; `quotas`: how many groups a user may make and how many members a user may add
 //! - `messages`: send messages; `history`: read them; `page_size`: where a page of messages ends;
@@ -37,6 +38,7 @@ pub mod connections;
 pub mod event;
 pub mod model;
 
+mod by_name;
 mod changes;
 mod cluster;
 mod conversations;

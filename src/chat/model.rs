@@ -237,6 +237,14 @@ impl<T> Page<T> {
         let next = rows.last().filter(|_| more).and_then(key);
         Self { items: rows, next }
     }
+
+    pub(super) fn empty() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
+
+    pub(super) fn map<U>(self, model: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(model).collect(), next: self.next }
+    }
 }
 
 /// Messages of a room, oldest first.

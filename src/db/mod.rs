@@ -50,6 +50,10 @@ use crate::{
     error::cause,
 };
 
+/// The most rows that one statement names or writes, so that its parameters stay within the limits of the databases (32,766
+/// and 65,535): a row has up to 17 values.
+pub const ROWS: usize = 1_000;
+
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {

@@ -6,6 +6,7 @@
 //! way there may turn out to be right, so it is waited for before another one is refused for it.
 
 mod attempt;
+mod elsewhere;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -22,10 +23,11 @@ use tokio::{
 use uuid::Uuid;
 
 pub use self::attempt::Attempt;
+use self::elsewhere::CountedElsewhere;
 use super::{
     known::Known,
     network::{network, networks},
-    shared::{CountedElsewhere, SharedGuesses},
+    shared::SharedGuesses,
     tally::{Admission, Forgets, Rule, Tally},
 };
 use crate::{
@@ -259,24 +261,6 @@ impl GuessBook {
         Uuid::from_bytes(bytes)
     }
 
-    /// What all nodes call a key. It says nothing of the account or of the address.
-    fn shared_key(&self, key: &Key) -> Uuid {
-        self.hash_of(&match key {
-            Key::Pair(account, source) => format!("pair {account} {source}"),
-            Key::Address(network) => format!("address {network}"),
-            Key::Slow(account, Some(source)) => format!("slow {account} {source}"),
-            Key::Slow(account, None) => format!("slow {account}"),
-        })
-    }
-
-    async fn counted_elsewhere(&self, account: u64, guesser: Guesser) -> CountedElsewhere {
-        let Some(shared) = &self.shared else { return CountedElsewhere::default() };
-        let now = self.clock.now();
-        let (parts, _) = self.counted.lock().parts(account, guesser, now);
-        let keys = parts.iter().filter(|part| part.counts).map(|part| self.shared_key(&part.key));
-        shared.read(keys.collect(), now).await
-    }
-
     /// Whether an attempt is permitted now: what it counts for, and what it has to wait for first. Takes no place.
     fn ask(
         &self,
@@ -290,9 +274,7 @@ impl GuessBook {
         let mut refused: Option<(TimeDelta, bool)> = None;
         let mut wait = None;
         for part in &mut parts {
-            let there =
-                (!elsewhere.until.is_empty()).then(|| elsewhere.until.get(&self.shared_key(&part.key)));
-            let there = there.flatten().map_or(&[][..], Vec::as_slice);
+            let there = elsewhere.until(&part.key);
             part.after = there.last().copied();
             match counted.tally.ask(&part.key, self.rule(&part.key), part.counts, there, now) {
                 Admission::Yes => {}

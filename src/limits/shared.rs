@@ -2,10 +2,10 @@
 //! wrong one, and forgotten when it turns out to be right. So a node that dies leaves it counted, and an answer is never
 //! given before the other nodes can know.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use super::sql;
@@ -20,12 +20,12 @@ pub struct SharedGuesses {
     node: Uuid,
 }
 
-/// What other nodes have counted, by key.
-#[derive(Debug, Default)]
-pub(super) struct CountedElsewhere {
-    /// Until when each counts, ascending.
-    pub until: HashMap<Uuid, Vec<DateTime<Utc>>>,
-    /// Some of them may still turn out to be right.
+/// A wrong password that another node has counted.
+#[derive(Debug)]
+pub(super) struct ForeignGuess {
+    pub key: Uuid,
+    pub until: DateTime<Utc>,
+    /// It may still turn out to be right.
     pub is_under_way: bool,
 }
 
@@ -35,17 +35,21 @@ impl SharedGuesses {
         (!db.is_sqlite()).then(|| Self { db: db.clone(), node: Uuid::now_v7() })
     }
 
-    /// Nothing if the database does not answer: what is counted here still holds.
-    pub(super) async fn read(&self, keys: Vec<Uuid>, now: DateTime<Utc>) -> CountedElsewhere {
+    /// What is counted of these keys, of each one ascending. Nothing if the database does not answer: what is counted here
+    /// still holds.
+    pub(super) async fn read(&self, keys: Vec<Uuid>, now: DateTime<Utc>) -> Vec<ForeignGuess> {
         let values = [keys.into(), self.node.into(), now.into(), UNDER_WAY.as_secs_f64().into()];
         let read = async {
             let asked = Statement::from_sql_and_values(DbBackend::Postgres, sql::COUNTED_ELSEWHERE, values);
-            let mut counted = CountedElsewhere::default();
-            for row in self.db.reader().query_all_raw(asked).await? {
-                counted.until.entry(row.try_get_by_index(0)?).or_default().push(row.try_get_by_index(1)?);
-                counted.is_under_way |= row.try_get_by_index::<bool>(2)?;
-            }
-            Ok(counted)
+            let rows = self.db.reader().query_all_raw(asked).await?;
+            let guess = |row: &QueryResult| {
+                Ok(ForeignGuess {
+                    key: row.try_get_by_index(0)?,
+                    until: row.try_get_by_index(1)?,
+                    is_under_way: row.try_get_by_index(2)?,
+                })
+            };
+            rows.iter().map(guess).collect()
         };
         self.within_patience(read).await.unwrap_or_default()
     }

@@ -61,18 +61,13 @@ impl<const N: usize> Counters<N> {
         Self { name, help, label, values, counts: OnceLock::new() }
     }
 
-    /// PerValue one more of this value. A value that is not declared is a fault of the program; it is not counted.
+    /// Counts one more of this value. A value that is not declared is a fault of the program; it is not counted.
     pub fn one(&self, value: &str) {
         let index = self.values.iter().position(|known| *known == value);
         debug_assert!(index.is_some(), "{} has no {} {value:?}", self.name, self.label);
         if let Some(count) = index.and_then(|index| self.counts().each.get(index)) {
             count.inc();
         }
-    }
-
-    /// The declared values.
-    pub fn values(&self) -> &[&'static str] {
-        &self.values
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -17,6 +17,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::error::CODES;
+
 pub use self::{
     counter::{Counter, Counters},
     histogram::Histogram,
@@ -54,28 +56,11 @@ pub static TCP_IDLE_CLOSED: Counter = Counter::new(
     "Idle TCP connections that were closed to make room, because all file descriptors were in use",
 );
 pub static EVENTS: Counter = Counter::new("parlor_events", "Events of clients that were handled");
-pub static REFUSALS: Counters<16> = Counters::new(
+pub static REFUSALS: Counters<{ CODES.len() }> = Counters::new(
     "parlor_refusals",
     "Refused requests, events and connections, by the code that the client received",
     "code",
-    [
-        "bad_request",
-        "unauthorized",
-        "token_missing",
-        "token_invalid",
-        "token_expired",
-        "token_revoked",
-        "ticket_used",
-        "forbidden",
-        "not_a_member",
-        "wrong_password",
-        "not_found",
-        "conflict",
-        "too_large",
-        "rate_limited",
-        "unavailable",
-        "internal",
-    ],
+    CODES,
 );
 pub static LOGINS: Counters<5> = Counters::new(
     "parlor_logins",

@@ -99,6 +99,13 @@ pub(in crate::chat) struct PointedAt {
     reply_seq: Option<Seq>,
 }
 
+impl PointedAt {
+    /// The seq of the root of the thread.
+    pub fn thread_seq(&self) -> Option<Seq> {
+        self.thread.map(|root| root.seq)
+    }
+}
+
 impl Core {
     /// Looks up what a draft is sent with. `None` for nearly all messages, which are sent with nothing.
     ///
@@ -128,11 +135,11 @@ impl Core {
             ..MessageExtras::default()
         };
         mentions.store(&mut stored);
-        let is_plain = lifetime.is_none() && stored.json().is_none();
+        let is_plain = lifetime.is_none() && stored.is_empty();
         Ok((!is_plain).then(|| Box::new(DraftExtras { stored, lifetime, for_moderators })))
     }
 
-    /// The messages that a draft points at.
+    /// The messages that a draft points at: the root of the thread that `thread` begins or is in, and `reply_to`.
     ///
     /// # Errors
     /// `not_found` for a thread that is not in the room.

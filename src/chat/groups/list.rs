@@ -3,21 +3,16 @@
 use std::collections::HashMap;
 
 use entity::{RoomId, UserId, member, room, user};
-use sea_orm::{
-    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
-    sea_query::{Expr, ExprTrait},
-};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait};
 
 use crate::{
     chat::{
-        Chat, Core,
+        Chat, Core, by_name,
         model::{After, Group, Member, Page},
         profiles,
-        users::{LIST_DEFAULT, LIST_MOST, containing},
     },
     error::{Error, Result},
     identity::Caller,
-    values,
 };
 
 /// The part of the list of groups.
@@ -33,23 +28,13 @@ impl Chat {
     /// The groups that can be joined, in the order of their names, part by part.
     pub async fn groups(&self, _caller: &Caller, list: ListGroups) -> Result<Page<Group>> {
         let core = &self.core;
-        let limit = list.limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MOST);
-        let mut query = room::live()
-            .filter(room::COLUMN.kind.eq(room::Kind::Group))
-            .order_by_asc(room::COLUMN.name_key)
-            .limit(limit + 1);
-        if let Some(after) = core.group_key(list.after).await?.filter(|after| values::is_storable(after)) {
-            query = query.filter(room::COLUMN.name_key.gt(after));
-        }
-        if let Some(search) = list.search.filter(|search| !search.is_empty()) {
-            if !values::may_be_part_of_a_name(&search) {
-                return Ok(Page { items: Vec::new(), next: None });
-            }
-            let name = Expr::col((room::Entity, room::Column::NameKey));
-            query = query.filter(name.like(containing(&search)));
-        }
-        let rows = query.all(core.db.reader()).await?;
-        let Page { items, next } = Page::of(rows, limit, |row| row.name_key.clone());
+        let after = core.group_key(list.after).await?;
+        let groups = room::live().filter(room::COLUMN.kind.eq(room::Kind::Group));
+        let groups = by_name::search(groups, room::Column::NameKey, list.search.as_deref());
+        let Some(groups) = groups else { return Ok(Page::empty()) };
+        let key = |group: &room::Model| group.name_key.clone();
+        let Page { items, next } =
+            by_name::part(core.db.reader(), groups, room::Column::NameKey, list.limit, after, key).await?;
         Ok(Page { items: core.read_groups(items).await?, next })
     }
 
@@ -63,18 +48,14 @@ impl Chat {
     ) -> Result<Page<Member>> {
         let core = &self.core;
         core.check_membership(caller, room).await?;
-        let limit = limit.unwrap_or(LIST_DEFAULT).clamp(1, LIST_MOST);
-        let mut query = user::Entity::find()
+        let users = user::Entity::find()
             .join(JoinType::InnerJoin, user::Relation::Member.def())
             .filter(member::COLUMN.room_id.eq(room))
-            .filter(member::is_member(room, caller.user))
-            .order_by_asc(user::COLUMN.username_key)
-            .limit(limit + 1);
-        if let Some(after) = after.filter(|after| values::is_storable(after)) {
-            query = query.filter(user::COLUMN.username_key.gt(after));
-        }
-        let users = profiles::small_only(query).all(core.db.reader()).await?;
-        let Page { items, next } = Page::of(users, limit, |user| Some(user.username_key.clone()));
+            .filter(member::is_member(room, caller.user));
+        let users = profiles::small_only(users);
+        let key = |user: &user::Model| Some(user.username_key.clone());
+        let Page { items, next } =
+            by_name::part(core.db.reader(), users, user::Column::UsernameKey, limit, after, key).await?;
         let rows =
             member::of_rooms([room]).filter(member::COLUMN.user_id.is_in(items.iter().map(|user| user.id)));
         let rows = member::without_views(rows).all(core.db.reader()).await?;

@@ -19,6 +19,14 @@ use crate::{
     identity::Person,
 };
 
+impl Group {
+    /// A group as everyone sees it, with what memory knows of its members.
+    pub(in crate::chat) fn in_memory(row: room::Model, room: &Room) -> Self {
+        let owner = row.owner_id.and_then(|owner| room.person(owner)).unwrap_or_else(Person::nobody);
+        Self { owner, member_count: room.member_count() as u64, users: None, row }
+    }
+}
+
 impl Core {
     /// A group as its members see it.
     pub(in crate::chat) async fn read_group(&self, row: room::Model) -> Result<Group> {
@@ -41,9 +49,7 @@ impl Core {
             Ok(group) => group,
             Err(err) => {
                 tracing::warn!(error = ?err, room.id = %row.id, "answered without the members");
-                let owner = row.owner_id.and_then(|owner| room.person(owner));
-                let owner = owner.unwrap_or_else(Person::nobody);
-                Group { owner, member_count: room.member_count() as u64, users: None, row }
+                Group::in_memory(row, room)
             }
         }
     }

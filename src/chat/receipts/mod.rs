@@ -24,6 +24,7 @@ use super::{
     messages::Place,
     model::Message,
     page_size::{self, PAGE_BYTES},
+    retry,
     room::{DeliveryNotice, HasRead, Reader, Room, Unsaved},
     sql::history,
 };
@@ -33,8 +34,6 @@ use crate::{
     identity::Caller,
 };
 
-/// The most rows in one statement, so that its parameters stay within the limits of the databases.
-const ROWS: usize = 1_000;
 /// The most deliveries that a sender is notified of at once, if their messages fit into a page. The rest
 /// follows with the next save. This is a fraction of what a connection's queue holds.
 const NOTICES: usize = 200;
@@ -195,20 +194,9 @@ impl Core {
 
 /// Saves the receipts that have gathered, one tick after the first of them.
 pub(super) async fn run(core: Arc<Core>) {
-    loop {
-        tokio::select! {
-            () = core.receipts.work.notified() => {}
-            () = core.shutdown.begun() => return,
-        }
-        tokio::time::sleep(core.settings.writer.receipts_tick).await;
-        if let Err(err) = flush(&core).await {
-            tracing::warn!(error = ?err, "could not save receipts; they stay in memory");
-            if core.shutdown.begins_within(Duration::from_secs(1)).await {
-                return;
-            }
-            core.receipts.work.notify_one();
-        }
-    }
+    let tick = core.settings.writer.receipts_tick;
+    let failed = "could not save receipts; they stay in memory";
+    retry::rounds(&core.shutdown, &core.receipts.work, tick, || flush(&core), failed).await;
 }
 
 /// Saves all receipts that have moved. Then notifies the other connections of reads, and senders of deliveries.

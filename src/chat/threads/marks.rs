@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use entity::{MessageId, RoomId, Seq, UserId, thread, thread_mark};
-use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    sea_query::{Expr, OnConflict},
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
 use crate::{
     chat::{Chat, Core, Place, extras::root_of, room::Room},
@@ -34,14 +31,8 @@ impl Chat {
         let (room, root) = core.thread_of(caller, message).await?;
         let newest = thread::Entity::find_by_id((room.id, root)).one(core.db.reader()).await?;
         let read = newest.map_or(root, |thread| thread.last_seq);
-        let row = mark(caller.user, room.id, root, read, on);
-        let columns =
-            [thread_mark::Column::UserId, thread_mark::Column::RoomId, thread_mark::Column::RootSeq];
-        let follows = OnConflict::columns(columns).update_column(thread_mark::Column::Following).to_owned();
-        thread_mark::Entity::insert(row)
-            .on_conflict(follows)
-            .exec_without_returning(&*core.db.writer().await?)
-            .await?;
+        let mark = mark(caller.user, room.id, root, read, on);
+        thread_mark::insert_following([mark]).exec_without_returning(&*core.db.writer().await?).await?;
         core.views.has_threads(&room, caller.user);
         Ok(on)
     }
@@ -72,12 +63,8 @@ impl Chat {
             return Err(Error::NotFound(Entity::Message));
         }
         if !core.raise_marks(caller.user, room.id, Some(root), seq).await? {
-            let stays = OnConflict::new().do_nothing().to_owned();
-            thread_mark::Entity::insert(mark(caller.user, room.id, root, seq, false))
-                .on_conflict(stays)
-                .try_insert()
-                .exec_without_returning(&*core.db.writer().await?)
-                .await?;
+            let mark = mark(caller.user, room.id, root, seq, false);
+            thread_mark::insert_missing([mark]).exec_without_returning(&*core.db.writer().await?).await?;
         }
         core.views.has_threads(&room, caller.user);
         let key = (caller.user, room.id, root);
@@ -86,9 +73,8 @@ impl Chat {
     }
 }
 
-fn mark(user: UserId, room: RoomId, root: Seq, read: Seq, following: bool) -> thread_mark::ActiveModel {
+fn mark(user: UserId, room: RoomId, root: Seq, read: Seq, following: bool) -> thread_mark::Model {
     thread_mark::Model { user_id: user, room_id: room, root_seq: root, read_seq: read, following }
-        .into_active_model()
 }
 
 impl Core {

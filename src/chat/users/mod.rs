@@ -17,7 +17,6 @@ use sea_orm::{
 use secrecy::SecretString;
 
 pub use self::list::ListUsers;
-pub(super) use self::list::{LIST_DEFAULT, LIST_MOST, containing};
 use super::{Chat, Core, model::User, profiles, room::membership::MembershipChange};
 use crate::{
     error::{Conflict, Entity, Error, Forbidden, OnUnique, Result},

@@ -5,7 +5,7 @@
 //! next round. A user without another connection that follows rooms costs no query, and neither does a user who has
 //! read everything.
 
-use std::{collections::btree_map::Entry, sync::Arc, time::Duration};
+use std::{collections::btree_map::Entry, sync::Arc};
 
 use entity::{RoomId, Seq, UserId};
 
@@ -16,6 +16,7 @@ use crate::{
         connections::{ConnectionId, publish::Audience},
         event::Event,
         model::{MessageChange, RoomChange},
+        retry,
         room::Room,
         unread::{Unread, UnreadRange},
     },
@@ -122,20 +123,9 @@ impl Views {
 
 /// Tells what has gathered, one tick after the first of it.
 pub(in crate::chat) async fn run(core: Arc<Core>) {
-    loop {
-        tokio::select! {
-            () = core.views.work.notified() => {}
-            () = core.shutdown.begun() => return,
-        }
-        tokio::time::sleep(core.settings.writer.receipts_tick).await;
-        if let Err(err) = tell(&core).await {
-            tracing::warn!(error = ?err, "could not tell users what has changed in their rooms; it is tried again");
-            if core.shutdown.begins_within(Duration::from_secs(1)).await {
-                return;
-            }
-            core.views.work.notify_one();
-        }
-    }
+    let tick = core.settings.writer.receipts_tick;
+    let failed = "could not tell users what has changed in their rooms; it is tried again";
+    retry::rounds(&core.shutdown, &core.views.work, tick, || tell(&core), failed).await;
 }
 
 /// Tells what has gathered. What has become old while it was counted is told in the next round.

@@ -1,4 +1,5 @@
-//! Group commit: the one place where messages get their seq.
+//! Group commit: where messages get their seq. Only messages of the server get theirs elsewhere, in the transaction of the
+//! change that they tell of (`room::membership::system_messages`); both hold the lock of the room's row.
 //!
 //! A commit takes the messages that have gathered ([`scheduler`]) and stores them. Then it publishes each
 //! message in the order of seq and answers its sender. Until that is done, no other commit contains messages
@@ -40,7 +41,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::{
     changes::{QueuedChange, Wanted},
-    scheduler::{Writer, start},
+    scheduler::{Queued, Writer, start},
 };
 use super::{
     Core,

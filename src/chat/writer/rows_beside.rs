@@ -1,19 +1,19 @@
 //! The rows of other tables that belong to stored messages: whom they mention, and the threads that they are in. They are
 //! written in the transaction that stores the messages, while the rooms' rows are locked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use entity::{RoomId, Seq, UserId, mention, message, thread, thread_mark};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::{Set, Unchanged},
     ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    sea_query::OnConflict,
 };
 
 use super::{Outcome, QueuedDraft};
 use crate::{
     chat::{changes::read_marks, threads},
+    db::ROWS,
     error::Result,
     message_extras::MessageExtras,
     values::{json_list, list_of_json},
@@ -70,8 +70,8 @@ pub(super) fn mention_rows(extras: &MessageExtras, row: &message::Model) -> Vec<
 }
 
 pub(super) async fn insert_mentions(tx: &DatabaseTransaction, rows: Vec<mention::ActiveModel>) -> Result<()> {
-    if !rows.is_empty() {
-        mention::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    for part in rows.chunks(ROWS) {
+        mention::Entity::insert_many(part.to_vec()).exec_without_returning(tx).await?;
     }
     Ok(())
 }
@@ -141,35 +141,27 @@ async fn add_replies(
         marks.extend(reply.mentioned.iter().map(|user| (*user, Seq(reply.seq.0 - 1))));
     }
     follow(tx, room, root, marks).await?;
-    // Who answers follows again, and has read what came before only if nothing was known of that.
-    let follows = OnConflict::columns(KEY).update_column(thread_mark::Column::Following).to_owned();
-    for reply in replies {
-        let row = following(room, root, (reply.sender, reply.seq));
-        thread_mark::Entity::insert(row).on_conflict(follows.clone()).exec_without_returning(tx).await?;
-    }
+    // Who answers follows again, and has read what came before only if nothing was known of that. A statement changes each
+    // row once; a batch has few enough replies for one.
+    let mut senders = HashSet::new();
+    let first = replies.iter().filter(|reply| senders.insert(reply.sender));
+    let marks = first.map(|reply| following(room, root, (reply.sender, reply.seq)));
+    thread_mark::insert_following(marks).exec_without_returning(tx).await?;
     Ok(())
 }
-
-const KEY: [thread_mark::Column; 3] =
-    [thread_mark::Column::UserId, thread_mark::Column::RoomId, thread_mark::Column::RootSeq];
 
 /// Lets users follow a thread who are nothing to it yet, each from a seq on. Who has stopped following it is not made to
 /// follow it.
 async fn follow(tx: &DatabaseTransaction, room: RoomId, root: Seq, users: Vec<(UserId, Seq)>) -> Result<()> {
-    let stays = OnConflict::columns(KEY).do_nothing().to_owned();
-    for user in users {
-        thread_mark::Entity::insert(following(room, root, user))
-            .on_conflict(stays.clone())
-            .try_insert()
-            .exec_without_returning(tx)
-            .await?;
+    for part in users.chunks(ROWS) {
+        let marks = part.iter().map(|user| following(room, root, *user));
+        thread_mark::insert_missing(marks).exec_without_returning(tx).await?;
     }
     Ok(())
 }
 
-fn following(room: RoomId, root: Seq, (user, read): (UserId, Seq)) -> thread_mark::ActiveModel {
+fn following(room: RoomId, root: Seq, (user, read): (UserId, Seq)) -> thread_mark::Model {
     thread_mark::Model { user_id: user, room_id: room, root_seq: root, read_seq: read, following: true }
-        .into_active_model()
 }
 
 /// Notes at a message that it is the root of a thread. Returns its sender.

@@ -60,15 +60,39 @@ struct QueueShare {
     _space: OwnedSemaphorePermit,
 }
 
+/// What waits to be stored.
+pub(in crate::chat) enum Queued {
+    Draft(QueuedDraft),
+    Change(QueuedChange),
+}
+
+impl Queued {
+    fn room(&self) -> RoomId {
+        match self {
+            Self::Draft(draft) => draft.room.id,
+            Self::Change(change) => change.room.id,
+        }
+    }
+
+    /// About what it takes while it waits.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Draft(draft) => draft.bytes(),
+            Self::Change(change) => change.bytes(),
+        }
+    }
+
+    fn refuse(self, why: Unavailable) {
+        let (Self::Draft(QueuedDraft { reply, .. }) | Self::Change(QueuedChange { reply, .. })) = self;
+        reply(Err(Error::Unavailable(why)));
+    }
+}
+
 /// An entry of the queue.
+#[expect(clippy::large_enum_variant, reason = "a wait is rare, and a box costs each message an allocation")]
 enum Job {
     Store {
-        draft: QueuedDraft,
-        /// Released when its commit begins.
-        taken: QueueShare,
-    },
-    Change {
-        change: QueuedChange,
+        queued: Queued,
         /// Released when its commit begins.
         taken: QueueShare,
     },
@@ -79,8 +103,7 @@ enum Job {
 impl Job {
     fn room(&self) -> RoomId {
         match self {
-            Self::Store { draft, .. } => draft.room.id,
-            Self::Change { change, .. } => change.room.id,
+            Self::Store { queued, .. } => queued.room(),
             Self::Wait(room, _) => *room,
         }
     }
@@ -124,29 +147,16 @@ impl Writer {
         self.tasks.wait().await;
     }
 
-    /// Queues a draft. If the queue is full, answers it at once with `unavailable`.
-    pub fn queue(&self, draft: QueuedDraft) {
-        let Some(taken) = self.take(draft.bytes()) else {
-            return (draft.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
+    /// Queues a draft or a change. If the queue is full, answers it at once with `unavailable`.
+    pub fn queue(&self, queued: Queued) {
+        let Some(taken) = self.take(queued.bytes()) else {
+            return queued.refuse(Unavailable::WriterFull);
         };
         self.longest_wait.note();
-        if let Err(mpsc::error::SendError(Job::Store { draft, .. })) =
-            self.queue.send(Job::Store { draft, taken })
+        if let Err(mpsc::error::SendError(Job::Store { queued, .. })) =
+            self.queue.send(Job::Store { queued, taken })
         {
-            (draft.reply)(Err(Error::Unavailable(Unavailable::Draining)));
-        }
-    }
-
-    /// Queues a change of a message. If the queue is full, answers it at once with `unavailable`.
-    pub fn queue_change(&self, change: QueuedChange) {
-        let Some(taken) = self.take(change.bytes()) else {
-            return (change.reply)(Err(Error::Unavailable(Unavailable::WriterFull)));
-        };
-        self.longest_wait.note();
-        if let Err(mpsc::error::SendError(Job::Change { change, .. })) =
-            self.queue.send(Job::Change { change, taken })
-        {
-            (change.reply)(Err(Error::Unavailable(Unavailable::Draining)));
+            queued.refuse(Unavailable::Draining);
         }
     }
 
@@ -288,13 +298,12 @@ async fn carry_out(core: Arc<Core>, jobs: Vec<Job>, waited: WaitedSince, storing
     let mut waiting = Vec::new();
     for job in jobs {
         match job {
-            Job::Store { draft, taken } => {
+            Job::Store { queued, taken } => {
                 drop(taken);
-                drafts.push(draft);
-            }
-            Job::Change { change, taken } => {
-                drop(taken);
-                changes.push(change);
+                match queued {
+                    Queued::Draft(draft) => drafts.push(draft),
+                    Queued::Change(change) => changes.push(change),
+                }
             }
             Job::Wait(_, is_storing) => waiting.push(is_storing),
         }

@@ -12,9 +12,8 @@ use sea_orm::{
 };
 
 use super::fingerprint::Fingerprint;
+use crate::db::ROWS;
 
-/// How many rows are sent in one statement, at most: a row has up to 17 values, and a statement 65,535.
-const ROWS: usize = 1_000;
 /// How many bytes are sent in one statement, about.
 const BYTES: usize = 2_000_000;
 

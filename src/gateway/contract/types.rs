@@ -22,10 +22,15 @@ pub fn of(schema: &RefOr<Schema>, depth: usize) -> String {
     match schema {
         RefOr::Ref(reference) => name(&reference.ref_location).to_owned(),
         RefOr::T(Schema::Object(object)) => of_object(object, depth),
-        RefOr::T(Schema::Array(array)) => match &array.items {
-            ArrayItems::RefOrSchema(items) => format!("{}[]", grouped(&of(items, depth))),
-            ArrayItems::False => "[]".to_owned(),
-        },
+        RefOr::T(Schema::Array(array)) => {
+            let entries = match &array.items {
+                ArrayItems::RefOrSchema(items) => format!("{}[]", grouped(&of(items, depth))),
+                ArrayItems::False => "[]".to_owned(),
+            };
+            let may_be_null =
+                matches!(&array.schema_type, SchemaType::Array(kinds) if kinds.contains(&Type::Null));
+            if may_be_null { format!("{entries} | null") } else { entries }
+        }
         RefOr::T(Schema::OneOf(one)) => union(&one.items, " | ", depth),
         RefOr::T(Schema::AnyOf(any)) => union(&any.items, " | ", depth),
         RefOr::T(Schema::AllOf(all)) => union(&all.items, " & ", depth),

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderMap, header, request::Parts};
 use http_body_util::LengthLimitError;
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Http, HttpSettings, refusal::Rejection};
 use crate::{
@@ -210,11 +210,6 @@ where
         }
         decode(&bytes).map(|body| Some(Self(body)))
     }
-}
-
-/// For a field that may be null: distinguishes null from a missing field.
-pub fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(value).map(Some)
 }
 
 /// Reads a whole body. The handler's task continues after the time limit of its request. So this function has

@@ -2,7 +2,7 @@
 //! `setRole` and `setDisappearing`.
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{NativeAnswer, NativeCall, group_id, place};
@@ -10,7 +10,7 @@ use crate::{
     chat::{GroupChange, GroupRef, NewGroup, model::Group},
     error::{Error, Result},
     gateway::wire::{
-        ConversationView, GroupView, MemberView, RoleName, UserRef,
+        self, ConversationView, GroupView, MemberView, RoleName, UserRef,
         forms::{AnyForm, Form, Forms},
     },
     values::{GroupName, Lifetime},
@@ -137,21 +137,12 @@ pub struct Update {
     #[schema(nullable = false, min_length = 1, max_length = 100)]
     group_name: Option<String>,
     /// null removes the password.
-    #[serde(default, deserialize_with = "named_or_null")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>)]
     password: Option<Option<SecretString>>,
     /// Whether changes of the membership and the name are told by messages of the server.
     #[schema(nullable = false)]
     system_messages: Option<bool>,
-}
-
-/// Distinguishes `null` from a missing field.
-pub(super) fn named_or_null<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(input).map(Some)
 }
 
 pub async fn update(call: NativeCall<'_, Update>, answer: GroupAnswer) {

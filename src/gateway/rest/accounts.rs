@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
-    extract::{self, Client, Json, Listing, PathParameter, QueryParameters},
+    extract::{Client, Json, Listing, PathParameter, QueryParameters},
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         model::{After, User},
     },
     error::{Error, Forbidden, Result},
-    gateway::wire::{UserPageView, UserView},
+    gateway::wire::{self, UserPageView, UserView},
     identity::Caller,
     values::{self, Username},
 };
@@ -130,19 +130,19 @@ pub struct AccountChange {
     /// Accepted if it is the current username. Usernames never change.
     #[schema(nullable = false)]
     username: Option<String>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>)]
     first_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>)]
     last_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>)]
     email: Option<Option<String>>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>)]
     phone: Option<Option<String>>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<Object>)]
     profile: Option<Option<Box<RawValue>>>,
     /// The new password. Changing it ends the user's other logins.

@@ -9,15 +9,15 @@ use utoipa::ToSchema;
 
 use super::{
     Rest, answer,
-    extract::{self, Json, Listing, PathParameter, QueryParameters},
+    extract::{Json, Listing, PathParameter, QueryParameters},
     openapi::{Always, MayClash, NeedsBody, NeedsCaller, NeedsQuery, NeedsRight, NeedsThing, Throttled},
 };
 use crate::{
     chat::{GroupChange, GroupRef, ListGroups, ListRooms, NewGroup, Place, model::After},
     error::Result,
     gateway::wire::{
-        ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, MemberView, RoleName,
-        UserRef,
+        self, ConversationSchema, ConversationView, GroupPageView, GroupView, MemberPageView, MemberView,
+        RoleName, UserRef,
         bounded::{ANSWER_BYTES, Bounded, entries},
     },
     identity::Caller,
@@ -167,7 +167,7 @@ pub async fn leave(
 pub struct GroupUpdate {
     #[schema(nullable = false, min_length = 1, max_length = 100)]
     group_name: Option<String>,
-    #[serde(default, deserialize_with = "extract::named")]
+    #[serde(default, deserialize_with = "wire::named_or_null")]
     #[schema(value_type = Option<String>, format = Password, min_length = 1, max_length = 1024)]
     password: Option<Option<SecretString>>,
     /// Whether changes of the membership and the name are told by messages of the server.

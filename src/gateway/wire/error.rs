@@ -11,7 +11,10 @@ use utoipa::{
     },
 };
 
-use crate::{error::Error, metrics};
+use crate::{
+    error::{CODES, Error},
+    metrics,
+};
 
 /// Why a request was refused: the same fields in every answer, on every transport.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,26 +41,6 @@ pub struct Refusal {
     #[schema(nullable = false)]
     pub request_id: Option<String>,
 }
-
-/// Every error code, for the schema.
-pub const CODES: [&str; 16] = [
-    "bad_request",
-    "unauthorized",
-    "token_missing",
-    "token_invalid",
-    "token_expired",
-    "token_revoked",
-    "ticket_used",
-    "forbidden",
-    "not_a_member",
-    "wrong_password",
-    "not_found",
-    "conflict",
-    "too_large",
-    "rate_limited",
-    "unavailable",
-    "internal",
-];
 
 /// The schema of a code.
 pub struct ErrorCode;

@@ -18,6 +18,7 @@ mod thread;
 mod time;
 mod user;
 
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub use self::{
@@ -28,7 +29,7 @@ pub use self::{
     member::{MemberPageView, MemberView, RoleName},
     message::{ENCRYPTED, HistoryView, MessageSchema, MessageView, TEXT},
     message_change::{ChangesView, Deleted, DeletedView, EditsView, MessageChangedView, UserReactionsView},
-    room_view::{NewRoomDraft, NotifyName, RoomChangedView, ViewFields},
+    room_view::{NewRoomDraft, NotifyName, OwnSettings, RoomChangedView},
     thread::ThreadsView,
     time::Time,
     user::{UserPageView, UserRef, UserView},
@@ -36,6 +37,15 @@ pub use self::{
 
 /// Stored JSON, unchanged. It was checked when it was received. If it is broken anyway, null is better than a
 /// whole page that a client cannot read.
+/// For a field that may be null: distinguishes null from a missing field.
+pub fn named_or_null<'de, D, T>(input: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(input).map(Some)
+}
+
 fn raw(json: &str) -> &RawValue {
     serde_json::from_str(json).unwrap_or(RawValue::NULL)
 }

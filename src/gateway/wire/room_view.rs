@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Time, raw};
+use super::{Time, named_or_null, raw};
 use crate::{
     chat::{ViewChange, model::RoomChange},
     error::{Error, Result},
@@ -84,16 +84,29 @@ impl NewRoomDraft {
     }
 }
 
-/// What every way to set a room has in common. Gateways say which room.
-pub struct ViewFields {
+/// One's own settings of a room. What is not given stays.
+// Gateways say which room.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnSettings {
+    #[schema(nullable = false)]
     pub notify: Option<NotifyName>,
+    /// null ends it.
+    #[serde(default, deserialize_with = "named_or_null")]
+    #[schema(value_type = Option<Time>)]
     pub muted_until: Option<Option<String>>,
+    #[schema(nullable = false)]
     pub archived: Option<bool>,
+    /// Until the user reads the room, or writes into it.
+    #[schema(nullable = false)]
     pub marked_unread: Option<bool>,
+    /// null removes it.
+    #[serde(default, deserialize_with = "named_or_null")]
+    #[schema(value_type = Option<NewRoomDraft>)]
     pub draft: Option<Option<NewRoomDraft>>,
 }
 
-impl ViewFields {
+impl OwnSettings {
     /// The change of it, with at most so many bytes of a draft's content.
     ///
     /// # Errors

@@ -15,19 +15,23 @@ pub struct Attempt {
     parts: Vec<Part>,
     /// Its name among the attempts of all nodes.
     id: Uuid,
+    /// What all nodes call the keys of the parts that count. Empty if this node counts alone.
+    names: Vec<(Key, Uuid)>,
 }
 
 impl Attempt {
     pub(super) fn new(guesses: Guesses, account: u64, guesser: Guesser, parts: Vec<Part>) -> Self {
-        Self { guesses, account, guesser, parts, id: Uuid::now_v7() }
+        let book = &guesses.0;
+        let shared = parts.iter().filter(|part| book.shared.is_some() && part.counts);
+        let names = shared.map(|part| (part.key, book.shared_key(&part.key))).collect();
+        Self { guesses, account, guesser, parts, id: Uuid::now_v7(), names }
     }
 
     /// The password was right. This attempt does not count, the earlier ones still do.
     pub async fn right(mut self) {
-        let forgotten = self.forgotten(|_| false);
         self.end(false);
         self.note_known();
-        self.forget(forgotten).await;
+        self.forget(|_| false).await;
     }
 
     /// The password was right, and proves who the guesser is: also forgets the wrong passwords of this account
@@ -36,7 +40,6 @@ impl Attempt {
     /// too.
     pub async fn proven(mut self) {
         let is_cleared = |key: &Key| matches!(key, Key::Pair(..) | Key::Slow(_, Some(_)));
-        let forgotten = self.forgotten(is_cleared);
         let keys: Vec<Key> = self.parts.iter().map(|part| part.key).filter(is_cleared).collect();
         self.end(false);
         {
@@ -44,14 +47,13 @@ impl Attempt {
             keys.iter().for_each(|key| counted.tally.clear(key));
         }
         self.note_known();
-        self.forget(forgotten).await;
+        self.forget(is_cleared).await;
     }
 
     /// Nothing was checked, because of a fault of the server: the attempt does not count.
     pub async fn withdraw(mut self) {
-        let forgotten = self.forgotten(|_| false);
         self.end(false);
-        self.forget(forgotten).await;
+        self.forget(|_| false).await;
     }
 
     /// Counts it for the other nodes, as a wrong one.
@@ -60,23 +62,16 @@ impl Attempt {
         let Some(shared) = &book.shared else { return };
         let now = book.clock.now();
         let counting = self.parts.iter().filter(|part| part.counts);
-        let parts = counting.map(|part| (book.shared_key(&part.key), book.until(part, now)));
-        shared.count(self.id, parts.collect()).await;
+        let until = counting.map(|part| book.until(part, now));
+        shared.count(self.id, self.names.iter().map(|(_, name)| *name).zip(until).collect()).await;
     }
 
-    /// The keys of this attempt, and those of them that are cleared, as all nodes call them. None if this node counts alone.
-    fn forgotten(&self, is_cleared: impl Fn(&Key) -> bool) -> Option<(Vec<Uuid>, Vec<Uuid>)> {
-        let book = &self.guesses.0;
-        book.shared.as_ref()?;
-        let keys = || self.parts.iter().filter(|part| part.counts).map(|part| part.key);
-        let shared = |key: Key| book.shared_key(&key);
-        Some((keys().map(shared).collect(), keys().filter(is_cleared).map(shared).collect()))
-    }
-
-    async fn forget(&self, forgotten: Option<(Vec<Uuid>, Vec<Uuid>)>) {
-        if let Some((shared, (keys, cleared))) = self.guesses.0.shared.as_ref().zip(forgotten) {
-            shared.forget(self.id, keys, cleared).await;
-        }
+    /// Forgets it at the other nodes, and with it everything that is counted of the keys that are cleared.
+    async fn forget(&self, is_cleared: impl Fn(&Key) -> bool) {
+        let Some(shared) = &self.guesses.0.shared else { return };
+        let cleared = self.names.iter().filter(|(key, _)| is_cleared(key));
+        let cleared = cleared.map(|(_, name)| *name).collect();
+        shared.forget(self.id, self.names.iter().map(|(_, name)| *name).collect(), cleared).await;
     }
 
     fn note_known(&self) {

@@ -18,6 +18,7 @@ import type {
   Member,
   Message,
   Problem,
+  Reactions,
   RootClientToServerEvents,
   RootServerToClientEvents,
   ServerFrame,
@@ -246,6 +247,9 @@ export const received: ServerToClientEvents = {
   messageChanged: ({ roomId, seq, change, by, what, set, reacted, mentioned }) => {
     same<typeof what, ('edited' | 'deleted' | 'reactions' | 'pinned' | 'caught-up')[]>();
     void [roomId, seq, change, by?.length, set.content, set.editedAt?.length, set.edits, set.deletedBy?.length];
+    // An array that is empty now is null.
+    same<typeof set.reactions, Reactions[] | null | undefined>();
+    same<typeof set.mentions, string[] | null | undefined>();
     void [set.reactions?.[0]?.count, reacted?.[0]?.on, mentioned?.length, set.mentions?.length, set.data?.['a']];
   },
   synced: ({ rooms }) => {

@@ -5,8 +5,8 @@
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 
 use crate::{
-    chat::receipts::{ROWS, Row, Seen},
-    db::PostgresPool,
+    chat::receipts::{Row, Seen},
+    db::{PostgresPool, ROWS},
     error::Result,
 };
 

@@ -4,9 +4,9 @@
 use sea_orm::{DbBackend, Value};
 
 use crate::{
-    chat::receipts::{ROWS, Row, Seen},
+    chat::receipts::{Row, Seen},
     db::{
-        SqliteWriter,
+        ROWS, SqliteWriter,
         values_list::{self, Pad},
     },
     error::Result,

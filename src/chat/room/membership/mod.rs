@@ -157,8 +157,7 @@ impl Core {
         if matches!(written, Written::Nothing) {
             return Ok(Changed { room: live.clone(), row, added: Vec::new(), deleted: None });
         }
-        let told = system_messages::about(&tx, by, &written).await?;
-        let has_told = system_messages::store(&tx, &row, by, told, self.clock.now()).await?;
+        let has_told = system_messages::tell(&tx, &row, by, &written, self.clock.now()).await?;
         let row = room::Entity::find_by_id(room).one(&*tx).await?.ok_or(Error::NotFound(Entity::Room))?;
         self.commit_in(tx, room).await?;
         let heads = has_told.then_some(Heads { seq: row.last_seq, change: row.last_change });

@@ -25,7 +25,6 @@ use crate::{
         },
     },
     error::{Entity, Error, Result},
-    identity::Person,
 };
 
 impl Core {
@@ -70,10 +69,7 @@ impl Core {
             self.change_role(room, row, *user, *role);
         }
         if roles.iter().any(|(_, role)| *role == Role::Owner) {
-            let owner = row.owner_id.and_then(|owner| room.person(owner)).unwrap_or_else(Person::nobody);
-            let member_count = room.member_count() as u64;
-            let group = Group { owner, member_count, users: None, row: row.clone() };
-            self.rooms_changed(&group, Change::Updated, None);
+            self.rooms_changed(&Group::in_memory(row.clone(), room), Change::Updated, None);
         }
     }
 

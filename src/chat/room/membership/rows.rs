@@ -13,10 +13,10 @@ use sea_orm::{
 };
 
 use super::Heir;
-use crate::error::{Entity, Error, Result};
-
-/// The most members that one statement reads or writes, below the limit of a statement's parameters.
-const ROWS: usize = 1_000;
+use crate::{
+    db::ROWS,
+    error::{Entity, Error, Result},
+};
 
 /// Increases the version of a room that is not deleted, and locks the room's row until the commit: no message
 /// gets a seq between this and the seqs at which new members start. Returns the row with its new version.

@@ -24,12 +24,28 @@ impl MembershipChange {
     }
 }
 
-/// What is told of a change.
-pub(super) async fn about(
+/// Whether a room wants messages of the server.
+fn wants(row: &room::Model) -> bool {
+    row.kind == room::Kind::Group && RoomSettings::read(row.settings.as_deref()).system_messages
+}
+
+/// Tells what a change of a room has done, if the room wants that. Returns whether anything was told.
+pub(super) async fn tell(
     tx: &DatabaseTransaction,
+    row: &room::Model,
     by: UserId,
     written: &Written,
-) -> Result<Vec<SystemMessage>> {
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    if !wants(row) {
+        // Saves the names of those who have other roles now.
+        return Ok(false);
+    }
+    store(tx, row, by, about(tx, by, written).await?, now).await
+}
+
+/// What is told of a change.
+async fn about(tx: &DatabaseTransaction, by: UserId, written: &Written) -> Result<Vec<SystemMessage>> {
     let mut told = Vec::new();
     match written {
         Written::Added { users, .. } => match &users[..] {
@@ -77,7 +93,7 @@ fn role_name(role: Role) -> &'static str {
 }
 
 /// Stores messages of the server in a room whose row the transaction has locked, if the room wants them. Returns whether
-/// it does.
+/// any were stored.
 pub(in crate::chat) async fn store(
     tx: &DatabaseTransaction,
     row: &room::Model,
@@ -85,8 +101,7 @@ pub(in crate::chat) async fn store(
     told: Vec<SystemMessage>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let wants = RoomSettings::read(row.settings.as_deref()).system_messages;
-    if !wants || told.is_empty() || row.kind != room::Kind::Group {
+    if told.is_empty() || !wants(row) {
         return Ok(false);
     }
     let mut seq = row.last_seq;
