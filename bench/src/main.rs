@@ -24,7 +24,7 @@ const OPEN_FILES: u64 = 12_000;
 /// Measures Parlor against a comparable server on Node and on Bun.
 #[derive(Parser)]
 struct Arguments {
-    /// Run everything once, with less load: about five minutes.
+    /// Run everything once, with less load: some minutes.
     #[arg(long)]
     quick: bool,
     /// How often each workload runs; 1 with --quick, otherwise 5.
