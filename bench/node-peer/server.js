@@ -3,10 +3,8 @@ import { createServer } from "node:http";
 import { createSecretKey } from "node:crypto";
 import jsonwebtoken from "jsonwebtoken";
 import { Server } from "socket.io";
+import { serve } from "./chat.js";
 import { connect as connectToDatabase } from "./database.js";
-import { Presence } from "./presence.js";
-import { Rooms } from "./rooms.js";
-import * as messages from "./messages.js";
 
 const secret = createSecretKey(Buffer.from(process.env.JWT_SECRET));
 const database = await connectToDatabase(process.env.DATABASE_URL);
@@ -19,37 +17,9 @@ io.engine.on("connection", (line) => {
   line.request = null;
 });
 
-const chat = io.of("/chat");
-const rooms = new Rooms(database, chat);
-const presence = new Presence(chat);
-
-chat.use(async (socket, next) => {
-  try {
-    const { token } = socket.handshake.auth;
-    const claims = jsonwebtoken.verify(token, secret, { algorithms: ["HS256"], issuer: "parlor" });
-    const user = await database.user(claims.uid);
-    if (!user) throw new Error("no such user");
-    socket.data = { user, batched: socket.handshake.auth.receipts === "batched", rooms: new Set() };
-    next();
-  } catch {
-    next(new Error("token_invalid: the token is not valid"));
-  }
-});
-
-chat.on("connection", async (socket) => {
-  messages.listen(socket, rooms, database);
-  socket.on("disconnect", () => presence.left(socket));
-  const mine = await database.roomsOf(socket.data.user.id);
-  // All memberships before the first await that follows, so that a send does not meet half of them.
-  for (const { room_id: id } of mine) socket.data.rooms.add(id);
-  presence.came(socket);
-  const { since = {}, changes, catchUp = true } = socket.handshake.auth;
-  for (const { room_id: id, delivered_seq: delivered } of mine) {
-    // A room that `since` names and `changes` does not counts as 0; one that neither names begins now.
-    const from = changes && (changes[id] ?? (since[id] === undefined ? undefined : 0));
-    await rooms.enter(socket, id, { since: since[id], changes: from, catchUp }, Number(delivered));
-  }
-});
+const rooms = serve(io, database, (token) =>
+  jsonwebtoken.verify(token, secret, { algorithms: ["HS256"], issuer: "parlor" }),
+);
 
 http.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {
   console.log(`listening on http://127.0.0.1:${http.address().port}`);

@@ -1,4 +1,4 @@
-//! A client: Engine.IO and Socket.IO packets over one WebSocket, in its own task. It checks everything with
+//! A client: Engine.IO and Socket.IO packets over one [`Line`], in its own task. It checks everything with
 //! as little work as possible: it looks for the few fields that it needs instead of decoding JSON. It answers
 //! everything that has arrived together in one write, as a browser does.
 
@@ -10,20 +10,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::FutureExt;
 use memchr::memmem;
 use tokio::{
-    net::TcpStream,
     sync::{mpsc, oneshot},
     time::Sleep,
 };
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     latency::{self, Latencies},
+    line::Line,
     tally::Tally,
 };
 
@@ -38,7 +35,7 @@ pub enum Receipts {
     Each,
     /// Reports its position once a second.
     Batched,
-    /// Sends no receipts: the floor accepts none.
+    /// Sends no receipts: the floor accepts none but acknowledgements.
     Silent,
 }
 
@@ -52,6 +49,8 @@ pub struct Options {
     pub catches_up: bool,
     /// The newest change of the room that it has, if it asks for later ones.
     pub changes: Option<i64>,
+    /// Whether it uses HTTP long polling instead of a WebSocket.
+    pub polling: bool,
 }
 
 /// The user, and the only room that this client receives messages of.
@@ -103,16 +102,23 @@ impl Client {
         options: &Options,
         tally: Arc<Tally>,
     ) -> Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        // Small buffers, because ten thousand connections are open at a time.
-        let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
-        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
-        let (mut line, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await?;
-        let open = text(&mut line).await?;
+        let mut line = match options.polling {
+            true => Line::over_polling(address).await?,
+            false => Line::over_websocket(address).await?,
+        };
+        let open = line.next().await?;
         ensure!(open.starts_with("0{"), "not an open packet: {open}");
-        line.send(Message::text(format!("40/chat,{}", auth(&identity, options)))).await?;
-        let answer = text(&mut line).await?;
+        line.feed(format!("40/chat,{}", auth(&identity, options))).await?;
+        line.flush().await?;
+        let answer = loop {
+            let packet = line.next().await?;
+            // The engine's ping may arrive this early.
+            if &*packet != "2" {
+                break packet;
+            }
+            line.feed("3".to_owned()).await?;
+            line.flush().await?;
+        };
         ensure!(answer.starts_with("40/chat,"), "refused: {answer}");
         let (commands, orders) = mpsc::unbounded_channel();
         let talk = Talk {
@@ -164,7 +170,7 @@ impl Client {
 
 fn auth(identity: &Identity, options: &Options) -> serde_json::Value {
     let mut auth = serde_json::json!({ "token": &*identity.token, "catchUp": options.catches_up });
-    if options.receipts == Receipts::Batched {
+    if options.receipts != Receipts::Each {
         auth["receipts"] = "batched".into();
     }
     if options.catches_up {
@@ -176,20 +182,9 @@ fn auth(identity: &Identity, options: &Options) -> serde_json::Value {
     auth
 }
 
-async fn text(line: &mut WebSocketStream<TcpStream>) -> Result<Utf8Bytes> {
-    loop {
-        match line.next().await.context("hung up")?? {
-            // The engine's ping may arrive this early.
-            Message::Text(text) if &*text == "2" => line.send(Message::text("3")).await?,
-            Message::Text(text) => return Ok(text),
-            other => bail!("not text: {other}"),
-        }
-    }
-}
-
 /// The task of a client.
 struct Talk {
-    line: WebSocketStream<TcpStream>,
+    line: Line,
     identity: Identity,
     receipts: Receipts,
     /// The last seq that was reported.
@@ -202,8 +197,6 @@ struct Talk {
     next_id: u64,
     stalled: bool,
 }
-
-type Heard = Option<Result<Message, tokio_tungstenite::tungstenite::Error>>;
 
 impl Talk {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Command>) {
@@ -229,7 +222,7 @@ impl Talk {
                     }
                     Some(order) => self.obey(order).await?,
                 },
-                heard = self.line.next(), if !self.stalled => self.hear(heard).await?,
+                heard = self.line.next(), if !self.stalled => self.hear(heard?).await?,
                 () = due => self.report().await?,
             }
             for _ in 0..AT_ONCE {
@@ -245,7 +238,7 @@ impl Talk {
             for _ in 0..AT_ONCE {
                 // Only what has already arrived. The waker of this poll is replaced by the next one.
                 match if self.stalled { None } else { self.line.next().now_or_never() } {
-                    Some(heard) => self.hear(heard).await?,
+                    Some(heard) => self.hear(heard?).await?,
                     None => break,
                 }
             }
@@ -254,7 +247,7 @@ impl Talk {
     }
 
     async fn say(&mut self, packet: String) -> Result<()> {
-        Ok(self.line.feed(Message::text(packet)).await?)
+        self.line.feed(packet).await
     }
 
     async fn obey(&mut self, order: Command) -> Result<()> {
@@ -277,13 +270,7 @@ impl Talk {
         }
     }
 
-    async fn hear(&mut self, heard: Heard) -> Result<()> {
-        let packet = match heard.context("the server hung up")?? {
-            Message::Text(packet) => packet,
-            Message::Close(_) => bail!("the server hung up"),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            other => bail!("a strange message: {other}"),
-        };
+    async fn hear(&mut self, packet: Utf8Bytes) -> Result<()> {
         if &*packet == "2" {
             return self.say("3".to_owned()).await;
         }

@@ -8,7 +8,10 @@
 
 pub mod client;
 pub mod latency;
+mod line;
+pub mod peer;
 pub mod plan;
+mod polling;
 pub mod process;
 pub mod report;
 pub mod scene;

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bench::{
+    peer::Peer,
     plan::Plan,
     process,
     report::{self, Machine},
@@ -20,10 +21,10 @@ use clap::Parser;
 /// files.
 const OPEN_FILES: u64 = 12_000;
 
-/// Measures Parlor against a comparable Node server.
+/// Measures Parlor against a comparable server on Node and on Bun.
 #[derive(Parser)]
 struct Arguments {
-    /// Run everything once, with less load: two to three minutes.
+    /// Run everything once, with less load: some minutes.
     #[arg(long)]
     quick: bool,
     /// How often each workload runs; 1 with --quick, otherwise 5.
@@ -32,7 +33,7 @@ struct Arguments {
     /// Only workloads whose name contains this text. May be repeated.
     #[arg(long)]
     only: Vec<String>,
-    /// Only against "parlor", "node" or "floor". May be repeated.
+    /// Only against "parlor", "node", "bun" or "floor". May be repeated.
     #[arg(long, value_parser = contender)]
     contender: Vec<Contender>,
     /// The Parlor program to measure. If not given, it is built.
@@ -50,8 +51,9 @@ fn contender(name: &str) -> Result<Contender, String> {
     match name {
         "parlor" => Ok(Contender::Parlor),
         "node" => Ok(Contender::Node),
+        "bun" => Ok(Contender::Bun),
         "floor" => Ok(Contender::Floor),
-        _ => Err("must be parlor, node or floor".to_owned()),
+        _ => Err("must be parlor, node, bun or floor".to_owned()),
     }
 }
 
@@ -60,10 +62,12 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     process::allow_open_files(OPEN_FILES)?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let node_peer = source.join("node-peer");
+    let (node, bun) = (Peer::on_node(source), Peer::on_bun(source));
     let wants = |one| arguments.contender.is_empty() || arguments.contender.contains(&one);
-    if wants(Contender::Node) {
-        install(&node_peer)?;
+    for (contender, peer) in [(Contender::Node, &node), (Contender::Bun, &bun)] {
+        if wants(contender) {
+            peer.prepare()?;
+        }
     }
     if wants(Contender::Floor) {
         build(source, "bench", "floor")?;
@@ -84,7 +88,8 @@ async fn main() -> Result<()> {
         programs: Programs {
             parlor,
             floor: beside.join("floor"),
-            node_peer,
+            node,
+            bun,
             data: arguments.out.join("data"),
             postgres: arguments.postgres,
         },
@@ -96,7 +101,7 @@ async fn main() -> Result<()> {
     std::fs::create_dir_all(&plan.programs.data)?;
     let programs = Programs { data: plan.programs.data.canonicalize()?, ..plan.programs.clone() };
     let plan = Plan { programs, ..plan };
-    let machine = Machine::look();
+    let machine = Machine::look(&plan.programs);
     let runs = plan.run().await;
     if let Some(postgres) = &plan.programs.postgres {
         server::drop_databases(postgres).await?;
@@ -128,16 +133,5 @@ fn build(source: &Path, package: &str, program: &str) -> Result<()> {
         }
     }
     ensure!(command.status()?.success(), "{program} could not be built");
-    Ok(())
-}
-
-/// Installs the peer's packages, if they are missing.
-fn install(node_peer: &Path) -> Result<()> {
-    if node_peer.join("node_modules").exists() {
-        return Ok(());
-    }
-    let status = Command::new("npm").args(["ci"]).current_dir(node_peer).status();
-    let installed = status.context("npm is needed to install the peer's packages")?.success();
-    ensure!(installed, "the peer's packages could not be installed; see bench/node-peer/README.md");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Writes a scene into a server's database before the server starts. None of this is measured.
 
-use std::{path::Path, process::Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, SubsecRound, Utc};
@@ -10,9 +10,10 @@ use sea_orm::{
     TransactionTrait,
 };
 use serde::Serialize;
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::io::AsyncWriteExt;
 
 use crate::{
+    peer::Peer,
     scene::{Room, Scene, old_content},
     token,
 };
@@ -204,14 +205,9 @@ struct PeerMessage {
 }
 
 /// Fills a database that the peer creates, with the peer's own script.
-pub async fn peer(folder: &Path, url: &str, scene: &Scene) -> Result<()> {
-    let mut child = Command::new("node")
-        .arg("seed.js")
-        .current_dir(folder)
-        .env("DATABASE_URL", url)
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("node could not be started")?;
+pub async fn peer(peer: &Peer, url: &str, scene: &Scene) -> Result<()> {
+    let mut child =
+        peer.script("seed.js", url).stdin(Stdio::piped()).spawn().context("the peer could not be started")?;
     let mut input = child.stdin.take().context("no standard input")?;
     input.write_all(&serde_json::to_vec(&of_peer(scene))?).await?;
     drop(input);

@@ -15,13 +15,15 @@ use sea_orm::{ConnectionTrait, Database as Orm, DatabaseConnection, DbBackend, S
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
-use crate::{process, scene::Scene, seed, token::SECRET};
+use crate::{peer::Peer, process, scene::Scene, seed, token::SECRET};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Contender {
     Parlor,
     Node,
+    /// The peer of Node on Bun, which is faster. On SQLite only.
+    Bun,
     /// Writes a ready-made frame to every socket and stores nothing.
     Floor,
 }
@@ -31,6 +33,7 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Self::Parlor => "Parlor",
             Self::Node => "Node",
+            Self::Bun => "Bun",
             Self::Floor => "floor",
         })
     }
@@ -47,8 +50,8 @@ pub enum Storage {
 pub struct Programs {
     pub parlor: PathBuf,
     pub floor: PathBuf,
-    /// The folder with the peer's source and its installed packages.
-    pub node_peer: PathBuf,
+    pub node: Peer,
+    pub bun: Peer,
     /// The folder for SQLite files. It must be on a disk, not in memory.
     pub data: PathBuf,
     /// A PostgreSQL server whose user may create databases.
@@ -132,16 +135,11 @@ impl Server {
                 serve.arg("serve");
                 serve
             }
-            Contender::Node => {
-                seed::peer(&programs.node_peer, &url, scene).await?;
-                let mut node = Command::new("node");
-                node.arg("server.js").current_dir(&programs.node_peer);
-                node.env("NODE_ENV", "production").env("DATABASE_URL", &url).env("JWT_SECRET", SECRET);
-                node
-            }
+            Contender::Node => serving(&programs.node, &url, scene).await?,
+            Contender::Bun => serving(&programs.bun, &url, scene).await?,
             Contender::Floor => Command::new(&programs.floor),
         };
-        if contender != Contender::Node {
+        if matches!(contender, Contender::Parlor | Contender::Floor) {
             command.current_dir(folder.path());
         }
         let written = folder.path().join("server.log");
@@ -221,6 +219,14 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// A peer's server, on a database with the scene.
+async fn serving(peer: &Peer, url: &str, scene: &Scene) -> Result<Command> {
+    seed::peer(peer, url, scene).await?;
+    let mut command = peer.script("server.js", url);
+    command.env("NODE_ENV", "production").env("JWT_SECRET", SECRET);
+    Ok(command)
 }
 
 fn parlor(program: &Path, url: &str) -> Command {

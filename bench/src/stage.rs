@@ -68,7 +68,7 @@ impl Stage {
     /// Connects some of the scene's users, who belong to one room each.
     pub async fn connect(&self, users: Range<usize>, options: Options) -> Result<Crowd> {
         let mut options = options;
-        if self.server.contender == Contender::Floor {
+        if self.server.contender == Contender::Floor && options.receipts == Receipts::Batched {
             options.receipts = Receipts::Silent;
         }
         let told = options.receipts != Receipts::Silent;
@@ -172,11 +172,15 @@ async fn next(flying: &mut FuturesUnordered<impl Future<Output = Result<Duration
     flying.next().await.context("nothing is under way")?
 }
 
+/// Clients that write into one room, for [`offer`].
+pub fn writers<'a>(clients: &'a [Client], room: &Address) -> Vec<(&'a Client, Address)> {
+    clients.iter().map(|client| (client, room.clone())).collect()
+}
+
 /// Sends messages at a fixed rate, from these clients in turn, even if answers are late. Returns how long
 /// each answer took.
 pub async fn offer(
-    clients: &[Client],
-    to: &Address,
+    writers: &[(&Client, Address)],
     per_second: u64,
     messages: u64,
     filler: &str,
@@ -186,13 +190,13 @@ pub async fn offer(
     let mut ticks = interval_at(Instant::now(), Duration::from_micros(1_000_000 / per_second));
     // A late tick does not reduce the number of messages.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut senders = clients.iter().cycle();
+    let mut turns = writers.iter().cycle();
     let mut sent = 0;
     while sent < messages || !flying.is_empty() {
         tokio::select! {
             _ = ticks.tick(), if sent < messages => {
-                let sender = senders.next().context("nobody to send")?;
-                flying.push(send(sender, to, filler));
+                let (client, to) = turns.next().context("nobody to send")?;
+                flying.push(send(client, to, filler));
                 sent += 1;
             }
             Some(took) = flying.next() => acks.add(took?),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use futures_util::FutureExt;
 
-use super::{BOTH, Row, Workload, fresh};
+use super::{PEERS, Row, Workload, fresh};
 use crate::{
     client::Receipts,
     latency::Latencies,
@@ -17,7 +17,7 @@ const AT_ONCE: u64 = 100;
 pub const BURST: Workload = Workload {
     name: "burst of 100 into a room of 300",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::groups(1, members(scale), 0),
     run: |stage| run(stage).boxed(),
     rows: &[

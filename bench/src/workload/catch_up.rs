@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use futures_util::FutureExt;
 
-use super::{BOTH, Row, Target, Workload};
+use super::{PEERS, Row, Target, Workload, fresh};
 use crate::{
     client::{Options, Receipts},
     scene::Scene,
@@ -25,11 +25,11 @@ const SEEN: u32 = 20;
 pub const CATCH_UP: Workload = Workload {
     name: "catch-up of 1,000 users × 100 messages",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::groups(rooms(scale) + bystanders(scale), MEMBERS, SEEN + MISSED),
     run: |stage| run(stage).boxed(),
     rows: &[
-        Row::aimed("cpu/message", "CPU per message, connecting included", "µs", Target::OfNode(0.35, 0.20)),
+        Row::aimed("cpu/message", "CPU per message, connecting included", "µs", Target::OfPeers(0.37, 0.20)),
         Row::plain("seconds", "from the first to the last", "s"),
     ],
 };
@@ -46,10 +46,10 @@ fn bystanders(scale: Scale) -> usize {
 async fn run(stage: &Stage) -> Result<Figures> {
     let users = rooms(stage.scale) * MEMBERS;
     let last = i64::from(SEEN + MISSED);
-    let here = Options { receipts: Receipts::Batched, has: last, catches_up: false, changes: None };
+    let here = Options { has: last, ..fresh(Receipts::Batched) };
     let bystanders = stage.connect(users..users + bystanders(stage.scale) * MEMBERS, here).await?;
     let identities = stage.identities(0..users)?;
-    let options = Options { receipts: Receipts::Batched, has: SEEN.into(), catches_up: true, changes: None };
+    let options = Options { has: SEEN.into(), catches_up: true, ..fresh(Receipts::Batched) };
     let tally: Arc<Tally> = Arc::default();
     let messages = users as u64 * u64::from(MISSED);
     tally.deliveries.expect(messages);

@@ -4,13 +4,13 @@
 use anyhow::Result;
 use futures_util::FutureExt;
 
-use super::{BOTH, Row, Workload, fresh};
+use super::{PEERS, Row, Workload, fresh};
 use crate::{
     client::Receipts,
     latency::Latencies,
     scene::Scene,
     server::Storage,
-    stage::{FILLER, Figures, Scale, Stage, offer},
+    stage::{FILLER, Figures, Scale, Stage, offer, writers},
 };
 
 /// The rates to try, in messages per second.
@@ -26,7 +26,7 @@ const SENDERS: usize = 12;
 pub const HIGHEST_RATE: Workload = Workload {
     name: "highest rate held in a room of 400",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::groups(1, members(scale), 0),
     run: |stage| run(stage).boxed(),
     rows: &[Row::plain("held", "messages a second with a p99 of 100 ms to delivery", "/s")],
@@ -49,7 +49,7 @@ async fn run(stage: &Stage) -> Result<Figures> {
         }
         let count = *rate;
         crowd.expect(count, members as u64);
-        offer(&crowd.clients[..SENDERS], &room, *rate, count, FILLER).await?;
+        offer(&writers(&crowd.clients[..SENDERS], &room), *rate, count, FILLER).await?;
         crowd.tally.complete().await?;
         messages += count;
         let mut deliveries = Latencies::default();

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::{FutureExt, future::try_join_all};
 use memchr::memmem;
 
-use super::{BOTH, Row, Workload, fresh};
+use super::{PEERS, Row, Workload, fresh};
 use crate::{
     client::{Client, Receipts},
     latency::Latencies,
@@ -18,7 +18,7 @@ const PAGE: u32 = 50;
 pub const HISTORY: Workload = Workload {
     name: "history, pages of 50",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::groups(1, readers(scale), messages(scale)),
     run: |stage| run(stage).boxed(),
     rows: &[

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use futures_util::FutureExt;
 
-use super::{BOTH, Row, Target, Workload, fresh};
+use super::{PEERS, Row, Target, Workload, fresh};
 use crate::{
     client::Receipts,
     scene::Scene,
@@ -14,7 +14,7 @@ use crate::{
 pub const LONE_SENDER: Workload = Workload {
     name: "lone sender",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |_| Scene::pairs(1),
     run: |stage| run(stage).boxed(),
     rows: &[

@@ -3,6 +3,7 @@
 
 mod burst;
 mod catch_up;
+mod devices;
 mod highest_rate;
 mod history;
 mod hot_room;
@@ -10,6 +11,7 @@ mod idle;
 mod lone_sender;
 mod many_rooms;
 mod offered_rate;
+mod polling;
 mod private_pairs;
 mod reactions;
 mod stalled_reader;
@@ -48,9 +50,13 @@ pub struct Row {
 /// The required value and the value that is aimed at.
 #[derive(Clone, Copy, Debug)]
 pub enum Target {
-    /// Maximum ratio of Parlor's figure to the peer's.
+    /// Maximum ratio of Parlor's figure to that of the better peer.
+    OfPeers(f64, f64),
+    /// The same, but the value that is aimed at need not be below the floor's times the third number.
+    OfPeersOrFloor(f64, f64, f64),
+    /// Maximum ratio of Parlor's figure to that of the peer on Node.
     OfNode(f64, f64),
-    /// Minimum ratio of Parlor's figure to the peer's.
+    /// Minimum ratio of Parlor's figure to that of the peer on Node.
     TimesNode(f64, f64),
     /// Maximum ratio of Parlor's figure to the floor's.
     OfFloor(f64, f64),
@@ -68,32 +74,39 @@ impl Row {
     }
 }
 
-const BOTH: &[Contender] = &[Contender::Parlor, Contender::Node];
-const WITH_FLOOR: &[Contender] = &[Contender::Parlor, Contender::Node, Contender::Floor];
+const PEERS: &[Contender] = &[Contender::Parlor, Contender::Node, Contender::Bun];
+const WITH_FLOOR: &[Contender] = &[Contender::Parlor, Contender::Node, Contender::Bun, Contender::Floor];
+/// On PostgreSQL.
+const NODE: &[Contender] = &[Contender::Parlor, Contender::Node];
 
 /// In the order of the report.
 pub const ALL: &[&Workload] = &[
     &hot_room::BATCHED,
     &hot_room::ACKNOWLEDGED,
     &hot_room::SINGLE,
+    &hot_room::SINGLE_ACKNOWLEDGED,
     &burst::BURST,
     &many_rooms::MANY_ROOMS,
+    &many_rooms::PART_LOAD,
     &private_pairs::ON_SQLITE,
     &private_pairs::ON_POSTGRES,
     &stored::ON_SQLITE,
     &stored::ON_POSTGRES,
     &lone_sender::LONE_SENDER,
+    &offered_rate::ORDINARY_RATE,
     &offered_rate::OFFERED_RATE,
     &highest_rate::HIGHEST_RATE,
     &catch_up::CATCH_UP,
     &reactions::LIVE,
     &reactions::REPLAYED,
     &history::HISTORY,
+    &polling::POLLING,
+    &devices::DEVICES,
     &idle::IDLE,
     &stalled_reader::STALLED_READER,
 ];
 
 /// Clients that have all messages and do not catch up.
 fn fresh(receipts: Receipts) -> Options {
-    Options { receipts, has: 0, catches_up: false, changes: None }
+    Options { receipts, has: 0, catches_up: false, changes: None, polling: false }
 }

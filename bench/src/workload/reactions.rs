@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future::try_join_all, stream};
 use memchr::memmem;
 
-use super::{BOTH, Row, Target, Workload};
+use super::{PEERS, Row, Target, Workload, fresh};
 use crate::{
     client::{Client, Options, Receipts},
     scene::Scene,
@@ -26,7 +26,7 @@ const PAGE: u32 = 200;
 pub const LIVE: Workload = Workload {
     name: "reactions in a room of 200",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::groups(1, members(scale), 0),
     run: |stage| live(stage).boxed(),
     rows: &[
@@ -68,7 +68,7 @@ fn missed(scale: Scale) -> u32 {
 async fn live(stage: &Stage) -> Result<Figures> {
     let (members, each) = (members(stage.scale), stage.scale.of(5, 250, 500));
     let messages = SENDERS as u64 * each;
-    let options = Options { receipts: Receipts::Batched, has: 0, catches_up: false, changes: Some(0) };
+    let options = Options { changes: Some(0), ..fresh(Receipts::Batched) };
     let crowd = stage.connect(0..members, options).await?;
     let room = stage.room(0);
     crowd.expect(messages, members as u64);
@@ -99,7 +99,7 @@ async fn replayed(stage: &Stage) -> Result<Figures> {
     // The first member of each room reacts, and stays.
     let mut clients = Vec::new();
     let tally: Arc<Tally> = Arc::default();
-    let stays = Options { receipts: Receipts::Batched, has: last, catches_up: false, changes: None };
+    let stays = Options { has: last, ..fresh(Receipts::Batched) };
     let mut returning = Vec::new();
     for room in 0..rooms {
         let first = room * ROOM;
@@ -108,7 +108,7 @@ async fn replayed(stage: &Stage) -> Result<Figures> {
     }
     let units = u64::from(missed) * returning.len() as u64;
 
-    let options = Options { receipts: Receipts::Batched, has: 0, catches_up: true, changes: None };
+    let options = Options { catches_up: true, ..fresh(Receipts::Batched) };
     let told = Arc::<Tally>::default();
     told.deliveries.expect(units);
     let span = stage.begin().await?;
@@ -122,7 +122,7 @@ async fn replayed(stage: &Stage) -> Result<Figures> {
         react(client, &history(client, stage, room, missed).await?).await?;
     }
     tally.changed().await?;
-    let options = Options { receipts: Receipts::Batched, has: last, catches_up: true, changes: Some(0) };
+    let options = Options { has: last, catches_up: true, changes: Some(0), ..fresh(Receipts::Batched) };
     let told = Arc::<Tally>::default();
     told.changes.expect(units);
     let span = stage.begin().await?;

@@ -12,7 +12,7 @@ use crate::{
     latency::Latencies,
     scene::Scene,
     server::{Contender, Storage},
-    stage::{Address, Crowd, Figures, Scale, Stage, offer},
+    stage::{Address, Crowd, Figures, Scale, Stage, offer, writers},
 };
 
 const PER_SECOND: u64 = 100;
@@ -78,7 +78,7 @@ async fn write(crowd: &Crowd, room: &Address, reaching: usize) -> Result<()> {
     crowd.expect(PER_SECOND, reaching as u64);
     // Long messages, so that the kernel's buffer for that client is soon full.
     let filler = " ".repeat(8_000);
-    offer(&crowd.clients[..1], room, PER_SECOND, PER_SECOND, &filler).await?;
+    offer(&writers(&crowd.clients[..1], room), PER_SECOND, PER_SECOND, &filler).await?;
     crowd.tally.delivered().await
 }
 

@@ -5,7 +5,7 @@
 use anyhow::Result;
 use futures_util::{FutureExt, future::try_join_all};
 
-use super::{BOTH, Row, Target, Workload, fresh};
+use super::{NODE, PEERS, Row, Target, Workload, fresh};
 use crate::{
     client::Receipts,
     latency::Latencies,
@@ -17,7 +17,7 @@ use crate::{
 pub const ON_SQLITE: Workload = Workload {
     name: "64 senders",
     storage: Storage::Sqlite,
-    contenders: BOTH,
+    contenders: PEERS,
     scene: |scale| Scene::pairs(senders(scale)),
     run: |stage| run(stage).boxed(),
     rows: &[
@@ -32,6 +32,7 @@ pub const ON_SQLITE: Workload = Workload {
 pub const ON_POSTGRES: Workload = Workload {
     name: "64 senders, PostgreSQL",
     storage: Storage::Postgres,
+    contenders: NODE,
     rows: &[
         Row::aimed("cpu/message", "CPU per message, app + database", "µs", Target::OfNode(0.25, 0.13)),
         Row::plain("app/message", "… of it the app", "µs"),
