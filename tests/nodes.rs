@@ -278,7 +278,7 @@ async fn a_node_that_goes_is_not_waited_for_and_a_node_alone_only_beats(by: By) 
 
 /// How `/readyz` answers.
 async fn readiness(node: &Door) -> u16 {
-    node.http.get("/readyz").await.status.into()
+    node.http.get("/readyz").await.status
 }
 
 #[tokio::test(flavor = "multi_thread")]
