@@ -191,7 +191,7 @@ pub struct Published {
 #[derive(Default)]
 pub struct Reconciled {
     /// Members that the database no longer had.
-    pub gone: Vec<Person>,
+    pub gone: Vec<(UserId, Person)>,
     /// Members that memory did not have, with their `delivered` receipt.
     pub come: Vec<(UserId, Person, Seq)>,
     /// Members who had another role in memory.
@@ -339,7 +339,7 @@ impl Room {
             });
             let come = come.collect();
             let ended = subscriptions.end_of(|user| !members.has(user));
-            (ended, changes.gone.into_iter().map(|(_, person)| person).collect(), come, changes.roles)
+            (ended, changes.gone, come, changes.roles)
         };
         Reconciled { gone, come, roles, detached: give_replies(ended) }
     }
