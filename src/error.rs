@@ -306,12 +306,14 @@ fn is_outage(err: &DbErr) -> bool {
         DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime) => runtime,
         _ => return false,
     };
-    let RuntimeErr::SqlxError(err) = runtime else {
+    let RuntimeErr::SqlxError(said) = runtime else {
         return false;
     };
     use sea_orm::SqlxError as Sqlx;
-    match &**err {
+    match &**said {
         Sqlx::Io(_) | Sqlx::Tls(_) | Sqlx::PoolTimedOut | Sqlx::PoolClosed | Sqlx::WorkerCrashed => true,
+        // What stands before the database takes connections, and hangs up, while the database is away.
+        Sqlx::Protocol(_) => matches!(err, DbErr::Conn(_)),
         Sqlx::Database(db) => db.code().is_some_and(|code| is_outage_code(&code)),
         _ => false,
     }
@@ -359,6 +361,8 @@ impl<T> OnUnique<T> for Result<T, DbErr> {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::SqlxError;
+
     use super::*;
 
     #[test]
@@ -382,5 +386,14 @@ mod tests {
             Error::internal("x"),
         ];
         assert_eq!(errors.map(|error| error.code()), CODES);
+    }
+
+    #[test]
+    fn who_hangs_up_on_a_new_connection_is_an_outage_and_who_answers_something_strange_is_not() {
+        let strange =
+            || RuntimeErr::SqlxError(std::sync::Arc::new(SqlxError::Protocol("nothing came".into())));
+        let error = Error::from(DbErr::Conn(strange()));
+        assert!(matches!(error, Error::Unavailable(Unavailable::Database)));
+        assert!(matches!(Error::from(DbErr::Query(strange())), Error::Internal(_)));
     }
 }

@@ -166,7 +166,9 @@ async fn a_group_and_its_members_are_the_same_everywhere(by: By) {
     // Whoever is removed hears nothing that was stored afterwards, and is told at once.
     ada.person.delete(&format!("{members}/bob")).await.is(200);
     ada.posts_in(&group, "three").await;
-    cyd.sees("memberLeft", |told| told["username"] == "bob").await;
+    for socket in [&bob, &cyd] {
+        socket.sees("memberLeft", |told| told["username"] == "bob").await;
+    }
     cyd.sees_message("three").await;
     ada.posts_to("bob", "mark").await;
     bob.sees_message("mark").await;

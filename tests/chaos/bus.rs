@@ -1,6 +1,6 @@
 //! What carries frames between the nodes, and may be killed, too.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 #[path = "../harness/bus_server.rs"]
 mod bus_server;
@@ -8,6 +8,7 @@ mod bus_server;
 mod faulty_bus;
 
 use self::{bus_server::BusServer, faulty_bus::faulty_bus};
+use crate::postgres::url_at;
 
 /// See the module.
 pub enum Bus {
@@ -37,15 +38,24 @@ impl Bus {
         }
     }
 
-    pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let (name, url) = match self {
-            Self::Postgres => ("postgres", String::new()),
-            Self::Nats(server) => ("nats", format!("nats://{}", server.address())),
-            Self::Redis(server) => ("redis", format!("redis://{}", server.address())),
-            Self::Faulty(url) => ("nats", url.clone()),
-            Self::Off => ("off", String::new()),
+    /// Where it is, if not where the database is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Nats(server) | Self::Redis(server) => Some(server.address()),
+            Self::Faulty(url) => url.strip_prefix("nats://").and_then(|address| address.parse().ok()),
+            Self::Postgres | Self::Off => None,
+        }
+    }
+
+    /// For a node that reaches it at this address.
+    pub fn settings(&self, at: SocketAddr) -> Vec<(&'static str, String)> {
+        let (name, setting, url) = match self {
+            Self::Postgres => ("postgres", "PARLOR__CLUSTER__LISTEN_URL", url_at(at)),
+            Self::Nats(_) | Self::Faulty(_) => ("nats", "PARLOR__CLUSTER__URL", format!("nats://{at}")),
+            Self::Redis(_) => ("redis", "PARLOR__CLUSTER__URL", format!("redis://{at}")),
+            Self::Off => ("off", "PARLOR__CLUSTER__URL", String::new()),
         };
-        vec![("PARLOR__CLUSTER__BUS", name.to_owned()), ("PARLOR__CLUSTER__URL", url)]
+        vec![("PARLOR__CLUSTER__BUS", name.to_owned()), (setting, url)]
     }
 
     /// Whether it has a server of its own that can be killed. The caller starts it again.
@@ -55,6 +65,10 @@ impl Bus {
             Self::Postgres | Self::Faulty(_) | Self::Off => return false,
         }
         true
+    }
+
+    pub fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
     }
 
     pub fn starts(&mut self) {

@@ -77,6 +77,12 @@ pub enum Rule {
     TwoVersions,
     /// A device has an older version of a message than it was said to have.
     Stale,
+    /// A user is shown as online who is connected to no node that is alive.
+    Ghost,
+    /// A connection was told the same twice.
+    ToldTwice,
+    /// Something did not arrive at another node although it has looked at the database, with the bus stopped.
+    Deaf,
 }
 
 #[derive(Clone, Debug)]

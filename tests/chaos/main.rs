@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
 
+mod aftermath;
+mod aftermath_check;
 mod asked;
 mod bus;
 mod changes_check;
@@ -46,6 +48,7 @@ mod store;
 mod stored;
 #[cfg(test)]
 mod tale;
+mod told_check;
 mod version;
 mod wire;
 mod world;

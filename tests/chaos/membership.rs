@@ -106,6 +106,21 @@ pub enum Fact {
         seq: i64,
         content: String,
     },
+    /// Something was told of a member of a group.
+    Told {
+        group: RoomId,
+        whom: usize,
+        news: News,
+    },
+}
+
+/// What is told of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    Joined,
+    Left,
+    /// They have this role now.
+    Role(String),
 }
 
 #[derive(Clone, Debug)]
@@ -594,8 +609,22 @@ impl Member {
             "newgrp" if message["groupName"].as_str().is_some_and(|name| name.starts_with(PREFIX)) => {
                 self.groups.add(message["groupId"].as_str().unwrap().parse().unwrap());
             }
+            "memberJoined" => self.hears_of_member(payload, News::Joined),
+            "memberLeft" => self.hears_of_member(payload, News::Left),
+            "memberChanged" => {
+                let role = payload["role"].as_str().unwrap_or_default().to_owned();
+                self.hears_of_member(payload, News::Role(role));
+            }
             _ => {}
         }
+    }
+
+    fn hears_of_member(&self, payload: &Json, news: News) {
+        let Some(whom) = self.people.iter().position(|person| person.username == payload["username"]) else {
+            return;
+        };
+        let group = payload["groupId"].as_str().unwrap().parse().unwrap();
+        self.writes(Fact::Told { group, whom, news });
     }
 }
 

@@ -17,12 +17,16 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+#[path = "../harness/line.rs"]
+mod cable;
+
+use self::cable::{Carries, Line as Cable};
 use crate::{
     bus::Bus,
     history::Saved,
     line::{Fault, Line},
     plan::{Blow, What},
-    postgres::Cluster,
+    postgres::{Cluster, url_at},
     server::{Nodes, Server},
     stored,
     world::{World, crowd},
@@ -39,16 +43,19 @@ pub struct Blows {
     crowds: usize,
     cuts: usize,
     bus_kills: usize,
+    database_cuts: usize,
+    bus_cuts: usize,
 }
 
 impl fmt::Display for Blows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kills, terminations, freezes, database_stops, database_kills, crowds, cuts, bus_kills } =
-            self;
+        let Self { kills, terminations, freezes, database_stops, database_kills, crowds, cuts, .. } = self;
+        let Self { bus_kills, database_cuts, bus_cuts, .. } = self;
         write!(
             f,
             "server killed {kills}, terminated {terminations}, frozen {freezes}; database stopped \
-             {database_stops}, killed {database_kills}; bus killed {bus_kills}; crowds {crowds}, all lines cut {cuts}"
+             {database_stops}, killed {database_kills}; bus killed {bus_kills}; a node cut from the database \
+             {database_cuts}, from the bus {bus_cuts}; crowds {crowds}, all lines cut {cuts}"
         )
     }
 }
@@ -62,12 +69,27 @@ pub struct Nemesis {
     stamp: Arc<AtomicU64>,
     /// The nodes; none only while it is away.
     servers: Vec<Option<Server>>,
+    /// How each of several nodes reaches the database and the bus; none for one that is alone.
+    lines: Vec<NodeLines>,
     /// The node that the next blow falls on.
     next: usize,
     cluster: Option<Arc<Cluster>>,
     database: String,
     logs: PathBuf,
     addresses: watch::Sender<Vec<SocketAddr>>,
+}
+
+/// What a node reaches the others by. It stays when the node is started anew.
+struct NodeLines {
+    database: Cable,
+    bus: Cable,
+}
+
+impl NodeLines {
+    async fn new(cluster: &Cluster, bus: &Bus) -> Self {
+        let database = Cable::to(cluster.address()).await;
+        Self { database, bus: Cable::to(bus.address().unwrap_or(cluster.address())).await }
+    }
 }
 
 impl Nemesis {
@@ -80,24 +102,56 @@ impl Nemesis {
         logs: PathBuf,
         stamp: Arc<AtomicU64>,
     ) -> Self {
-        let mut servers = Vec::new();
-        for _ in 0..nodes {
-            servers.push(Server::start(&database, &bus.settings(), &logs).await);
+        let mut lines = Vec::new();
+        if let Some(cluster) = cluster.as_ref().filter(|_| nodes > 1) {
+            for _ in 0..nodes {
+                lines.push(NodeLines::new(cluster, &bus).await);
+            }
         }
-        let addresses = watch::Sender::new(servers.iter().map(|server| server.address).collect());
-        let cluster = cluster.map(Arc::new);
-        Self {
+        let mut nemesis = Self {
             blows: Blows::default(),
             bus,
             saved: Vec::new(),
             stamp,
-            servers: servers.into_iter().map(Some).collect(),
+            servers: Vec::new(),
+            lines,
             next: 0,
-            cluster,
+            cluster: cluster.map(Arc::new),
             database,
             logs,
-            addresses,
+            addresses: watch::Sender::default(),
+        };
+        for node in 0..nodes {
+            let server = nemesis.start(node).await;
+            nemesis.addresses.send_modify(|addresses| addresses.push(server.address));
+            nemesis.servers.push(Some(server));
         }
+        nemesis
+    }
+
+    async fn start(&self, node: usize) -> Server {
+        let Some(lines) = self.lines.get(node) else {
+            return Server::start(&self.database, &[("PARLOR__CLUSTER__BUS", "off".to_owned())], &self.logs)
+                .await;
+        };
+        let settings = self.bus.settings(lines.bus.address);
+        Server::start(&url_at(lines.database.address), &settings, &self.logs).await
+    }
+
+    /// From now on no node reaches the bus; `silently`: each of them thinks that it does.
+    pub fn takes_bus_away(&self, silently: bool) {
+        let carries = if silently { Carries::Nothing } else { Carries::Closed };
+        self.lines.iter().for_each(|lines| lines.bus.now(carries));
+    }
+
+    pub fn gives_bus_back(&self) {
+        self.lines.iter().for_each(|lines| lines.bus.now(Carries::Everything));
+    }
+
+    /// Kills a node that does not come back.
+    pub async fn kills_for_good(&mut self, node: usize) {
+        self.next = node;
+        self.kills().await;
     }
 
     /// Where the servers are at the time.
@@ -181,7 +235,24 @@ impl Nemesis {
                 sleep(during).await;
                 self.bus.starts();
             }
-            What::Database { .. } | What::Bus { .. } | What::CutAll => {
+            What::CutFromDatabase { during } if !self.lines.is_empty() => {
+                self.blows.database_cuts += 1;
+                self.lines[self.next].database.now(Carries::Closed);
+                sleep(during).await;
+                self.lines[self.next].database.now(Carries::Everything);
+            }
+            What::CutFromBus { silently, during } if !self.lines.is_empty() && !self.bus.is_off() => {
+                self.blows.bus_cuts += 1;
+                let carries = if silently { Carries::Nothing } else { Carries::Closed };
+                self.lines[self.next].bus.now(carries);
+                sleep(during).await;
+                self.lines[self.next].bus.now(Carries::Everything);
+            }
+            What::Database { .. }
+            | What::Bus { .. }
+            | What::CutFromDatabase { .. }
+            | What::CutFromBus { .. }
+            | What::CutAll => {
                 self.blows.cuts += 1;
                 for line in lines {
                     line.suffers(Fault::Cut);
@@ -209,7 +280,7 @@ impl Nemesis {
     }
 
     async fn starts(&mut self) {
-        let server = Server::start(&self.database, &self.bus.settings(), &self.logs).await;
+        let server = self.start(self.next).await;
         self.addresses.send_modify(|addresses| addresses[self.next] = server.address);
         self.servers[self.next] = Some(server);
     }
@@ -223,7 +294,9 @@ impl Nemesis {
     /// All servers go down.
     pub async fn ends(&mut self) {
         for node in 0..self.servers.len() {
-            self.terminates(node).await;
+            if self.servers[node].is_some() {
+                self.terminates(node).await;
+            }
         }
     }
 

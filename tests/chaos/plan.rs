@@ -159,6 +159,10 @@ pub enum What {
     Both,
     /// The bus dies and comes back; without a server of its own, all lines are cut instead.
     Bus { during: Duration },
+    /// One of several nodes cannot reach the database, perhaps until its lease is over.
+    CutFromDatabase { during: Duration },
+    /// One of several nodes cannot reach the bus, or reaches it, and nothing gets through.
+    CutFromBus { silently: bool, during: Duration },
 }
 
 impl What {
@@ -172,11 +176,11 @@ impl What {
 }
 
 impl Plan {
-    pub fn new(seed: u64, size: Size, with_postgres: bool, with_bus: bool) -> Self {
+    pub fn new(seed: u64, size: Size, with_postgres: bool, on_several_nodes: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let groups: Vec<Vec<usize>> =
             (0..size.groups).map(|group| members(&mut rng, size.people, group)).collect();
-        let blows = blows(&mut rng, size, with_postgres, with_bus);
+        let blows = blows(&mut rng, size, with_postgres, on_several_nodes);
         let devices = (0..size.people * size.devices_each)
             // The last of the people has a single device, whose receipt nobody else moves.
             .filter(|number| *number < size.people || number % size.people != size.people - 1)
@@ -218,7 +222,7 @@ fn millis(rng: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(rng.u64(range))
 }
 
-fn blows(rng: &mut Rng, size: Size, with_postgres: bool, with_bus: bool) -> Vec<Blow> {
+fn blows(rng: &mut Rng, size: Size, with_postgres: bool, on_several_nodes: bool) -> Vec<Blow> {
     let mut whats = Vec::new();
     let mut kills = 0;
     while kills < size.kills {
@@ -230,14 +234,21 @@ fn blows(rng: &mut Rng, size: Size, with_postgres: bool, with_bus: bool) -> Vec<
         kills += what.kills();
         whats.push(what);
     }
-    for number in 0..size.others {
+    let kinds = if on_several_nodes { 8 } else { 5 };
+    // Kinds that only several nodes have are additional.
+    let others = if on_several_nodes { size.others * 4 / 3 } else { size.others };
+    for number in 0..others {
         // Each kind in turn, so that even a short run has all.
-        whats.push(match number % if with_bus { 6 } else { 5 } {
+        whats.push(match number % kinds {
             0 => What::Database { immediately: rng.bool(), during: millis(rng, 200..1_500) },
             1 => What::Terminate,
+            // Beyond the lease, if there is one.
+            2 if on_several_nodes => What::Freeze { during: millis(rng, 2_200..3_500) },
             2 => What::Freeze { during: millis(rng, 200..2_000) },
             3 => What::CutAll,
             5 => What::Bus { during: millis(rng, 200..4_000) },
+            6 => What::CutFromDatabase { during: millis(rng, 300..3_500) },
+            7 => What::CutFromBus { silently: rng.bool(), during: millis(rng, 300..4_000) },
             _ => What::Crowd { connections: rng.usize(20..80) },
         });
     }

@@ -2,7 +2,7 @@
 //! and killed.
 
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -27,12 +27,16 @@ impl Cluster {
             assert!(owned.success());
         }
         let port = free_port();
-        let url = format!("postgres://parlor@127.0.0.1:{port}/postgres");
+        let url = url_at(([127, 0, 0, 1], port).into());
         let cluster = Self { url, home, binaries, port };
         let data = cluster.data();
         cluster.runs("initdb", &["-D", &data, "-A", "trust", "-U", "parlor"]);
         cluster.starts();
         cluster
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     fn data(&self) -> String {
@@ -75,6 +79,11 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.stops(true);
     }
+}
+
+/// Its address for who reaches it there.
+pub fn url_at(address: SocketAddr) -> String {
+    format!("postgres://parlor@{address}/postgres")
 }
 
 fn newest(versions: &Path) -> Option<PathBuf> {

@@ -9,6 +9,7 @@ use crate::{
     history::{Entry, History, Memory, Place, Saved, What},
     reach::Reach,
     stored::{Room, Stored},
+    told_check::ToldOfReceipts,
 };
 
 /// Goes through the entries of all devices in the order in which they happened, and keeps in mind how far
@@ -23,6 +24,7 @@ pub fn check_receipts(history: &History, stored: &Stored, in_the_end: bool, foun
     all.sort_unstable_by_key(|(_, entry)| entry.stamp);
     let mut reaches: BTreeMap<(usize, RoomId), Reach> = BTreeMap::new();
     let mut begun: HashSet<(usize, u32, RoomId)> = HashSet::new();
+    let mut told = ToldOfReceipts::default();
     let mut saved = history.saved.iter().peekable();
     for (device, entry) in all {
         while let Some(saved) = saved.next_if(|saved| saved.stamp <= entry.stamp) {
@@ -31,6 +33,7 @@ pub fn check_receipts(history: &History, stored: &Stored, in_the_end: bool, foun
         let record = &history.devices[device];
         let person = record.person;
         let connection = (device, entry.connection);
+        told.is_told(connection, &entry.what, &reaches, found);
         match &entry.what {
             What::Comes { since: said, .. } => {
                 for (_, reach) in reaches.iter_mut().filter(|((other, _), _)| *other == person) {

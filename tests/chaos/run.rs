@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    aftermath::{self, Aftermath},
     bus::Bus,
     checker::{self, Rule, Violation},
     client::{Client, Phase, Status},
@@ -35,6 +36,7 @@ use crate::{
     server::{any_of, complaints, last_words},
     settlement,
     stored::{self, Stored},
+    told_check,
     world::World,
 };
 
@@ -44,6 +46,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const STORMERS: usize = 4;
 /// How long the changes may take in the end. A device that has not got them by then is the checker's to report.
 const CHANGES_TAKE: Duration = Duration::from_secs(20);
+/// Violations of each rule that are shown.
+const SHOWN: usize = 8;
 /// What of a device's history is shown when it hangs.
 const TAIL: usize = 25;
 
@@ -56,6 +60,8 @@ pub struct Report {
     pub blows: Blows,
     pub counts: Counts,
     storm: Commands,
+    /// On several nodes.
+    aftermath: Option<Aftermath>,
     rows: i64,
     pub violations: Vec<Violation>,
     /// What the server itself found wrong with itself.
@@ -72,20 +78,25 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, database, took, blows, counts, storm, rows, violations, complaints, hang } = self;
+        let Self { seed, database, took, blows, counts, storm, rows, violations, complaints, hang, .. } =
+            self;
         writeln!(f, "{database}, seed {seed}, {} s", took.as_secs())?;
         writeln!(f, "{counts}")?;
         writeln!(f, "{storm}")?;
         writeln!(f, "{blows}")?;
+        if let Some(aftermath) = &self.aftermath {
+            writeln!(f, "{aftermath}")?;
+        }
         writeln!(f, "messages stored {rows}; violations {}", violations.len())?;
-        let mut of_rule: BTreeMap<Rule, usize> = BTreeMap::new();
+        let mut of_rule: BTreeMap<Rule, Vec<&Violation>> = BTreeMap::new();
         for violation in violations {
-            *of_rule.entry(violation.rule).or_default() += 1;
+            of_rule.entry(violation.rule).or_default().push(violation);
         }
-        for (rule, count) in of_rule {
-            writeln!(f, "  {rule:?} {count}")?;
+        for (rule, violations) in &of_rule {
+            writeln!(f, "  {rule:?} {}", violations.len())?;
         }
-        for violation in violations.iter().take(20) {
+        // Some of each: a rule that is broken often must not hide another one.
+        for violation in of_rule.values().flat_map(|violations| violations.iter().take(SHOWN)) {
             writeln!(f, "  {violation}")?;
         }
         for complaint in complaints.iter().take(20) {
@@ -206,6 +217,13 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize, 
         hang.get_or_insert_with(|| "a client did not end, or failed".to_owned());
         clients.shutdown().await;
     }
+    let mut aftermath = None;
+    if hang.is_none() && nodes > 1 {
+        match aftermath::comes(&mut nemesis, seed, &url).await {
+            Ok(seen) => aftermath = Some(seen),
+            Err(why) => hang = Some(why),
+        }
+    }
     nemesis.ends().await;
 
     let history = History {
@@ -228,6 +246,8 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize, 
     of_membership.extend(membership_check::check(&storm_log, &groups, nodes == 1));
     let mut violations = checker::check(&history, &stored, hang.is_none());
     violations.extend(of_membership);
+    violations.extend(told_check::check_storm(&storm_log));
+    violations.extend(aftermath.iter().flat_map(Aftermath::violations));
     Report {
         seed,
         database: match (with_postgres, nodes) {
@@ -241,6 +261,7 @@ pub async fn run(seed: u64, size: Size, cluster: Option<Cluster>, nodes: usize, 
         rows: stored.values().map(|room| room.last_seq).sum(),
         violations,
         storm: Commands::of(&storm_log),
+        aftermath,
         complaints: complaints(&logs),
         hang,
     }

@@ -46,6 +46,9 @@ const SETTINGS: [(&str, &str); 23] = [
     ("PARLOR__CLUSTER__LEASE", "2s"),
 ];
 
+/// The same as a number.
+pub const LEASE: Duration = Duration::from_secs(2);
+
 /// Where the nodes are at the time.
 pub type Nodes = watch::Receiver<Vec<SocketAddr>>;
 

@@ -7,6 +7,7 @@ use sea_orm::{Database, EntityTrait, QueryOrder};
 use serde_json::Value as Json;
 
 use crate::{
+    aftermath::GROUP,
     history::Place,
     membership::PREFIX,
     version::{Digest, Line, Mark, Version},
@@ -70,8 +71,8 @@ pub async fn read(url: &str, world: &World) -> Result<Stored, sea_orm::DbErr> {
     let number = |user: Option<UserId>| user.and_then(|user| numbers.get(&user).copied());
     let mut stored = Stored::new();
     for row in room::Entity::find().all(&database).await? {
-        if row.name.as_deref().is_some_and(|name| name.starts_with(PREFIX)) {
-            // The storm of membership has rules of its own.
+        if row.name.as_deref().is_some_and(|name| name.starts_with(PREFIX) || name == GROUP) {
+            // The storm of membership and the aftermath have rules of their own.
             continue;
         }
         let place = match row.kind {

@@ -37,6 +37,10 @@ impl Line {
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(server).await else { continue };
+                for stream in [&client, &server] {
+                    // Otherwise small packets wait for each other.
+                    drop(stream.set_nodelay(true));
+                }
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 tokio::spawn(carry(from_client, to_server, carried.clone()));

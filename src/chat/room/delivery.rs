@@ -96,15 +96,19 @@ impl Room {
         self.state.lock().receipts.raise(user, stored)
     }
 
-    /// Takes over the marks that another node has saved. Returns the members who have read more.
+    /// Takes over the marks that another node has saved. Returns the members who have read more than was told.
     pub(in crate::chat) fn follow_marks(&self, stored: Vec<(UserId, Marks)>) -> Vec<Reader> {
-        let RoomState { members, receipts, .. } = &mut *self.state.lock();
+        let RoomState { members, receipts, unread_marks, .. } = &mut *self.state.lock();
         let readers = stored.into_iter().filter_map(|(user, marks)| {
-            if !receipts.follow(user, marks) {
+            // This node may have read the same just now.
+            let by = receipts.read_by(user, marks.read);
+            receipts.follow(user, marks);
+            if !receipts.is_news(user, marks.read) {
                 return None;
             }
             let username = members.get(user)?.person.username.clone();
-            Some(Reader { user, username, seq: marks.read, by: None, has_cleared: false })
+            let has_cleared = unread_marks.take_untold(user);
+            Some(Reader { user, username, seq: marks.read, by, has_cleared })
         });
         readers.collect()
     }
@@ -128,11 +132,11 @@ impl Room {
         self.state.lock().receipts.unsaved()
     }
 
-    /// Notes that these receipts are saved. Returns the members who have read more, with their names.
+    /// Notes that these receipts are saved. Returns the members who have read more than was told, with their names.
     pub(in crate::chat) fn saved(&self, saved: &[Unsaved]) -> Vec<Reader> {
         let RoomState { members, receipts, unread_marks, .. } = &mut *self.state.lock();
         receipts.save(saved);
-        let readers = saved.iter().filter(|receipt| receipt.read_moved);
+        let readers = saved.iter().filter(|receipt| receipts.is_news(receipt.user, receipt.marks.read));
         let named = readers.filter_map(|receipt| {
             let member = members.get(receipt.user)?;
             let username = member.person.username.clone();

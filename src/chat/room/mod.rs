@@ -37,16 +37,6 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, member::Role, message, names::Na
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-pub(in crate::chat) use self::{
-    changes::ChangeAnswer,
-    subscriptions::{DelayedReply, Held, Settled},
-};
-pub use self::{
-    delivery::{DeliveryNotice, Reader},
-    members::RoomMember,
-    receipts::Unsaved,
-    views::HasRead,
-};
 use self::{
     changed_pages::ChangedPages,
     members::Members,
@@ -56,6 +46,16 @@ use self::{
     subscriptions::{EndedSubscription, Subscriptions},
     unread_marks::UnreadMarks,
     watermark::{Floor, Floors, Marks},
+};
+pub(in crate::chat) use self::{
+    changes::ChangeAnswer,
+    subscriptions::{DelayedReply, Held, Settled},
+};
+pub use self::{
+    delivery::{DeliveryNotice, Reader},
+    members::RoomMember,
+    receipts::Unsaved,
+    views::HasRead,
 };
 use super::{
     changes::read_marks,
@@ -199,7 +199,7 @@ pub struct Published {
 #[derive(Default)]
 pub struct Reconciled {
     /// Members that the database no longer had.
-    pub gone: Vec<Person>,
+    pub gone: Vec<(UserId, Person)>,
     /// Members that memory did not have, each with the newest message when they joined.
     pub come: Vec<(UserId, Person, Seq)>,
     /// Members who had another role in memory.
@@ -347,7 +347,7 @@ impl Room {
             });
             let come = come.collect();
             let ended = subscriptions.end_of(|user| !members.has(user));
-            (ended, changes.gone.into_iter().map(|(_, person)| person).collect(), come, changes.roles)
+            (ended, changes.gone, come, changes.roles)
         };
         Reconciled { gone, come, roles, detached: give_replies(ended) }
     }

@@ -19,8 +19,17 @@ struct MemberReceipts {
     /// As the database has them; they follow with the next batch. Only these decide when a sender is notified
     /// of a delivery.
     saved: Marks,
+    /// Up to where the others were told that the member has read: here by saves, and by what other nodes have saved.
+    told_read: Seq,
     /// The connection that has moved the `read` mark last.
     read_by: Option<ConnectionId>,
+}
+
+impl MemberReceipts {
+    /// With these marks, as saved.
+    fn of(saved: Marks) -> Self {
+        Self { marks: saved, saved, told_read: saved.read, read_by: None }
+    }
 }
 
 /// A member's receipts that are not saved yet.
@@ -30,7 +39,6 @@ pub struct Unsaved {
     pub marks: Marks,
     /// More was delivered or read.
     pub has_moved: bool,
-    pub read_moved: bool,
     /// The connection that has moved `read` last.
     pub read_by: Option<ConnectionId>,
 }
@@ -53,13 +61,13 @@ impl Moved {
 impl Receipts {
     /// The receipts of all members, as saved.
     pub fn new(of_members: impl IntoIterator<Item = (UserId, Marks)>) -> Self {
-        let saved = |(user, marks)| (user, MemberReceipts { marks, saved: marks, read_by: None });
+        let saved = |(user, marks)| (user, MemberReceipts::of(marks));
         Self { of_members: of_members.into_iter().map(saved).collect() }
     }
 
     /// Adds a new member's receipts, as saved.
     pub fn add(&mut self, user: UserId, marks: Marks) {
-        self.of_members.entry(user).or_insert(MemberReceipts { marks, saved: marks, read_by: None });
+        self.of_members.entry(user).or_insert_with(|| MemberReceipts::of(marks));
     }
 
     pub fn remove(&mut self, user: UserId) {
@@ -135,34 +143,43 @@ impl Receipts {
         true
     }
 
-    /// Raises a member's marks to those that another node has saved, except up to where the member was notified. Returns
-    /// whether the member has read more.
-    pub fn follow(&mut self, user: UserId, stored: Marks) -> bool {
-        let Some(MemberReceipts { marks, saved, .. }) = self.of_members.get_mut(&user) else { return false };
-        let has_read = stored.read > marks.read;
+    /// Raises a member's marks to those that another node has saved, except up to where the member was notified.
+    pub fn follow(&mut self, user: UserId, stored: Marks) {
+        let Some(MemberReceipts { marks, saved, .. }) = self.of_members.get_mut(&user) else { return };
         *marks = marks.max(Marks { notified: marks.notified, ..stored });
         *saved = saved.max(Marks { notified: saved.notified, ..stored });
-        has_read
+    }
+
+    /// The connection here that has read up to just this seq, if one has.
+    pub fn read_by(&self, user: UserId, read: Seq) -> Option<ConnectionId> {
+        self.of_members.get(&user).filter(|receipts| receipts.marks.read == read)?.read_by
+    }
+
+    /// Whether it is news for the others that a member has read up to a seq, which is saved. They are told then.
+    pub fn is_news(&mut self, user: UserId, read: Seq) -> bool {
+        let Some(MemberReceipts { told_read, .. }) = self.of_members.get_mut(&user) else { return false };
+        let is_news = read > *told_read;
+        *told_read = read.max(*told_read);
+        is_news
     }
 
     pub fn unsaved(&self) -> Vec<Unsaved> {
         let unsaved = self.of_members.iter().filter(|(_, receipts)| receipts.marks != receipts.saved);
         unsaved
-            .map(|(user, MemberReceipts { marks, saved, read_by })| Unsaved {
+            .map(|(user, MemberReceipts { marks, saved, read_by, .. })| Unsaved {
                 user: *user,
                 marks: *marks,
                 has_moved: (marks.delivered, marks.read) != (saved.delivered, saved.read),
-                read_moved: marks.read != saved.read,
                 read_by: *read_by,
             })
             .collect()
     }
 
-    /// Notes what was saved. What has moved since stays unsaved.
+    /// Notes what was saved. What has moved since stays unsaved. Another node may have saved more meanwhile.
     pub fn save(&mut self, saved: &[Unsaved]) {
         for receipt in saved {
             if let Some(receipts) = self.of_members.get_mut(&receipt.user) {
-                receipts.saved = receipt.marks;
+                receipts.saved = receipts.saved.max(receipt.marks);
             }
         }
     }
@@ -230,8 +247,31 @@ mod tests {
         receipts.read(ada, None, Seq(6), 7);
         receipts.save(&saving);
         assert_eq!(receipts.saved_floor().of(ada), Seq(5));
-        let [Unsaved { marks, read_moved: true, .. }] = receipts.unsaved()[..] else { panic!("not read") };
+        let [Unsaved { marks, has_moved: true, .. }] = receipts.unsaved()[..] else { panic!("not read") };
         assert_eq!(marks, Marks { delivered: Seq(5), read: Seq(6), notified: Seq(3), read_at: 7 });
+    }
+
+    #[test]
+    fn the_others_are_told_once_of_what_two_nodes_save_at_the_same_time() {
+        let ada = UserId::new();
+        let at = |read| Marks { read: Seq(read), ..Marks::at(Seq(3)) };
+        let mut receipts = of(ada);
+        receipts.read(ada, None, Seq(5), 7);
+        let saving = receipts.unsaved();
+        // Another node has saved more while this one saves.
+        receipts.follow(ada, at(6));
+        assert!(receipts.is_news(ada, Seq(6)));
+        receipts.save(&saving);
+        assert!(!receipts.is_news(ada, Seq(5)));
+        assert!(receipts.unsaved().iter().all(|receipt| !receipt.has_moved), "it is saved already");
+        // Another node has saved the same before this one does, and none of its connections was told yet.
+        receipts.read(ada, None, Seq(8), 8);
+        receipts.follow(ada, at(8));
+        assert!(receipts.is_news(ada, Seq(8)));
+        // A connection that came has read it in the database before.
+        receipts.raise(ada, at(9));
+        receipts.follow(ada, at(9));
+        assert!(receipts.is_news(ada, Seq(9)) && !receipts.is_news(ada, Seq(9)));
     }
 
     #[test]

@@ -63,8 +63,10 @@ impl Core {
         if room.kind == room::Kind::Group {
             self.announce_soon(room.id, changes.come.iter().map(|(user, ..)| *user).collect());
             let group = room.id;
-            for person in changes.gone {
+            for (user, person) in changes.gone {
                 let left = Event::MemberLeft { group, username: person.username };
+                // Their connections are not subscribed any more.
+                self.hub.publish(left.clone(), Audience::User(user));
                 self.hub.publish(left, Audience::Room(room, None));
             }
             for (_, person, _) in changes.come {
