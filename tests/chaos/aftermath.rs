@@ -249,9 +249,9 @@ pub async fn comes(nemesis: &mut Nemesis, seed: u64, url: &str) -> Result<Afterm
     if seen.arrivals.iter().all(|arrival| arrival.has_come) {
         let read = json!({ "receiver": group.id, "group": true, "seq": message });
         let mut all = Vec::new();
-        for by in 1..addresses.len() {
-            witnesses[by].asks("markRead", read.clone()).await?;
-            let name = witnesses[by].person.username.clone();
+        for witness in witnesses.iter_mut().take(addresses.len()).skip(1) {
+            witness.asks("markRead", read.clone()).await?;
+            let name = witness.person.username.clone();
             all.push(wanted("read", 0, "messageRead", move |told| {
                 told["username"] == *name && seq_of(told) == message
             }));

@@ -45,11 +45,9 @@ impl ToldOfReceipts {
                 let read = || reaches.iter().map(|(of, reach)| (*of, reach.read())).collect();
                 self.first_answers.entry(connection).or_insert_with(read);
             }
-            What::ToldDelivered { room, seq, id } => {
-                if !self.delivered.insert((connection, *id)) {
-                    let told = format!("{} was told of the delivery of {seq} of {room} twice", of());
-                    found.add(Rule::ToldTwice, told);
-                }
+            What::ToldDelivered { room, seq, id } if !self.delivered.insert((connection, *id)) => {
+                let told = format!("{} was told of the delivery of {seq} of {room} twice", of());
+                found.add(Rule::ToldTwice, told);
             }
             What::ToldRead { room, reader, seq } => {
                 let told = self.read.entry((connection, *room, *reader)).or_default();
@@ -77,12 +75,15 @@ impl ToldOfReceipts {
     }
 }
 
+/// The newest that was told of each member: that they have come or gone, and, beside it (`true`), their role.
+type ToldOfMembers = BTreeMap<(usize, bool), News>;
+
 /// What the connections of the storm were told of members and roles: nobody comes twice without having gone, or gets the
 /// role that they have.
 pub fn check_storm(log: &[Entry]) -> Vec<Violation> {
     let mut found = Vec::new();
     // By connection and group: who has come or gone, and the roles.
-    let mut told: HashMap<(usize, u32, RoomId), BTreeMap<(usize, bool), News>> = HashMap::new();
+    let mut told: HashMap<(usize, u32, RoomId), ToldOfMembers> = HashMap::new();
     for entry in log {
         let Fact::Told { group, whom, news } = &entry.fact else { continue };
         let of = told.entry((entry.person, entry.connection, *group)).or_default();
