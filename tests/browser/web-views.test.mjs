@@ -12,6 +12,7 @@ test('axe finds nothing on any view, and every target is large enough', async (t
   const phone = await bob.connect();
   const tab = await profile.opens(server.url);
   await tab.runs(axe);
+  await tab.find('button', 'Sign in').waitFor();
   await isAccessible(tab, 'sign in');
   await tab.find('button', 'Create an account').click();
   await tab.find('button', 'Create an account').click();
