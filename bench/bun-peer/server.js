@@ -30,8 +30,8 @@ const server = Bun.serve({
   },
   websocket: {
     ...websocket,
-    // Beyond its limit, Bun drops what is sent, which would be a gap for good. Who has not read this much is cut off
-    // instead, and gets what was missed on connecting again.
+    // A client that lets more than this wait is disconnected. It connects again and gets what it has missed. Otherwise
+    // Bun would drop messages, and the client would never get them.
     backpressureLimit: 8 * 1024 * 1024,
     closeOnBackpressureLimit: true,
     // Engine.IO has pings of its own, and messages are too short to be worth compressing.

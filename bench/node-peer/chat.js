@@ -1,4 +1,4 @@
-// The namespace /chat: who may connect, and what a connection hears first. The servers of both peers use it.
+// The namespace /chat: checks who connects, and sends what the connection has missed. Both peers use it.
 import { Presence } from "./presence.js";
 import { Rooms } from "./rooms.js";
 import * as messages from "./messages.js";

@@ -82,15 +82,17 @@ impl Chat {
 }
 
 /// Stores the time, because SQLite writes nothing if nothing changes, by the path by which messages are stored. On
-/// SQLite there is one node, and one row for all times. The update changes no row, so it waits for no other node; it waits
-/// for whoever has locked the table of the rooms, as each message does.
+/// SQLite there is one node, and one row for all times.
 async fn reads_and_stores(core: &Core) -> Result<()> {
     core.db.ping().await?;
     let (hot_path, now) = (core.db.hot_path(), core.clock.now());
-    let node = if core.db.is_sqlite() { Uuid::nil() } else { core.cluster.id() };
+    if core.db.is_sqlite() {
+        return Ok(hot_path.execute(probe::write(Uuid::nil(), now, hot_path.backend())).await?);
+    }
+    // It changes no row, so it waits for no other node. It waits for whoever has locked the table, as each message does.
     let no_room = room::Entity::update_many()
         .col_expr(room::Column::ActiveAt, Expr::value(now))
         .filter(room::COLUMN.id.eq(RoomId(Uuid::nil())));
     hot_path.execute(no_room.build(hot_path.backend())).await?;
-    Ok(hot_path.execute(probe::write(node, now, hot_path.backend())).await?)
+    Ok(hot_path.execute(probe::write(core.cluster.id(), now, hot_path.backend())).await?)
 }

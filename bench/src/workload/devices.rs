@@ -1,5 +1,5 @@
-//! People who are online connect with more devices. Nobody is told, because nothing about their presence changes. So this
-//! is the cost of a connect alone: reading the token, the user and the rooms, and joining.
+//! People who are online connect with more devices. Their presence does not change, so no events are sent. Only connecting
+//! is measured: reading the token, the user and the rooms, and joining.
 
 use std::sync::Arc;
 

@@ -11,7 +11,6 @@ mod idle;
 mod lone_sender;
 mod many_rooms;
 mod offered_rate;
-mod polling;
 mod private_pairs;
 mod reactions;
 mod stalled_reader;
@@ -100,7 +99,7 @@ pub const ALL: &[&Workload] = &[
     &reactions::LIVE,
     &reactions::REPLAYED,
     &history::HISTORY,
-    &polling::POLLING,
+    &offered_rate::POLLING,
     &devices::DEVICES,
     &idle::IDLE,
     &stalled_reader::STALLED_READER,

@@ -18,7 +18,7 @@ impl Connection {
             Err(_) => return,
             Ok(()) => {}
         }
-        if self.is_disconnected.swap(true, Ordering::SeqCst) || self.is_over() {
+        if !self.may_disconnect() {
             return;
         }
         crate::metrics::CONNECTIONS_DISCONNECTED.one(reason);
@@ -28,9 +28,14 @@ impl Connection {
 
     /// Disconnects it, so that its client reconnects, to another node: this one is being stopped.
     pub(in crate::chat) fn hand_over(self: &Arc<Self>) {
-        if !self.is_disconnected.swap(true, Ordering::SeqCst) && !self.is_over() {
+        if self.may_disconnect() {
             self.outlet.disconnect();
         }
+    }
+
+    /// Whether nothing has disconnected it so far. Notes that something does now.
+    fn may_disconnect(&self) -> bool {
+        !self.is_disconnected.swap(true, Ordering::SeqCst) && !self.is_over()
     }
 
     /// Ends it after a last event, because its login has ended. A connection that is not open yet is ended by

@@ -1,5 +1,5 @@
 //! Pages of changed messages. Each is read once for all connections that ask for the same one, and kept for a short time,
-//! with its renderings: after a restart, most devices of a room lack the same changes.
+//! with its renderings: after a restart, most devices of a room lack the same changes. [`super::replay_cache`] owns them.
 //!
 //! A change of the room removes its pages before the change is published. So a page never shows more than its readers
 //! may see, and never less than they are told ([`super::catch_up`]).
@@ -12,7 +12,6 @@ use std::{
 
 use entity::RoomId;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::Room;
 use crate::{
@@ -35,8 +34,6 @@ const BESIDES: usize = 1_500;
 #[derive(Default)]
 pub(super) struct ChangedPages {
     kept: Mutex<PagesOfRooms>,
-    /// Notified when a page is kept.
-    pub work: Notify,
 }
 
 #[derive(Default)]
@@ -66,7 +63,8 @@ impl Core {
         range: ChangedRange,
         limit: usize,
     ) -> Result<Vec<Arc<Envelope>>> {
-        let (pages, asked) = (&self.rooms.changed_pages, Asked { range, limit });
+        let (cache, asked) = (&self.rooms.replay_cache, Asked { range, limit });
+        let pages = &cache.changed;
         if let Some(kept) = pages.find(room.id, asked) {
             return Ok(kept);
         }
@@ -79,7 +77,9 @@ impl Core {
         let changes = self.changed_messages(room, range, limit as u64).await?;
         let envelope = |change| Arc::new(Envelope::new(Event::MessageChanged(Arc::new(change))));
         let page: Vec<_> = changes.into_iter().map(envelope).collect();
-        pages.keep(room, asked, &page, replaced);
+        if pages.keep(room, asked, &page, replaced) {
+            cache.work.notify_one();
+        }
         Ok(page)
     }
 }
@@ -91,16 +91,17 @@ impl ChangedPages {
         (page.since.elapsed() < KEPT).then(|| page.changes.clone())
     }
 
-    /// Keeps a page, unless a message of the room was changed since it was read.
-    fn keep(&self, room: &Room, asked: Asked, changes: &[Arc<Envelope>], replaced: u64) {
+    /// Keeps a page, unless a message of the room was changed since it was read. Returns whether it may have done so.
+    fn keep(&self, room: &Room, asked: Asked, changes: &[Arc<Envelope>], replaced: u64) -> bool {
         if changes.is_empty() || changes.iter().any(|change| disappears(change)) {
-            return;
+            return false;
         }
         let mut kept = self.kept.lock();
-        if room.replaced.load(Ordering::SeqCst) == replaced {
+        let is_current = room.replaced.load(Ordering::SeqCst) == replaced;
+        if is_current {
             kept.add(room.id, asked, changes, Instant::now());
-            self.work.notify_one();
         }
+        is_current
     }
 
     /// A message of the room was changed. Call it after [`Room::replaced`] was increased, and before the change is

@@ -37,16 +37,6 @@ use entity::{ChangeNumber, RoomId, Seq, UserId, member::Role, message, names::Na
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
-use self::{
-    changed_pages::ChangedPages,
-    members::Members,
-    receipts::Receipts,
-    recent::Recent,
-    replay_cache::ReplayCache,
-    subscriptions::{EndedSubscription, Subscriptions},
-    unread_marks::UnreadMarks,
-    watermark::{Floor, Floors, Marks},
-};
 pub(in crate::chat) use self::{
     changes::ChangeAnswer,
     subscriptions::{DelayedReply, Held, Settled},
@@ -56,6 +46,15 @@ pub use self::{
     members::RoomMember,
     receipts::Unsaved,
     views::HasRead,
+};
+use self::{
+    members::Members,
+    receipts::Receipts,
+    recent::Recent,
+    replay_cache::ReplayCache,
+    subscriptions::{EndedSubscription, Subscriptions},
+    unread_marks::UnreadMarks,
+    watermark::{Floor, Floors, Marks},
 };
 use super::{
     changes::read_marks,
@@ -79,9 +78,9 @@ pub struct Room {
     /// The two users of a direct room. A user's room with themselves has the same user twice.
     pub pair: Option<[Peer; 2]>,
     /// Held by the task that reads missed messages or changes from the database. The other tasks wait, and then find
-    /// them in the replay cache or among the changed pages.
+    /// them in the replay cache.
     pub(super) reading: AsyncMutex<()>,
-    /// How often messages were replaced in these two. What was read before the last time is not kept there.
+    /// How often messages were replaced there. What was read before the last time is not kept there.
     pub(super) replaced: AtomicU64,
     state: Mutex<RoomState>,
 }
@@ -90,7 +89,6 @@ pub struct Room {
 pub(in crate::chat) struct Rooms {
     registry: registry::RoomRegistry,
     replay_cache: ReplayCache,
-    changed_pages: ChangedPages,
     /// The room that every user is in.
     lobby: Arc<Room>,
 }
@@ -100,7 +98,7 @@ impl Rooms {
     pub async fn open(db: &Db, clock: &Clock, shutdown: &Shutdown) -> Result<Self> {
         let registry = registry::RoomRegistry::new(db, shutdown);
         let lobby = create::open_lobby(db, clock, &registry).await?;
-        Ok(Self { registry, replay_cache: ReplayCache::new(), changed_pages: ChangedPages::default(), lobby })
+        Ok(Self { registry, replay_cache: ReplayCache::new(), lobby })
     }
 
     pub fn lobby(&self) -> &Arc<Room> {
@@ -122,14 +120,12 @@ impl Rooms {
     pub fn forget_messages(&self, room: &Room) {
         room.forget_recent();
         self.replay_cache.forget(room);
-        self.changed_pages.forget(room.id);
     }
 
     /// Replaces older versions of changed messages in memory, before the changes are published.
     pub fn replace(&self, room: &Room, messages: &[Arc<Message>]) {
         room.replace_recent(messages);
         self.replay_cache.replace(room, messages);
-        self.changed_pages.forget(room.id);
     }
 
     /// All rooms in memory.

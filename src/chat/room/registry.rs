@@ -216,7 +216,6 @@ impl Core {
     fn begin(self: &Arc<Self>, room: &Arc<Room>) {
         // Kept from the last time that it was in memory; another node may have changed them since.
         self.rooms.replay_cache.forget(room);
-        self.rooms.changed_pages.forget(room.id);
         self.attach_members(room);
     }
 

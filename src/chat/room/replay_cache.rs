@@ -15,7 +15,7 @@ use entity::{RoomId, Seq};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Room, Rooms};
+use super::{Room, changed_pages::ChangedPages};
 use crate::{
     chat::{
         Core,
@@ -41,8 +41,9 @@ const BESIDES: usize = 1_000;
 /// See the module.
 pub(super) struct ReplayCache {
     kept: Mutex<Kept>,
+    pub changed: ChangedPages,
     /// Notified when something is kept.
-    work: Notify,
+    pub work: Notify,
 }
 
 #[derive(Default)]
@@ -112,15 +113,14 @@ impl Core {
 
 /// Removes messages that are not asked for any more, and old pages of changes, until the server shuts down.
 pub(in crate::chat) async fn run(core: Arc<Core>) {
-    let Rooms { replay_cache, changed_pages, .. } = &core.rooms;
+    let cache = &core.rooms.replay_cache;
     loop {
         tokio::select! {
-            () = replay_cache.work.notified() => {}
-            () = changed_pages.work.notified() => {}
+            () = cache.work.notified() => {}
             () = core.shutdown.begun() => return,
         }
         // Both at each turn.
-        while replay_cache.sweep(Instant::now()) | changed_pages.sweep(Instant::now()) {
+        while cache.sweep(Instant::now()) | cache.changed.sweep(Instant::now()) {
             if core.shutdown.begins_within(KEPT / 5).await {
                 return;
             }
@@ -130,7 +130,7 @@ pub(in crate::chat) async fn run(core: Arc<Core>) {
 
 impl ReplayCache {
     pub fn new() -> Self {
-        Self { kept: Mutex::default(), work: Notify::new() }
+        Self { kept: Mutex::default(), changed: ChangedPages::default(), work: Notify::new() }
     }
 
     /// The kept messages that follow a seq without a hole, with their current receipts and names.
@@ -165,6 +165,7 @@ impl ReplayCache {
         let mut kept = self.kept.lock();
         room.replaced.fetch_add(1, Ordering::SeqCst);
         kept.replace(room.id, messages);
+        self.changed.forget(room.id);
     }
 
     /// Forgets a room whose messages were changed in an unknown way.
@@ -174,6 +175,7 @@ impl ReplayCache {
         if let Some(stretch) = kept.rooms.remove(&room.id) {
             kept.bytes -= stretch.bytes;
         }
+        self.changed.forget(room.id);
     }
 
     /// Keeps a page, and joins it with the kept messages of the room, unless messages were replaced since it was read.

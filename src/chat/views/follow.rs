@@ -36,22 +36,14 @@ impl Core {
     /// Finds out for whom messages that another node has changed are unread. [`super::tell`] tells these users.
     pub(super) async fn follow_foreign_changes(&self) -> Result<()> {
         loop {
-            let next = self.views.foreign.lock().first_entry().map(|first| first.get().clone());
-            let Some((room, after)) = next else { return Ok(()) };
-            let read = self.follow_changes_after(&room, after).await?;
-            let mut foreign = self.views.foreign.lock();
-            match read {
-                // Unless earlier ones were missed meanwhile.
-                Some(read) => {
-                    if let Some((_, known)) = foreign.get_mut(&room.id).filter(|(_, known)| *known == after) {
-                        *known = read;
-                    }
-                }
-                None => {
-                    let is_same = foreign.get(&room.id).is_some_and(|(_, known)| *known == after);
-                    if is_same {
-                        foreign.remove(&room.id);
-                    }
+            let next = self.views.foreign.lock().pop_first();
+            let Some((_, (room, after))) = next else { return Ok(()) };
+            match self.follow_changes_after(&room, after).await {
+                Ok(None) => {}
+                Ok(Some(read)) => self.views.has_missed(&room, read),
+                Err(err) => {
+                    self.views.has_missed(&room, after);
+                    return Err(err);
                 }
             }
         }
