@@ -36,7 +36,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use entity::{ChangeNumber, MessageId, RoomId, Seq, UserId, message, room};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use tokio::sync::oneshot;
 
 pub(super) use self::{
@@ -149,6 +149,13 @@ async fn store(core: &Arc<Core>, drafts: Vec<QueuedDraft>, storing: oneshot::Sen
             reached
         }
     }
+}
+
+/// The error of a commit whose answer was lost. Nobody knows whether the commit happened, whatever the database's error
+/// is: it must not be tried again before the rows are looked at.
+fn answer_lost(err: DbErr) -> Error {
+    tracing::warn!(error = %err, "the answer of a commit was lost");
+    Error::Unavailable(Unavailable::Database)
 }
 
 /// Answers everything of a commit that failed: a single request with its error, several with `unavailable`. The commit

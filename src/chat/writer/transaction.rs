@@ -8,14 +8,14 @@ use sea_orm::{
     QuerySelect, Value, prelude::DateTimeUtc,
 };
 
-use super::{Outcome, Outcomes, QueuedDraft, Stale, rows_beside, sql};
+use super::{Outcome, Outcomes, QueuedDraft, Stale, answer_lost, rows_beside, sql};
 use crate::{
     chat::{
         Core,
-        room::{permissions::moderates, registry::read_members},
+        room::{Room, permissions::moderates, registry::read_members},
     },
     db::values_list::{self, Pad},
-    error::{Entity, Error, Forbidden, Result, Unavailable},
+    error::{Entity, Error, Forbidden, Result},
     values::ClientMessageId,
 };
 
@@ -83,11 +83,7 @@ pub(super) async fn commit(core: &Core, drafts: &[QueuedDraft]) -> Result<Outcom
     rows_beside::store(&tx, drafts, &outcomes).await?;
     advance_rooms(&tx, &next, now).await?;
     let stale = read_stale(core, &tx, stale).await?;
-    tx.commit().await.map_err(|err| {
-        // Nobody knows whether the commit happened, whatever the error is: it must not be tried again here.
-        tracing::warn!(error = %err, "the answer of a commit was lost");
-        Error::Unavailable(Unavailable::Database)
-    })?;
+    tx.commit().await.map_err(answer_lost)?;
     Ok(Outcomes { of_drafts: outcomes, stale })
 }
 
@@ -172,14 +168,23 @@ async fn ask_again(tx: &DatabaseTransaction, draft: &QueuedDraft) -> Result<Resu
     if draft.room.kind == room::Kind::Lobby {
         return Ok(Ok(()));
     }
-    let Some(member) = member::Entity::find_by_id((draft.room.id, draft.sender)).one(tx).await? else {
-        return Ok(Err(Error::Forbidden(Forbidden::NotAMember)));
-    };
     let for_moderators = draft.extras.as_ref().is_some_and(|extras| extras.for_moderators);
-    Ok(match for_moderators && !moderates(draft.room.kind, Some(member.role)) {
-        true => Err(Error::Forbidden(Forbidden::Role)),
-        false => Ok(()),
+    Ok(match moderates_now(tx, &draft.room, draft.sender).await? {
+        None => Err(Error::Forbidden(Forbidden::NotAMember)),
+        Some(false) if for_moderators => Err(Error::Forbidden(Forbidden::Role)),
+        Some(_) => Ok(()),
     })
+}
+
+/// Whether a user moderates a room with members, by the membership in the database; `None` for a user who is not a
+/// member.
+pub(super) async fn moderates_now(
+    tx: &DatabaseTransaction,
+    room: &Room,
+    user: UserId,
+) -> Result<Option<bool>> {
+    let member = member::Entity::find_by_id((room.id, user)).one(tx).await?;
+    Ok(member.map(|member| moderates(room.kind, Some(member.role))))
 }
 
 async fn insert(

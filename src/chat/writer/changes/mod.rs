@@ -18,19 +18,18 @@ use std::{
     time::Instant,
 };
 
-use entity::{MessageId, RoomId, Seq, UserId, member, room};
-use sea_orm::{DatabaseTransaction, EntityTrait};
+use entity::{MessageId, RoomId, Seq, UserId, room};
 
 use self::batch::Batch;
 
-use super::{Stale, follow, refuse_all, transaction};
+use super::{Stale, answer_lost, follow, refuse_all, transaction};
 use crate::{
     chat::{
         Core,
         changes::{Edit, React},
         connections::ConnectionId,
         model::{Message, MessageChange},
-        room::{ChangeAnswer, DelayedReply, Heads, Reply, Room, permissions::moderates},
+        room::{ChangeAnswer, DelayedReply, Heads, Reply, Room},
     },
     error::{Entity, Error, Forbidden, Result, Unavailable},
     metrics,
@@ -193,9 +192,10 @@ async fn commit(core: &Core, changes: &[QueuedChange]) -> Result<Committed> {
         if head.roster_version > change.roster_version {
             stale.insert(change.room.id);
         }
-        let moderates = match head.roster_version == change.roster_version {
+        let is_known = head.roster_version == change.roster_version || change.room.kind == room::Kind::Lobby;
+        let moderates = match is_known {
             true => Some(change.moderates),
-            false => moderates_now(&tx, change).await?,
+            false => transaction::moderates_now(&tx, &change.room, change.user).await?,
         };
         outcomes.push(match moderates {
             Some(moderates) => batch.apply(&core.settings.messages, change, moderates, now),
@@ -206,20 +206,6 @@ async fn commit(core: &Core, changes: &[QueuedChange]) -> Result<Committed> {
     batch.store(&core.settings.messages, &tx, last_changes, now).await?;
     let stale = transaction::read_stale(core, &tx, stale).await?;
     let committed = batch.committed(core, changes, outcomes, stale, now).await?;
-    tx.commit().await.map_err(|err| {
-        // Nobody knows whether the commit happened, whatever the error is: it must not be tried again here.
-        tracing::warn!(error = %err, "the answer of a commit was lost");
-        Error::Unavailable(Unavailable::Database)
-    })?;
+    tx.commit().await.map_err(answer_lost)?;
     Ok(committed)
-}
-
-/// Whether a user moderates the room, by the membership in the database; `None` for a user who is not a member.
-async fn moderates_now(tx: &DatabaseTransaction, change: &QueuedChange) -> Result<Option<bool>> {
-    let room = &change.room;
-    if room.kind == room::Kind::Lobby {
-        return Ok(Some(change.moderates));
-    }
-    let member = member::Entity::find_by_id((room.id, change.user)).one(tx).await?;
-    Ok(member.map(|member| moderates(room.kind, Some(member.role))))
 }

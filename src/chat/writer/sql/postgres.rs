@@ -11,10 +11,10 @@ use super::expiry;
 use crate::{
     chat::{
         Core,
-        writer::{Outcome, Outcomes, QueuedDraft, Stale, request::CommitRequest},
+        writer::{Outcome, Outcomes, QueuedDraft, Stale, answer_lost, request::CommitRequest},
     },
     db::PostgresPool,
-    error::{Error, Result, Unavailable, is_refusal},
+    error::{Result, is_refusal},
 };
 
 /// The rooms are locked in the order of their ids, so that two nodes never deadlock, and the statement reads
@@ -130,7 +130,7 @@ pub(in crate::chat) async fn commit(
     let before: HashMap<RoomId, Seq> = rooms
         .map(|room| room.map(|room| (room.id, room.last_seq)))
         .collect::<Result<_, _>>()
-        .map_err(lost)?;
+        .map_err(answer_lost)?;
     if before.is_empty() {
         return Ok(None);
     }
@@ -151,10 +151,5 @@ fn refused(err: DbErr) -> Result<Option<Outcomes>> {
     if is_refusal(&err) {
         return Ok(None);
     }
-    Err(lost(err))
-}
-
-fn lost(err: DbErr) -> Error {
-    tracing::warn!(error = %err, "the answer of a commit was lost");
-    Error::Unavailable(Unavailable::Database)
+    Err(answer_lost(err))
 }
