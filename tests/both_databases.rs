@@ -1,13 +1,12 @@
-//! The whole suite once more, on PostgreSQL. Its name has it begin early: it takes the longest.
+//! The suite again, on other servers. The names of these tests have them begin early: they take the longest.
 
 use std::process::{Command, Stdio};
 
-/// Set for the second run, in which this test itself has nothing to do.
+/// Set for the other runs, in which these tests themselves have nothing to do.
 const DATABASE: &str = "PARLOR_TEST_DATABASE";
 
-#[test]
-#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
-fn everything_holds_on_postgresql_too() {
+/// Runs tests again on servers of this kind; see `harness::Database::fresh`.
+fn all_hold_on(database: &str, tests: &[&str], but: &[&str]) {
     if std::env::var_os(DATABASE).is_some() {
         return;
     }
@@ -17,19 +16,9 @@ fn everything_holds_on_postgresql_too() {
     );
     let this = std::env::current_exe().expect("a test knows where it is");
     let output = Command::new(this)
-        .args([
-            "--skip",
-            "clients::",
-            "--skip",
-            "both_databases::",
-            "--skip",
-            "storage_faults::",
-            "--skip",
-            "deploy::",
-            "--skip",
-            "nodes::",
-        ])
-        .env(DATABASE, "postgres")
+        .args(tests)
+        .args(but.iter().flat_map(|test| ["--skip", test]))
+        .env(DATABASE, database)
         .stdin(Stdio::null())
         .output()
         .expect("the suite can be run again");
@@ -37,3 +26,27 @@ fn everything_holds_on_postgresql_too() {
     println!("{}", text.lines().last().unwrap_or_default());
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// The whole suite.
+#[test]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+fn everything_holds_on_postgresql_too() {
+    all_hold_on(
+        "postgres",
+        &[],
+        &["clients::", "both_databases::", "storage_faults::", "deploy::", "nodes::"],
+    );
+}
+
+/// What people see of each other, with their logins divided between two nodes, over a bus that loses, repeats and swaps
+/// frames.
+#[test]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+fn everything_holds_on_two_nodes_over_a_faulty_bus() {
+    all_hold_on("two_nodes", ON_TWO_NODES, BUT);
+}
+
+const ON_TWO_NODES: &[&str] =
+    &["messaging::", "receipts::", "ordering::", "catching_up::", "changes::", "deleting::"];
+
+const BUT: &[&str] = &[];

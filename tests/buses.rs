@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::harness::{BusServer, Carries, Database, Door, Frames, Line, Process, Socket, until};
 
@@ -116,6 +116,69 @@ impl Pair {
 /// Messages that this node did not have to read.
 async fn by_frame(node: &Door) -> f64 {
     node.http.metrics().await["parlor_cluster_messages_by_frame_total"]
+}
+
+/// Does it again and again until the other node has told of one of the changes as they come over the bus.
+async fn a_change_comes_over_the_bus(
+    bob: &Socket,
+    what: &str,
+    mut change: impl AsyncFnMut(i64) -> Json,
+) -> (Json, Json) {
+    for attempt in 0..ATTEMPTS {
+        let answer = change(attempt).await;
+        let number = answer["change"].as_i64().expect("a change");
+        // A look may have found it first, and told it together with others.
+        let reaches = |told: &Json| told["change"].as_i64() >= Some(number);
+        let told = bob.sees("messageChanged", reaches).await;
+        if told["what"] == json!([what]) && told["change"] == number {
+            return (answer, told);
+        }
+        assert_eq!(told["what"], json!(["caught-up"]));
+    }
+    panic!("no change comes over the bus");
+}
+
+async fn changes_come_over_the_bus_with_what_was_done(bus: Bus) {
+    let pair = Pair::on(bus).await;
+    let (ada, bob, group) = pair.people().await;
+    let message = ada.posts_in(&group, "hello").await;
+    bob.sees_message("hello").await;
+    let id = || message["messageId"].clone();
+
+    let react = async |attempt| {
+        let wanted = json!({ "messageId": id(), "key": "heart", "on": attempt % 2 == 0 });
+        ada.asks("react", wanted).await
+    };
+    let (answer, told) = a_change_comes_over_the_bus(&bob, "reactions", react).await;
+    let on = !answer["reactions"].is_null();
+    assert_eq!(told["by"], "ada", "{told}");
+    assert_eq!(told["reacted"], json!([{ "username": "ada", "key": "heart", "on": on }]), "{told}");
+    assert_eq!(told["set"], json!({ "reactions": answer["reactions"] }), "nothing else was touched");
+
+    let edit = async |attempt| {
+        let wanted = json!({ "messageId": id(), "content": format!("@bob, {attempt}"), "mentions": ["bob"] });
+        ada.asks("editMessage", wanted).await
+    };
+    let (answer, told) = a_change_comes_over_the_bus(&bob, "edited", edit).await;
+    for field in ["content", "editedAt", "edits"] {
+        assert_eq!(told["set"][field], answer[field], "{field}: {told}");
+    }
+    assert_eq!((&told["by"], &told["at"]), (&json!("ada"), &answer["editedAt"]), "{told}");
+
+    // What was read over the bus is what stands in the database.
+    let history = bob.emit("history", json!({ "receiver": group, "group": true, "limit": 1 })).await;
+    let stored = &history["response"]["messages"][0];
+    for field in ["content", "change", "edits", "mentions"] {
+        assert_eq!(stored[field], answer[field], "{field}: {stored}");
+    }
+    // One that no frame of PostgreSQL can carry is read.
+    let long = "long ".repeat(2_000);
+    let answer = ada.asks("editMessage", json!({ "messageId": id(), "content": long })).await;
+    let told = bob.sees("messageChanged", |told| told["change"] == answer["change"]).await;
+    assert_eq!(told["set"]["content"], json!(long));
+    ada.asks("deleteMessage", json!({ "messageId": id() })).await;
+    bob.sees("messageChanged", |told| told["set"]["deletedBy"] == "ada").await;
+    pair.ends([ada, bob]).await;
 }
 
 /// Posts until the other node has got one over the bus. Returns how many that took.
@@ -232,6 +295,7 @@ macro_rules! on_every_bus {
 
 on_every_bus!(
     messages_come_over_the_bus,
+    changes_come_over_the_bus_with_what_was_done,
     everything_arrives_while_the_bus_is_away_and_over_it_when_it_is_back,
     a_node_notices_that_it_is_deaf_although_its_connection_is_healthy,
     what_the_encrypted_dialect_has_written_reaches_the_other_node_as_it_is,

@@ -27,6 +27,11 @@ async fn an_edit_reaches_every_socket_of_every_member_and_its_own_before_the_ans
     let (tab, plain) = (bob.connect().await, Plain::connects(&bob, "").await);
     let (group, message) = group_with_a_message(&ada, &["bob"]).await;
     assert_eq!((&message["change"], &message["edits"]), (&Json::Null, &Json::Null), "left out");
+    // Who gets it only now gets it as it stands.
+    for socket in [&bob, &tab] {
+        socket.sees_message("helo").await;
+    }
+    plain.sees_message("helo").await;
     let edited = ada.asks("editMessage", edit(&message, "hello")).await;
     let story = ada.story();
     let told = story.iter().rposition(|name| name == "messageChanged");
@@ -572,6 +577,7 @@ async fn the_lobby_is_told_at_once_and_direct_rooms_and_groups_over_http_too() {
     let server = Server::start().await;
     let (ada, bob) = (server.online("ada").await, server.online("bob").await);
     let said = ada.asks("lobbyMessage", json!({ "content": "helo" })).await;
+    bob.sees("lobby", |told| told["response"]["content"] == "helo").await;
     ada.asks("editMessage", edit(&said, "hello")).await;
     let changed = bob.sees_any("messageChanged").await;
     assert_eq!((&changed["set"]["content"], &changed["roomId"]), (&json!("hello"), &said["roomId"]));
@@ -581,6 +587,7 @@ async fn the_lobby_is_told_at_once_and_direct_rooms_and_groups_over_http_too() {
     let path = format!("/api/rooms/{}/changes?after=0", said["roomId"].as_str().unwrap());
     assert_eq!(bob.get(&path).await.is(200), missed);
     let direct = ada.posts_to("bob", "helo").await;
+    bob.sees_message("helo").await;
     let path = format!("/api/messages/{}", direct["messageId"].as_str().unwrap());
     let edited = ada.patch(&path, json!({ "content": "hello" })).await.is(200);
     let changed = bob.sees_any("messageChanged").await;
@@ -599,6 +606,7 @@ async fn encrypted_content_is_replaced_by_any_json_and_stays_encrypted() {
     let (ada, bob) = (server.online("ada").await, server.online("bob").await);
     let sent = json!({ "receiver": "bob", "content": { "a": [1] }, "kind": "encrypted" });
     let message = ada.asks("privateMessage", sent).await;
+    bob.sees("response", |told| told["response"]["content"] == json!({ "a": [1] })).await;
     let wanted = json!({ "messageId": message["messageId"], "content": [2] });
     let edited = ada.asks("editMessage", wanted).await;
     assert_eq!((&edited["kind"], &edited["content"]), (&json!("encrypted"), &json!([2])));

@@ -29,6 +29,8 @@ pub enum FrameEntry {
     Typing(Typing),
     /// A message was stored: all that there is to read of it.
     Stored(Box<StoredMessage>),
+    /// A message was changed: what was done, and all that there is to read of it.
+    Changed(Box<ChangedMessage>),
     /// Receipts of a room were saved.
     Marks(RoomMarks),
     /// Of a version that this one does not know.
@@ -51,7 +53,7 @@ pub enum TypingTo {
     User(UserId),
 }
 
-/// The columns of a message that was stored just now. The others are empty until a change touches it.
+/// The columns of a message. The others are empty until a change touches it ([`ChangedMessage`]).
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct StoredRow {
     pub room_id: RoomId,
@@ -80,6 +82,48 @@ pub struct StoredMessage {
     /// As its sender wrote it on the wire, for subscribers on the same wire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
+}
+
+/// A message as a change has left it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ChangedMessage {
+    pub row: StoredRow,
+    pub edited_at: Option<DateTime<Utc>>,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub marks: Option<String>,
+    /// The sender's names.
+    pub username: String,
+    pub first_name: String,
+    /// It was changed under this version of the room's membership, or an older one.
+    pub version: i64,
+    /// The number of this change in its room.
+    pub number: ChangeNumber,
+    pub at: DateTime<Utc>,
+    /// The username of who has made it.
+    pub by: Option<String>,
+    pub what: Vec<WhatChanged>,
+    pub reacted: Vec<ReactedBy>,
+    /// The usernames of those whom an edit mentions and who were not mentioned before.
+    pub mentioned: Vec<String>,
+    pub extras_changed: bool,
+}
+
+/// What a change has done.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum WhatChanged {
+    Edited,
+    Deleted,
+    Reactions,
+    Pinned,
+}
+
+/// A user has reacted with a key, or has withdrawn that.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ReactedBy {
+    pub username: String,
+    pub key: String,
+    pub on: bool,
 }
 
 impl From<StoredRow> for message::Model {
@@ -193,8 +237,10 @@ pub fn read(text: &str) -> Option<Frame> {
 mod tests {
     use super::*;
 
-    fn stored(content: &str) -> FrameEntry {
-        let row = StoredRow {
+    const AT: DateTime<Utc> = DateTime::from_timestamp_nanos(1_800_000_000_123_456_000);
+
+    fn row(content: &str) -> StoredRow {
+        StoredRow {
             room_id: RoomId::new(),
             seq: Seq(3),
             id: MessageId::new(),
@@ -203,12 +249,35 @@ mod tests {
             content: content.to_owned(),
             client_message_id: Some("mine".into()),
             reply_to: None,
-            created_at: DateTime::from_timestamp_nanos(1_800_000_000_123_456_000),
+            created_at: AT,
             extras: Some("{\"mentions\":[\"bob\"]}".into()),
-        };
+        }
+    }
+
+    fn changed() -> FrameEntry {
+        let (ada, key) = ("ada".to_owned(), "\u{1f44d}".to_owned());
+        FrameEntry::Changed(Box::new(ChangedMessage {
+            row: row("\"\""),
+            edited_at: Some(AT),
+            deleted_at: None,
+            marks: Some("{\"edits\":1}".into()),
+            username: ada.clone(),
+            first_name: ada.clone(),
+            version: 4,
+            number: ChangeNumber(6),
+            at: AT,
+            by: Some(ada.clone()),
+            what: vec![WhatChanged::Edited, WhatChanged::Reactions],
+            reacted: vec![ReactedBy { username: ada.clone(), key, on: true }],
+            mentioned: vec![ada],
+            extras_changed: true,
+        }))
+    }
+
+    fn stored(content: &str) -> FrameEntry {
         let names = || "ada".to_owned();
         FrameEntry::Stored(Box::new(StoredMessage {
-            row,
+            row: row(content),
             username: names(),
             first_name: names(),
             version: 4,
@@ -223,7 +292,7 @@ mod tests {
         let typing = Typing { sender: UserId::new(), to: TypingTo::Group(RoomId::new()), typing: true };
         let entries = || {
             let rooms = (0..300).map(|_| FrameEntry::Room(RoomId::new()));
-            let messages = (0..50).map(|_| stored("\"a \\u0000 text\""));
+            let messages = (0..50).flat_map(|_| [stored("\"a \\u0000 text\""), changed()]);
             rooms.chain(messages).chain([
                 FrameEntry::Notices,
                 FrameEntry::Presences,

@@ -73,6 +73,10 @@ pub static FOREIGN_MESSAGES: Counter = Counter::new(
     "parlor_foreign_messages",
     "Messages that another node has stored, and that this node has read to deliver them",
 );
+pub static CHANGES_BY_FRAME: Counter = Counter::new(
+    "parlor_cluster_changes_by_frame",
+    "Changes of messages by another node that came over the bus",
+);
 pub static MESSAGES_BY_FRAME: Counter = Counter::new(
     "parlor_cluster_messages_by_frame",
     "Messages that another node has stored, and that came over the bus, so that this node did not read them",
@@ -127,6 +131,7 @@ pub fn register(registry: &mut Registry) {
         &MESSAGES_STORED,
         &FOREIGN_MESSAGES,
         &MESSAGES_BY_FRAME,
+        &CHANGES_BY_FRAME,
         &FRAMES_HEARD,
         &FRAMES_MISSED,
         &CHANGES_STORED,

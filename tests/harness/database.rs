@@ -26,8 +26,16 @@ impl Database {
         match std::env::var("PARLOR_TEST_DATABASE").as_deref() {
             Err(_) | Ok("sqlite") => Self::sqlite(),
             Ok("postgres") => Self::postgres().await,
-            Ok(other) => panic!("PARLOR_TEST_DATABASE is {other:?}, and can be sqlite or postgres"),
+            Ok(_) if Self::is_of_two_nodes() => Self::postgres().await,
+            Ok(other) => {
+                panic!("PARLOR_TEST_DATABASE is {other:?}, and can be sqlite, postgres or two_nodes")
+            }
         }
+    }
+
+    /// Whether each server is two nodes on one database.
+    pub fn is_of_two_nodes() -> bool {
+        std::env::var("PARLOR_TEST_DATABASE").is_ok_and(|database| database == "two_nodes")
     }
 
     pub fn elsewhere(url: String) -> Self {

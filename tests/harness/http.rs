@@ -33,6 +33,10 @@ impl Http {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    pub fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// A request to which the caller adds headers or a body.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("http://{}{path}", self.address));

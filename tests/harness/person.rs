@@ -44,12 +44,13 @@ impl Person {
 
     pub fn from_login(door: &Door, login: &Json) -> Self {
         let token = login["token"].as_str().expect("a token");
+        let door = door.of_next_login();
         Self {
             username: login["user"]["username"].as_str().unwrap().into(),
             token: token.into(),
             user: Arc::new(login["user"].clone()),
             http: door.http.with_token(token),
-            door: door.clone(),
+            door,
         }
     }
 

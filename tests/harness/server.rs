@@ -1,31 +1,58 @@
 //! The server under test, in this process. It is built and served as in the program, with a clock that a test
 //! can move.
 
-use std::{net::SocketAddr, ops::Deref, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use parlor::{
     app::App,
     auth::Auth,
     chat::{Chat, NewUser},
     clock::Clock,
-    config::Config,
+    config::{Bus, Config},
     values::Username,
 };
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Database, Http, PATIENCE, Person, Socket, until};
+use super::{Database, Http, PATIENCE, Person, Socket, faulty_bus, until};
 
 /// The address of a server, and everything that works through it, whatever runs there.
 #[derive(Clone)]
 pub struct Door {
     pub address: SocketAddr,
     pub http: Http,
+    /// With two nodes: those that people go to, by turns.
+    nodes: Option<Arc<Nodes>>,
+}
+
+struct Nodes {
+    addresses: [SocketAddr; 2],
+    people: AtomicUsize,
 }
 
 impl Door {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, http: Http::new(address) }
+        Self { address, http: Http::new(address), nodes: None }
+    }
+
+    fn of_two(addresses: [SocketAddr; 2]) -> Self {
+        let nodes = Nodes { addresses, people: AtomicUsize::new(0) };
+        Self { nodes: Some(Arc::new(nodes)), ..Self::new(addresses[0]) }
+    }
+
+    /// The door that the next login uses.
+    pub fn of_next_login(&self) -> Self {
+        let Some(nodes) = &self.nodes else { return self.clone() };
+        let address = nodes.addresses[nodes.people.fetch_add(1, Ordering::Relaxed) % 2];
+        Self { address, http: self.http.at(address), nodes: Some(nodes.clone()) }
     }
 
     /// A user who has signed up and logged in.
@@ -46,6 +73,8 @@ pub struct Server {
     pub database: Option<Database>,
     door: Door,
     running: Option<Running>,
+    /// The other one of two nodes.
+    other: Option<Box<Self>>,
 }
 
 /// A server between start and stop.
@@ -76,6 +105,32 @@ impl Server {
 
     /// Starts a server with changed settings on this database.
     pub async fn on(database: Database, change: impl FnOnce(&mut Config)) -> Self {
+        if Database::is_of_two_nodes() {
+            return Self::of_two_nodes(database, change).await;
+        }
+        Self::alone_on(database, change).await
+    }
+
+    /// Two nodes that know of each other over a bus that loses, repeats and swaps frames. Logins are divided between them.
+    async fn of_two_nodes(database: Database, change: impl FnOnce(&mut Config)) -> Self {
+        let bus = faulty_bus().await;
+        let mut one = Self::alone_on(database, |config| {
+            config.cluster.bus = Bus::Nats;
+            config.cluster.url = bus.into();
+            config.database.max_connections = 3;
+            change(config);
+        })
+        .await;
+        let other = one.beside().await;
+        for node in [&one, &other] {
+            until("the nodes to know each other", || async { node.chat().gauges().other_nodes == 1 }).await;
+        }
+        one.door = Door::of_two([one.address, other.address]);
+        one.other = Some(Box::new(other));
+        one
+    }
+
+    async fn alone_on(database: Database, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::development();
         config.server.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.database.url = database.url.clone().into();
@@ -90,7 +145,14 @@ impl Server {
         let (address, running) = Running::start(&config, &clock).await;
         // The next start uses the same port, so that all clients can reconnect.
         config.server.listen = vec![address];
-        Self { config, clock, database: Some(database), door: Door::new(address), running: Some(running) }
+        Self {
+            config,
+            clock,
+            database: Some(database),
+            door: Door::new(address),
+            running: Some(running),
+            other: None,
+        }
     }
 
     /// Another server on the same database, with its own port. Drop it before this one.
@@ -112,6 +174,7 @@ impl Server {
             database: Some(Database::elsewhere(url.clone())),
             door: Door::new(address),
             running: Some(running),
+            other: None,
         }
     }
 
@@ -185,6 +248,9 @@ impl Server {
     }
 
     async fn finish(&mut self) {
+        if let Some(mut other) = self.other.take() {
+            Box::pin(other.finish()).await;
+        }
         if self.running.is_some() {
             self.is_deserted().await;
         }
@@ -224,10 +290,16 @@ impl Running {
 /// soon.
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.running.is_none() && self.database.is_none() {
+            return;
+        }
         let runtime = tokio::runtime::Handle::current();
         tokio::task::block_in_place(|| {
             runtime.block_on(async {
                 if std::thread::panicking() {
+                    if let Some(running) = self.other.take().and_then(|mut other| other.running.take()) {
+                        running.served.abort();
+                    }
                     if let Some(running) = self.running.take() {
                         running.served.abort();
                     }

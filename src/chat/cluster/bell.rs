@@ -26,7 +26,11 @@ use tokio::{sync::Notify, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    GATHERING, LEAVING, absent::AbsentRooms, receipts, receipts::SavedMarks, stored, stored::Storing,
+    GATHERING, LEAVING,
+    absent::AbsentRooms,
+    changed::{self, Changing},
+    receipts::{self, SavedMarks},
+    stored::{self, Storing},
     typing::TypingNews,
 };
 use crate::{
@@ -46,7 +50,7 @@ const DEAF: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long sending may take.
 const SENDING: Duration = Duration::from_secs(5);
-/// The most bytes of messages that wait to be sent. If there are more, the others are told the room, and read it.
+/// The most bytes of messages and changes that wait to be sent. If there are more, the others are told the room, and read it.
 const WAITING: usize = 4 * 1_024 * 1_024;
 
 /// What a node has to look at. At most the rooms in memory of all nodes, and a bounded number of users who type.
@@ -63,12 +67,18 @@ pub(super) struct Rung {
     pub receipts: BTreeSet<RoomId>,
 }
 
+/// A message or a change that the other nodes are told.
+pub(super) enum Told {
+    Stored(Storing),
+    Changed(Changing),
+}
+
 /// What was not sent yet.
 #[derive(Default)]
 struct Unsent {
     rung: Rung,
-    stored: Vec<Storing>,
-    /// Of the messages in `stored`.
+    told: Vec<Told>,
+    /// Of what is in `told`.
     bytes: usize,
     marks: SavedMarks,
 }
@@ -119,19 +129,38 @@ impl Rung {
     }
 }
 
+impl Told {
+    fn room(&self) -> RoomId {
+        match self {
+            Self::Stored(storing) => storing.room(),
+            Self::Changed(changing) => changing.room(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Stored(storing) => storing.bytes(),
+            Self::Changed(changing) => changing.bytes(),
+        }
+    }
+
+    fn encoded(&self, longest: usize) -> EncodedEntry {
+        let entry = match self {
+            Self::Stored(storing) => Some(storing.entry()),
+            Self::Changed(changing) => changing.entry(),
+        };
+        let encoded = entry.map(|entry| EncodedEntry::of(&entry));
+        // Too long: the other nodes read it.
+        let fitting = encoded.filter(|encoded| frame::fits(encoded, longest));
+        fitting.unwrap_or_else(|| EncodedEntry::of(&FrameEntry::Room(self.room())))
+    }
+}
+
 impl Unsent {
     fn encoded(&self, longest: usize) -> Vec<EncodedEntry> {
-        let stored = self.stored.iter().map(|storing| {
-            let encoded = EncodedEntry::of(&storing.entry());
-            // Too long: the other nodes read it.
-            if frame::fits(&encoded, longest) {
-                encoded
-            } else {
-                EncodedEntry::of(&FrameEntry::Room(storing.room()))
-            }
-        });
+        let told = self.told.iter().map(|told| told.encoded(longest));
         let others = self.rung.entries().chain(self.marks.entries());
-        stored.chain(others.map(|entry| EncodedEntry::of(&entry))).collect()
+        told.chain(others.map(|entry| EncodedEntry::of(&entry))).collect()
     }
 }
 
@@ -149,20 +178,20 @@ impl Bell {
         self.out.notify_one();
     }
 
-    /// Tells soon of messages, in the order of their seqs.
-    pub fn tell(&self, messages: impl Iterator<Item = Storing>) {
+    /// Tells soon of messages and changes, in the order of their numbers in their rooms.
+    pub fn tell(&self, news: impl Iterator<Item = Told>) {
         if !self.is_there.load(Ordering::Relaxed) {
             return;
         }
         {
             let mut unsent = self.unsent.lock();
-            for message in messages {
-                let bytes = message.bytes();
+            for told in news {
+                let bytes = told.bytes();
                 if unsent.bytes + bytes > WAITING {
-                    unsent.rung.rooms.insert(message.room());
+                    unsent.rung.rooms.insert(told.room());
                 } else {
                     unsent.bytes += bytes;
-                    unsent.stored.push(message);
+                    unsent.told.push(told);
                 }
             }
         }
@@ -299,7 +328,8 @@ impl Bell {
 
 /// Does what the other nodes have told.
 fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
-    let (mut rung, mut messages, mut marks) = (Rung::default(), Vec::new(), Vec::new());
+    let (mut rung, mut messages, mut changes, mut marks) =
+        (Rung::default(), Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         match entry {
             FrameEntry::Room(room) => rung.rooms.extend(core.told_of(room).map(|room| room.id)),
@@ -307,12 +337,14 @@ fn take(core: &Arc<Core>, entries: Vec<FrameEntry>) {
             FrameEntry::Presences => rung.presences = true,
             FrameEntry::Typing(typing) => rung.typing.add(typing.into()),
             FrameEntry::Stored(message) => messages.push(*message),
+            FrameEntry::Changed(change) => changes.push(*change),
             FrameEntry::Marks(of_room) => marks.push(of_room),
             FrameEntry::Unknown => core.cluster.bell.missed.store(true, Ordering::Relaxed),
         }
     }
     rung.rooms.extend(stored::publish(core, messages));
     // After the messages that they are about.
+    rung.rooms.extend(changed::publish(core, changes));
     marks.into_iter().for_each(|marks| receipts::hear(core, marks));
     core.cluster.bell.note(rung);
 }
@@ -444,7 +476,8 @@ mod tests {
         let storing = |length: usize| {
             let mut message = Message::in_group(room, 1, UserId::new());
             message.row.content = "x".repeat(length);
-            Storing { message: Arc::new(message), written: None, version: 1, changed: ChangeNumber::ZERO }
+            let message = Arc::new(message);
+            Told::Stored(Storing { message, written: None, version: 1, changed: ChangeNumber::ZERO })
         };
         bell.tell([storing(8_000), storing(10)].into_iter());
         let count = |wanted: fn(&FrameEntry) -> bool| {

@@ -11,11 +11,12 @@
 //! What is wrong with this node alone is in [`fitness`]. When it is stopped, it hands over its clients ([`handover`]).
 //!
 //! A [`bell`] on the bus tells it where to look before the interval is over, and brings the messages themselves
-//! ([`stored`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
+//! ([`stored`]) and their changes ([`changed`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
 //! twice, costs time and nothing else.
 
 mod absent;
 mod bell;
+mod changed;
 mod fitness;
 mod handover;
 mod looks;
@@ -42,7 +43,8 @@ use uuid::Uuid;
 
 pub(super) use self::presence::Elsewhere;
 use self::{
-    bell::{Bell, Rung},
+    bell::{Bell, Rung, Told},
+    changed::Changing,
     fitness::Fitness,
     notices::EndedLogins,
     stored::Storing,
@@ -51,6 +53,7 @@ use self::{
 use super::{
     Core,
     connections::options::TypingPlace,
+    model::MessageChange,
     room::{Fresh, Room, watermark::Marks},
 };
 use crate::{
@@ -158,12 +161,23 @@ impl Cluster {
     /// before.
     pub fn stored(&self, room: &Room, fresh: &[Fresh], changed: ChangeNumber) {
         let version = room.version();
-        self.bell.tell(fresh.iter().map(|fresh| Storing {
-            message: fresh.message.clone(),
-            written: fresh.origin.as_ref().and_then(|origin| origin.written.clone()),
-            version,
-            changed,
+        self.bell.tell(fresh.iter().map(|fresh| {
+            Told::Stored(Storing {
+                message: fresh.message.clone(),
+                written: fresh.origin.as_ref().and_then(|origin| origin.written.clone()),
+                version,
+                changed,
+            })
         }));
+    }
+
+    /// Tells the other nodes of changes that were committed just now.
+    pub fn changed(&self, room: &Room, changes: &[Arc<MessageChange>]) {
+        if self.is_shared() {
+            let version = room.version();
+            let changing = |change: &Arc<MessageChange>| Changing { change: change.clone(), version };
+            self.bell.tell(changes.iter().map(changing).map(Told::Changed));
+        }
     }
 
     /// These rooms are in memory now, and may have been loaded just now.

@@ -41,27 +41,31 @@ impl Storing {
 
     pub fn entry(&self) -> FrameEntry {
         let message = &self.message;
-        let row = &message.row;
-        let row = StoredRow {
-            room_id: row.room_id,
-            seq: row.seq,
-            id: row.id,
-            sender_id: row.sender_id,
-            kind: row.kind,
-            content: row.content.clone(),
-            client_message_id: row.client_message_id.clone(),
-            reply_to: row.reply_to,
-            created_at: row.created_at,
-            extras: message.extras.as_ref().and_then(|extras| extras.json()),
-        };
         FrameEntry::Stored(Box::new(StoredMessage {
-            row,
+            row: stored_row(message),
             username: message.sender.username.to_string(),
             first_name: message.sender.first_name.to_string(),
             version: self.version,
             changed: self.changed,
             written: self.written.as_deref().map(str::to_owned),
         }))
+    }
+}
+
+/// The columns of a message that no change touches, and its content and extras.
+pub(super) fn stored_row(message: &Message) -> StoredRow {
+    let row = &message.row;
+    StoredRow {
+        room_id: row.room_id,
+        seq: row.seq,
+        id: row.id,
+        sender_id: row.sender_id,
+        kind: row.kind,
+        content: row.content.clone(),
+        client_message_id: row.client_message_id.clone(),
+        reply_to: row.reply_to,
+        created_at: row.created_at,
+        extras: message.extras.as_ref().and_then(|extras| extras.json()),
     }
 }
 

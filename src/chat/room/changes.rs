@@ -70,6 +70,33 @@ impl Room {
         PublishedChanges { behind: offered.behind, answers }
     }
 
+    /// Whether these changes of other nodes, ascending, are the next ones, and their messages were published.
+    pub(in crate::chat) fn may_publish_changes(&self, changes: &[Arc<MessageChange>]) -> bool {
+        follow(self.heads(), changes)
+    }
+
+    /// Writes changes that another node has made, ascending, to the live subscriptions. Those that were published already
+    /// are skipped. `None`, and nothing is published, if one before them is missing, or a message of them.
+    pub(in crate::chat) fn publish_foreign_changes(
+        &self,
+        mut changes: Vec<Arc<MessageChange>>,
+    ) -> Option<PublishedChanges> {
+        let offered = {
+            let subscriptions = &mut self.state.lock().subscriptions;
+            let heads = subscriptions.heads();
+            changes.retain(|change| change.number > heads.change);
+            if !follow(heads, &changes) {
+                return None;
+            }
+            let envelope =
+                |change: Arc<MessageChange>| (change.number, Envelope::new(Event::MessageChanged(change)));
+            let batch: Vec<_> = changes.into_iter().map(envelope).collect();
+            subscriptions.publish_changes(&batch)
+        };
+        disconnect(offered.ended);
+        Some(PublishedChanges { behind: offered.behind, answers: Vec::new() })
+    }
+
     /// See [`super::subscriptions::Subscriptions::send_changes`].
     pub(super) fn send_changes(
         &self,
@@ -121,4 +148,12 @@ impl Room {
         *recent = Recent::after(subscriptions.heads().seq);
         late
     }
+}
+
+/// Whether changes follow what was published without a gap.
+fn follow(published: Heads, changes: &[Arc<MessageChange>]) -> bool {
+    let follows = |(number, change): (i64, &Arc<MessageChange>)| {
+        change.number.0 == number && change.message.row.seq <= published.seq
+    };
+    (published.change.0 + 1..).zip(changes).all(follows)
 }

@@ -58,10 +58,12 @@ impl Recent {
         self.messages.iter().map(|message| message.row.sender_id).collect()
     }
 
-    /// Replaces an older version of a message, if it is here.
+    /// Replaces a version of a message that is not newer, if it is here.
     pub fn replace(&mut self, message: &Arc<Message>) {
         let seq = message.row.seq;
-        if let Some(kept) = self.messages.iter_mut().find(|kept| kept.row.seq == seq) {
+        let is_not_newer =
+            |kept: &&mut Arc<Message>| kept.row.seq == seq && kept.row.change <= message.row.change;
+        if let Some(kept) = self.messages.iter_mut().find(is_not_newer) {
             self.bytes = self.bytes - kept.bytes() + message.bytes();
             *kept = message.clone();
         }

@@ -160,7 +160,7 @@ impl ReplayCache {
         usize::try_from(before.0 - after.0).ok().filter(|gap| *gap > 0)
     }
 
-    /// Replaces the older versions of changed messages. Call it before their changes are published.
+    /// Replaces the versions of changed messages, unless they are newer. Call it before the changes are published.
     pub fn replace(&self, room: &Room, messages: &[Arc<Message>]) {
         let mut kept = self.kept.lock();
         room.replaced.fetch_add(1, Ordering::SeqCst);
@@ -255,8 +255,11 @@ impl Kept {
     fn replace(&mut self, room: RoomId, messages: &[Arc<Message>]) {
         let Some(stretch) = self.rooms.get_mut(&room) else { return };
         for message in messages {
-            let seq = Some(message.row.seq);
-            if let Some(older) = stretch.messages.iter_mut().find(|envelope| seq_of(envelope) == seq) {
+            let is_not_newer = |kept: &&mut Arc<Envelope>| {
+                let row = kept.message().map(|message| &message.row);
+                row.is_some_and(|row| row.seq == message.row.seq && row.change <= message.row.change)
+            };
+            if let Some(older) = stretch.messages.iter_mut().find(is_not_newer) {
                 *older = Arc::new(Envelope::new(Event::Message(message.clone())));
             }
         }
@@ -307,7 +310,7 @@ fn bytes_of(envelope: &Envelope) -> usize {
 mod tests {
     use std::ops::RangeInclusive;
 
-    use entity::UserId;
+    use entity::{ChangeNumber, UserId};
 
     use super::*;
 
@@ -368,9 +371,14 @@ mod tests {
         let (missed, room) = (ReplayCache::new(), RoomId::new());
         let mut state = missed.kept.lock();
         state.add(room, &page(1..=3));
-        let mut changed = Message::in_group(room, 2, UserId::new());
-        changed.row.content = "x".repeat(100);
-        state.replace(room, &[Arc::new(changed), Arc::new(Message::in_group(room, 9, UserId::new()))]);
+        let version = |seq, change, length| {
+            let mut changed = Message::in_group(room, seq, UserId::new());
+            (changed.row.change, changed.row.content) = (ChangeNumber(change), "x".repeat(length));
+            Arc::new(changed)
+        };
+        state.replace(room, &[version(2, 5, 100), version(9, 6, 10)]);
+        // A frame of another node may come late.
+        state.replace(room, &[version(2, 4, 50)]);
         let contents =
             state.rooms[&room].messages.iter().map(|kept| kept.message().unwrap().row.content.len());
         assert_eq!(contents.collect::<Vec<_>>(), [2, 100, 2]);

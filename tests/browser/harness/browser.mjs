@@ -14,6 +14,7 @@ export class Browser {
       executablePath: process.env.PARLOR_TEST_CHROMIUM ?? '/usr/bin/chromium',
       // Chromium's own sandbox does not work for root, and nothing strange is opened here.
       args: ['--no-sandbox'],
+      timeout: LIMIT,
     });
     after(() => browser.#chromium.close());
     return browser;
@@ -26,7 +27,10 @@ export class Browser {
    * otherwise the tabs complain that it went away. `options` are playwright's, such as `{ colorScheme: 'dark' }`.
    */
   async profile(t, options = {}) {
-    const profile = new Profile(await this.#chromium.newContext(options));
+    const context = await this.#chromium.newContext(options);
+    // Clicks and inputs wait as long as everything else, not playwright's half a minute.
+    context.setDefaultTimeout(LIMIT);
+    const profile = new Profile(context);
     t.after(async () => {
       await profile.close();
       // Last of all: after a hook that fails, the test would stop nothing more, and its file would never end.
@@ -113,11 +117,11 @@ export class Tab {
   }
 
   goes(url) {
-    return this.#page.goto(url, { timeout: LIMIT });
+    return this.#page.goto(url);
   }
 
   reloads() {
-    return this.#page.reload({ timeout: LIMIT });
+    return this.#page.reload();
   }
 
   /** What a CSS selector finds that has this text in it. */

@@ -138,7 +138,7 @@ async fn publish(core: &Arc<Core>, changes: Vec<QueuedChange>, committed: Commit
     for (id, (room, answers)) in rooms {
         let changes = of_rooms.remove(&id).unwrap_or_default();
         metrics::CHANGES_STORED.add(changes.len() as u64);
-        core.cluster.stored_in(room.id);
+        core.cluster.changed(&room, &changes);
         let before = room.changed();
         if changes.first().is_some_and(|first| first.number != before.next()) {
             // Another node has made those in between.
