@@ -457,6 +457,49 @@ async fn a_new_first_name_is_soon_shown_at_every_node(by: By) {
     drop((other, one));
 }
 
+/// A client may have a message from the history, or from another node.
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
+async fn what_was_read_counts_though_the_node_does_not_know_it_yet() {
+    let one = Server::on(Database::postgres().await, |config| {
+        config.cluster.bus = Bus::Off;
+        // It must hold whenever a look comes, and without one a fault shows.
+        config.cluster.look_every = Duration::from_secs(2);
+    })
+    .await;
+    let bob = one.online("bob").await;
+    let ada = one.person("ada").await;
+    let group = bob.makes_group("friends", &["ada"]).await;
+    let root = bob.posts_in(&group, "first").await;
+    let other = one.beside().await;
+    know_each_other(&[&one, &other]).await;
+    let there = at(&other, &ada).await.connect().await;
+    there.sees_message("first").await;
+    let seqs = |upto: i64| json!({ "receiver": group, "group": true, "seq": upto });
+
+    bob.posts_in(&group, "second").await;
+    assert_eq!(there.history(&group).await.len(), 2);
+    let read = there.emit("markRead", seqs(2)).await;
+    assert_eq!(read["response"]["seq"], 2, "{read}");
+    assert_eq!(there.conversation(&group).await["unread"], 0);
+
+    bob.posts_in(&group, "third").await;
+    let delivered = there.emit("delivered", json!({ "rooms": { &group: 3 } })).await;
+    assert_eq!(delivered["response"]["rooms"][&group], 3, "{delivered}");
+
+    let reply = json!({ "receiver": group, "content": "fourth", "thread": root["messageId"] });
+    bob.asks("groupMessage", reply).await;
+    there.asks("followThread", json!({ "messageId": root["messageId"], "on": true })).await;
+    let mut threads = seqs(4);
+    threads["threads"] = true.into();
+    there.asks("markRead", threads).await;
+    assert_eq!(there.conversation(&group).await["unreadThreads"], json!(null));
+    // There is no more than there is.
+    assert_eq!(there.emit("markRead", seqs(99)).await["response"]["seq"], 4);
+    drop((bob, there));
+    drop((other, one));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
 async fn who_types_is_told_at_the_other_node() {

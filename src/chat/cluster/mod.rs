@@ -248,6 +248,15 @@ impl Core {
         live
     }
 
+    /// A client names a message up to which it has received or read a room. Another node may have stored it, and this one
+    /// may not know it yet: the client may have it from there, or from the history.
+    pub(super) async fn know_up_to(self: &Arc<Self>, room: &Arc<Room>, seq: Seq) -> Result<()> {
+        if seq > room.published() && self.cluster.is_shared() {
+            rooms::follow(self, std::slice::from_ref(room)).await?;
+        }
+        Ok(())
+    }
+
     /// Delivers what other nodes have stored before messages of this node, which were committed just now. If it cannot,
     /// the connections catch up.
     pub(super) async fn follow_up_to(self: &Arc<Self>, room: &Arc<Room>, first: Seq) {

@@ -134,6 +134,7 @@ impl Chat {
         let mut stand = Vec::with_capacity(rooms.len());
         for (room, seq) in rooms {
             let live = self.core.room_of(caller, room).await?;
+            self.core.know_up_to(&live, seq).await?;
             let now = self.core.deliver(&live, caller.user, connection, seq);
             stand.push((room, now.ok_or(Error::Forbidden(Forbidden::NotAMember))?));
         }
@@ -158,6 +159,7 @@ impl Chat {
         if room.id == self.core.rooms.lobby().id {
             return Ok(Seq::ZERO);
         }
+        self.core.know_up_to(&room, seq).await?;
         let by = connection.map(|connection| connection.id);
         let read = room
             .read_up_to(caller.user, by, seq, self.core.clock.now())

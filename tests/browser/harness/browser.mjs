@@ -92,9 +92,8 @@ export class Profile {
 }
 
 export class Tab {
-  /** Errors of the console, and those that no script caught, except the expected. */
-  complaints = [];
   #page;
+  #complaints = [];
   #expected = [];
   #console = [];
 
@@ -103,17 +102,22 @@ export class Tab {
     page.on('console', (message) => {
       const text = `${message.type()}: ${message.text()} (${message.location().url})`;
       this.#console.push(text);
-      if (message.type() === 'error') this.#complains(text);
+      if (message.type() === 'error') this.#complaints.push(text);
     });
     page.on('pageerror', (error) => {
       this.#console.push(`uncaught: ${error.message}`);
-      this.#complains(`uncaught: ${error.stack ?? error.message}`);
+      this.#complaints.push(`uncaught: ${error.stack ?? error.message}`);
     });
   }
 
-  /** From now on, errors like this one are part of the test. */
+  /** Errors like these are part of the test, also those of the page that is loading already. */
   mayComplain(...patterns) {
     this.#expected.push(...patterns);
+  }
+
+  /** Errors of the console, and those that no script caught, except the expected. */
+  get complaints() {
+    return this.#complaints.filter((text) => !this.#expected.some((pattern) => pattern.test(text)));
   }
 
   goes(url) {
@@ -169,10 +173,6 @@ export class Tab {
   async looks({ width, height, colorScheme }) {
     await this.#page.setViewportSize({ width, height });
     await this.#page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-  }
-
-  #complains(text) {
-    if (!this.#expected.some((pattern) => pattern.test(text))) this.complaints.push(text);
   }
 }
 
