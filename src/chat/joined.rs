@@ -2,18 +2,20 @@
 //! Their clients do not join again after they reconnect. So the server recognises a client that returns, also
 //! after a restart.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use chrono::TimeDelta;
 use entity::{RoomId, joined_room, member};
+use parking_lot::Mutex;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
 
-use super::Chat;
+use super::{Chat, Core};
 use crate::{error::Result, identity::Caller};
 
 /// The most joined rooms that are kept of one user, over all clients. The oldest are forgotten first.
@@ -24,7 +26,7 @@ const NOTED_AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
 pub const KEPT_FOR: TimeDelta = TimeDelta::days(7);
 
 /// Identifies one client object of a front end, before and after it has reconnected.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientKey([u8; 32]);
 
 impl ClientKey {
@@ -37,6 +39,40 @@ impl ClientKey {
 impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClientKey")
+    }
+}
+
+/// Clients that have left on purpose, and whose rooms are being forgotten. At most one entry for each task that does it.
+#[derive(Default)]
+pub(super) struct LeavingClients {
+    clients: Mutex<HashSet<ClientKey>>,
+    forgotten: Notify,
+}
+
+impl LeavingClients {
+    /// Waits until what this client has joined before it left is forgotten.
+    async fn wait_for(&self, client: ClientKey) {
+        loop {
+            let forgotten = self.forgotten.notified();
+            if !self.clients.lock().contains(&client) {
+                return;
+            }
+            forgotten.await;
+        }
+    }
+}
+
+/// Ends the waiting for a client, also if its task is dropped.
+struct Leaving {
+    core: Arc<Core>,
+    client: ClientKey,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let leaving = &self.core.leaving_clients;
+        leaving.clients.lock().remove(&self.client);
+        leaving.forgotten.notify_waiters();
     }
 }
 
@@ -68,6 +104,8 @@ impl Chat {
 
     /// The rooms that this client of the caller had joined, and that the caller is still a member of.
     pub async fn joined_before(&self, caller: &Caller, client: ClientKey) -> Result<Vec<RoomId>> {
+        // It may have left a moment ago.
+        self.core.leaving_clients.wait_for(client).await;
         let rows = joined_room::of_client(&client.0, caller.user).all(self.core.db.reader()).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -90,14 +128,16 @@ impl Chat {
         Ok(rooms)
     }
 
-    /// Forgets what a client has joined: it has left on purpose. Does not wait for the database.
+    /// Forgets what a client has joined: it has left on purpose. Does not wait for the database; the client does if it
+    /// returns at once.
     pub fn forget_joined(&self, client: ClientKey) {
-        let core = self.core.clone();
+        self.core.leaving_clients.clients.lock().insert(client);
+        let leaving = Leaving { core: self.core.clone(), client };
         self.core.shutdown.spawn(async move {
             let forgotten = async {
                 joined_room::Entity::delete_many()
                     .filter(joined_room::COLUMN.client.eq(client.0.to_vec()))
-                    .exec(&*core.db.writer().await?)
+                    .exec(&*leaving.core.db.writer().await?)
                     .await?;
                 Ok(())
             };
