@@ -38,15 +38,22 @@ fn everything_holds_on_postgresql_too() {
     );
 }
 
-/// What people see of each other, with their logins divided between two nodes, over a bus that loses, repeats and swaps
+/// What people say to each other, with their logins divided between two nodes, over a bus that loses, repeats and swaps
 /// frames.
+///
+/// Other tests can run so, too, and most pass. Those that do not say more than two nodes and a bus promise
+/// (docs/scaling.md): that each change is told by itself and with what was done, although its frame was lost; that a
+/// right that was given a moment ago is known at the other node; that a server that is started again was the only one.
 #[test]
 #[cfg_attr(not(with_postgres), ignore = "PARLOR_TEST_POSTGRES_URL is not set")]
 fn everything_holds_on_two_nodes_over_a_faulty_bus() {
-    all_hold_on("two_nodes", ON_TWO_NODES, BUT);
+    let tests =
+        ["messaging::", "receipts::", "ordering::", "catching_up::", "threads::", "unread::", "lobby::"];
+    let but = [
+        // Typing goes over the bus alone.
+        "messaging::typing_reaches_the_others_only",
+        // Nobody can read a deleted group, and another node reads.
+        "ordering::what_is_sent_before_deleting_a_group_is_stored_before_it_is_deleted",
+    ];
+    all_hold_on("two_nodes", &tests, &but);
 }
-
-const ON_TWO_NODES: &[&str] =
-    &["messaging::", "receipts::", "ordering::", "catching_up::", "changes::", "deleting::"];
-
-const BUT: &[&str] = &[];
