@@ -101,7 +101,7 @@ pub struct ChangedMessage {
     pub at: DateTime<Utc>,
     /// The username of who has made it.
     pub by: Option<String>,
-    pub what: Vec<WhatChanged>,
+    pub what: Vec<WhatWasDone>,
     pub reacted: Vec<ReactedBy>,
     /// The usernames of those whom an edit mentions and who were not mentioned before.
     pub mentioned: Vec<String>,
@@ -111,7 +111,7 @@ pub struct ChangedMessage {
 /// What a change has done.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum WhatChanged {
+pub enum WhatWasDone {
     Edited,
     Deleted,
     Reactions,
@@ -267,7 +267,7 @@ mod tests {
             number: ChangeNumber(6),
             at: AT,
             by: Some(ada.clone()),
-            what: vec![WhatChanged::Edited, WhatChanged::Reactions],
+            what: vec![WhatWasDone::Edited, WhatWasDone::Reactions],
             reacted: vec![ReactedBy { username: ada.clone(), key, on: true }],
             mentioned: vec![ada],
             extras_changed: true,

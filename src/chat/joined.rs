@@ -63,12 +63,12 @@ impl LeavingClients {
 }
 
 /// Ends the waiting for a client, also if its task is dropped.
-struct Leaving {
+struct LeavingClient {
     core: Arc<Core>,
     client: ClientKey,
 }
 
-impl Drop for Leaving {
+impl Drop for LeavingClient {
     fn drop(&mut self) {
         let leaving = &self.core.leaving_clients;
         leaving.clients.lock().remove(&self.client);
@@ -132,7 +132,7 @@ impl Chat {
     /// returns at once.
     pub fn forget_joined(&self, client: ClientKey) {
         self.core.leaving_clients.clients.lock().insert(client);
-        let leaving = Leaving { core: self.core.clone(), client };
+        let leaving = LeavingClient { core: self.core.clone(), client };
         self.core.shutdown.spawn(async move {
             let forgotten = async {
                 joined_room::Entity::delete_many()

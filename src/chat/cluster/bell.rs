@@ -28,15 +28,15 @@ use uuid::Uuid;
 use super::{
     GATHERING, LEAVING,
     absent::AbsentRooms,
-    changed::{self, Changing},
-    receipts::{self, SavedMarks},
-    stored::{self, Storing},
-    typing::TypingNews,
+    changed, receipts,
+    rung::Rung,
+    stored,
+    unsent::{Told, Unsent},
 };
 use crate::{
     bus::{
         Broken, Driver, Listener,
-        frame::{self, EncodedEntry, Frame, FrameEntry},
+        frame::{self, Frame, FrameEntry},
     },
     chat::{Core, room::watermark::Marks},
     metrics,
@@ -50,38 +50,6 @@ const DEAF: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long sending may take.
 const SENDING: Duration = Duration::from_secs(5);
-/// The most bytes of messages and changes that wait to be sent. If there are more, the others are told the room, and read it.
-const WAITING: usize = 4 * 1_024 * 1_024;
-
-/// What a node has to look at. At most the rooms in memory of all nodes, and a bounded number of users who type.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Rung {
-    /// Something was stored in these rooms.
-    pub rooms: BTreeSet<RoomId>,
-    /// There are notices.
-    pub notices: bool,
-    /// Users have come or gone.
-    pub presences: bool,
-    pub typing: TypingNews,
-    /// Receipts of these rooms were saved, and not told.
-    pub receipts: BTreeSet<RoomId>,
-}
-
-/// A message or a change that the other nodes are told.
-pub(super) enum Told {
-    Stored(Storing),
-    Changed(Changing),
-}
-
-/// What was not sent yet.
-#[derive(Default)]
-struct Unsent {
-    rung: Rung,
-    told: Vec<Told>,
-    /// Of what is in `told`.
-    bytes: usize,
-    marks: SavedMarks,
-}
 
 /// See the module.
 #[derive(Default)]
@@ -108,62 +76,6 @@ pub(super) struct Bell {
     absent: Mutex<AbsentRooms>,
 }
 
-impl Rung {
-    fn add(&mut self, other: Self) {
-        self.rooms.extend(other.rooms);
-        self.notices |= other.notices;
-        self.presences |= other.presences;
-        self.typing.add(other.typing);
-        self.receipts.extend(other.receipts);
-    }
-
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn entries(&self) -> impl Iterator<Item = FrameEntry> {
-        let notices = self.notices.then_some(FrameEntry::Notices);
-        let presences = self.presences.then_some(FrameEntry::Presences);
-        let rooms = self.rooms.iter().copied().map(FrameEntry::Room);
-        rooms.chain(notices).chain(presences).chain(self.typing.entries())
-    }
-}
-
-impl Told {
-    fn room(&self) -> RoomId {
-        match self {
-            Self::Stored(storing) => storing.room(),
-            Self::Changed(changing) => changing.room(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Stored(storing) => storing.bytes(),
-            Self::Changed(changing) => changing.bytes(),
-        }
-    }
-
-    fn encoded(&self, longest: usize) -> EncodedEntry {
-        let entry = match self {
-            Self::Stored(storing) => Some(storing.entry()),
-            Self::Changed(changing) => changing.entry(),
-        };
-        let encoded = entry.map(|entry| EncodedEntry::of(&entry));
-        // Too long: the other nodes read it.
-        let fitting = encoded.filter(|encoded| frame::fits(encoded, longest));
-        fitting.unwrap_or_else(|| EncodedEntry::of(&FrameEntry::Room(self.room())))
-    }
-}
-
-impl Unsent {
-    fn encoded(&self, longest: usize) -> Vec<EncodedEntry> {
-        let told = self.told.iter().map(|told| told.encoded(longest));
-        let others = self.rung.entries().chain(self.marks.entries());
-        told.chain(others.map(|entry| EncodedEntry::of(&entry))).collect()
-    }
-}
-
 impl Bell {
     pub fn begin(&self) {
         self.is_there.store(true, Ordering::Relaxed);
@@ -185,15 +97,7 @@ impl Bell {
         }
         {
             let mut unsent = self.unsent.lock();
-            for told in news {
-                let bytes = told.bytes();
-                if unsent.bytes + bytes > WAITING {
-                    unsent.rung.rooms.insert(told.room());
-                } else {
-                    unsent.bytes += bytes;
-                    unsent.told.push(told);
-                }
-            }
+            news.for_each(|told| unsent.add(told));
         }
         self.out.notify_one();
     }
@@ -424,10 +328,7 @@ async fn listen_once<D: Driver>(core: &Arc<Core>, driver: &D) -> Result<(), Brok
 
 #[cfg(test)]
 mod tests {
-    use entity::ChangeNumber;
-
     use super::*;
-    use crate::chat::model::Message;
 
     #[test]
     fn a_bell_works_while_it_hears_itself_and_does_not_look_for_that() {
@@ -467,29 +368,6 @@ mod tests {
             let frame = bell.hears(own, &frames[heard]).expect("a frame of another node");
             assert_eq!((frame.number, bell.take_missed()), (heard as u64 + 1, misses));
         }
-    }
-
-    #[test]
-    fn of_messages_that_are_too_many_or_too_long_only_the_room_is_told() {
-        let (bell, room) = (Bell::default(), RoomId::new());
-        bell.begin();
-        let storing = |length: usize| {
-            let mut message = Message::in_group(room, 1, UserId::new());
-            message.row.content = "x".repeat(length);
-            let message = Arc::new(message);
-            Told::Stored(Storing { message, written: None, version: 1, changed: ChangeNumber::ZERO })
-        };
-        bell.tell([storing(8_000), storing(10)].into_iter());
-        let count = |wanted: fn(&FrameEntry) -> bool| {
-            let text = frame::frames(Uuid::nil(), &mut 0, bell.unsent.lock().encoded(7_500), 7_500);
-            let entries = text.iter().flat_map(|text| frame::read(text).expect("a frame").entries);
-            entries.filter(wanted).count()
-        };
-        let is_room = |entry: &FrameEntry| matches!(entry, FrameEntry::Room(_));
-        assert_eq!((count(is_room), count(|_| true)), (1, 2), "the long one does not fit into a frame");
-        bell.tell((0..10).map(|_| storing(WAITING / 4)));
-        assert!(bell.unsent.lock().bytes <= WAITING);
-        assert_eq!(bell.unsent.lock().rung.rooms, BTreeSet::from([room]));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use entity::{RoomId, message};
 
 use super::stored::stored_row;
 use crate::{
-    bus::frame::{ChangedMessage, FrameEntry, ReactedBy, WhatChanged},
+    bus::frame::{ChangedMessage, FrameEntry, ReactedBy, WhatWasDone},
     chat::{
         Core,
         model::{Alteration, MessageChange, Reacted},
@@ -49,10 +49,10 @@ impl Changing {
         let MessageChange { message, number, at, by, what, reacted, mentioned, extras_changed } =
             &*self.change;
         let what = what.iter().map(|what| match what {
-            Alteration::Edited => Some(WhatChanged::Edited),
-            Alteration::Deleted => Some(WhatChanged::Deleted),
-            Alteration::Reactions => Some(WhatChanged::Reactions),
-            Alteration::Pinned => Some(WhatChanged::Pinned),
+            Alteration::Edited => Some(WhatWasDone::Edited),
+            Alteration::Deleted => Some(WhatWasDone::Deleted),
+            Alteration::Reactions => Some(WhatWasDone::Reactions),
+            Alteration::Pinned => Some(WhatWasDone::Pinned),
             Alteration::CaughtUp => None,
         });
         let reacted = reacted.iter().map(|reacted| ReactedBy {
@@ -109,10 +109,10 @@ fn publish_in(core: &Arc<Core>, room: &Arc<Room>, told: Vec<ChangedMessage>) -> 
             ..told.row.into()
         };
         let what = told.what.into_iter().map(|what| match what {
-            WhatChanged::Edited => Alteration::Edited,
-            WhatChanged::Deleted => Alteration::Deleted,
-            WhatChanged::Reactions => Alteration::Reactions,
-            WhatChanged::Pinned => Alteration::Pinned,
+            WhatWasDone::Edited => Alteration::Edited,
+            WhatWasDone::Deleted => Alteration::Deleted,
+            WhatWasDone::Reactions => Alteration::Reactions,
+            WhatWasDone::Pinned => Alteration::Pinned,
         });
         let reacted = told.reacted.into_iter().map(|reacted| Reacted {
             username: reacted.username.into(),

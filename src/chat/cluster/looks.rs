@@ -12,9 +12,10 @@ use uuid::Uuid;
 
 use super::{
     GATHERING, LEAVING, Node,
-    bell::Rung,
     notices::{self, Position},
-    presence, receipts, rooms, sql, typing,
+    presence, receipts, rooms,
+    rung::Rung,
+    sql, typing,
 };
 use crate::{chat::Core, config::Bus, error::Result};
 

@@ -25,9 +25,11 @@ mod notices;
 mod presence;
 mod receipts;
 mod rooms;
+mod rung;
 mod sql;
 mod stored;
 mod typing;
+mod unsent;
 
 use std::{
     sync::{
@@ -43,12 +45,8 @@ use uuid::Uuid;
 
 pub(super) use self::presence::Elsewhere;
 use self::{
-    bell::{Bell, Rung, Told},
-    changed::Changing,
-    fitness::Fitness,
-    notices::EndedLogins,
-    stored::Storing,
-    typing::TypingNews,
+    bell::Bell, changed::Changing, fitness::Fitness, notices::EndedLogins, rung::Rung, stored::Storing,
+    typing::TypingNews, unsent::Told,
 };
 use super::{
     Core,
