@@ -2,7 +2,11 @@
 //! Their clients do not join again after they reconnect. So the server recognises a client that returns, also
 //! after a restart.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+    sync::Arc,
+};
 
 use chrono::TimeDelta;
 use entity::{RoomId, joined_room, member};
@@ -42,10 +46,11 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// Clients that have left on purpose, and whose rooms are being forgotten. At most one entry for each task that does it.
+/// Clients that have left on purpose, and whose rooms are being forgotten.
 #[derive(Default)]
 pub(super) struct LeavingClients {
-    clients: Mutex<HashSet<ClientKey>>,
+    /// The number of tasks that forget the rooms of a client.
+    clients: Mutex<HashMap<ClientKey, usize>>,
     forgotten: Notify,
 }
 
@@ -54,7 +59,7 @@ impl LeavingClients {
     async fn wait_for(&self, client: ClientKey) {
         loop {
             let forgotten = self.forgotten.notified();
-            if !self.clients.lock().contains(&client) {
+            if !self.clients.lock().contains_key(&client) {
                 return;
             }
             forgotten.await;
@@ -71,7 +76,12 @@ struct LeavingClient {
 impl Drop for LeavingClient {
     fn drop(&mut self) {
         let leaving = &self.core.leaving_clients;
-        leaving.clients.lock().remove(&self.client);
+        if let Entry::Occupied(mut tasks) = leaving.clients.lock().entry(self.client) {
+            *tasks.get_mut() -= 1;
+            if *tasks.get() == 0 {
+                tasks.remove();
+            }
+        }
         leaving.forgotten.notify_waiters();
     }
 }
@@ -131,7 +141,7 @@ impl Chat {
     /// Forgets what a client has joined: it has left on purpose. Does not wait for the database; the client does if it
     /// returns at once.
     pub fn forget_joined(&self, client: ClientKey) {
-        self.core.leaving_clients.clients.lock().insert(client);
+        *self.core.leaving_clients.clients.lock().entry(client).or_default() += 1;
         let leaving = LeavingClient { core: self.core.clone(), client };
         self.core.shutdown.spawn(async move {
             let forgotten = async {

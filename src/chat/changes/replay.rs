@@ -121,7 +121,8 @@ impl Core {
         room: &Arc<Room>,
         range: ChangedRange,
     ) -> Result<bool> {
-        /// A commit is published at once. One of another process, or one whose answer was lost, is not published here.
+        /// A commit is published at once. One whose answer was lost, or of another process whose frame was, is not published
+        /// here.
         const LONGEST: Duration = Duration::from_secs(2);
         let later = ChangedRange { after: range.upto, upto: ChangeNumber(i64::MAX), ..range };
         let passed = later.select(room.id).select_only().column(message::Column::Change);

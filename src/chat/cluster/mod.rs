@@ -11,8 +11,8 @@
 //! What is wrong with this node alone is in [`fitness`]. When it is stopped, it hands over its clients ([`handover`]).
 //!
 //! A [`bell`] on the bus tells it where to look before the interval is over, and brings the messages themselves
-//! ([`stored`]) and their changes ([`changed`]). A node that is alone only beats. The database decides everything: a look or a frame that comes late, or
-//! twice, costs time and nothing else.
+//! ([`stored`]) and their changes ([`changed`]). A node that is alone only beats. The database decides everything: a
+//! look or a frame that comes late, or twice, costs time and nothing else.
 
 mod absent;
 mod bell;
@@ -32,6 +32,7 @@ mod typing;
 mod unsent;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -246,11 +247,19 @@ impl Core {
         live
     }
 
-    /// A client names a message up to which it has received or read a room. Another node may have stored it, and this one
-    /// may not know it yet: the client may have it from there, or from the history.
-    pub(super) async fn know_up_to(self: &Arc<Self>, room: &Arc<Room>, seq: Seq) -> Result<()> {
-        if seq > room.published() && self.cluster.is_shared() {
-            rooms::follow(self, std::slice::from_ref(room)).await?;
+    /// A client names messages up to which it has received or read rooms. Another node may have stored them, and this one
+    /// may not know them yet: the client may have them from there, or from the history. One statement asks for all rooms.
+    pub(super) async fn know_up_to<'a>(
+        self: &Arc<Self>,
+        named: impl IntoIterator<Item = (&'a Arc<Room>, Seq)>,
+    ) -> Result<()> {
+        if !self.cluster.is_shared() {
+            return Ok(());
+        }
+        let behind = named.into_iter().filter(|(room, seq)| *seq > room.published());
+        let behind: BTreeMap<RoomId, Arc<Room>> = behind.map(|(room, _)| (room.id, room.clone())).collect();
+        if !behind.is_empty() {
+            rooms::follow(self, &behind.into_values().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }

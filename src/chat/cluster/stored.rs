@@ -52,7 +52,7 @@ impl Storing {
     }
 }
 
-/// The columns of a message that no change touches, and its content and extras.
+/// The columns that a new message has, as they stand now.
 pub(super) fn stored_row(message: &Message) -> StoredRow {
     let row = &message.row;
     StoredRow {

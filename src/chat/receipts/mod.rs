@@ -131,12 +131,25 @@ impl Chat {
         connection: Option<&Arc<Connection>>,
         rooms: Vec<(RoomId, Seq)>,
     ) -> Result<Vec<(RoomId, Seq)>> {
-        let mut stand = Vec::with_capacity(rooms.len());
+        let mut named = Vec::with_capacity(rooms.len());
+        let mut refused = None;
         for (room, seq) in rooms {
-            let live = self.core.room_of(caller, room).await?;
-            self.core.know_up_to(&live, seq).await?;
+            match self.core.room_of(caller, room).await {
+                Ok(live) => named.push((live, seq)),
+                Err(err) => {
+                    refused = Some(err);
+                    break;
+                }
+            }
+        }
+        self.core.know_up_to(named.iter().map(|(live, seq)| (live, *seq))).await?;
+        let mut stand = Vec::with_capacity(named.len());
+        for (live, seq) in named {
             let now = self.core.deliver(&live, caller.user, connection, seq);
-            stand.push((room, now.ok_or(Error::Forbidden(Forbidden::NotAMember))?));
+            stand.push((live.id, now.ok_or(Error::Forbidden(Forbidden::NotAMember))?));
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         if let Some(connection) = connection {
             connection.acknowledged.notify_waiters();
@@ -159,7 +172,7 @@ impl Chat {
         if room.id == self.core.rooms.lobby().id {
             return Ok(Seq::ZERO);
         }
-        self.core.know_up_to(&room, seq).await?;
+        self.core.know_up_to([(&room, seq)]).await?;
         let by = connection.map(|connection| connection.id);
         let read = room
             .read_up_to(caller.user, by, seq, self.core.clock.now())

@@ -157,3 +157,35 @@ fn follow(published: Heads, changes: &[Arc<MessageChange>]) -> bool {
     };
     (published.change.0 + 1..).zip(changes).all(follows)
 }
+
+#[cfg(test)]
+mod tests {
+    use entity::{RoomId, Seq, UserId, room};
+
+    use super::{super::ById, *};
+
+    /// Changes with these numbers, of messages with these seqs.
+    fn told<const COUNT: usize>(changes: [(i64, i64); COUNT]) -> Vec<Arc<MessageChange>> {
+        let change = |(number, seq)| {
+            let mut message = Message::in_group(RoomId::new(), seq, UserId::new());
+            message.row.change = ChangeNumber(number);
+            Arc::new(MessageChange::caught_up(Arc::new(message)))
+        };
+        changes.into_iter().map(change).collect()
+    }
+
+    #[test]
+    fn changes_that_come_too_early_or_before_their_message_are_not_published() {
+        let heads = Heads { seq: Seq(3), change: ChangeNumber(5) };
+        let room = Room::new(RoomId::new(), room::Kind::Group, None, heads, 1, ById::default());
+        let publish = |changes| room.publish_foreign_changes(changes).is_some();
+        assert!(!publish(told([(7, 1)])), "6 is missing");
+        assert!(!publish(told([(6, 1), (8, 1)])), "7 is missing");
+        assert!(!publish(told([(6, 4)])), "its message is missing");
+        assert!(!room.may_publish_changes(&told([(6, 4)])) && room.may_publish_changes(&told([(6, 3)])));
+        assert_eq!(room.changed(), ChangeNumber(5));
+        assert!(publish(told([(4, 1), (5, 2), (6, 3), (7, 1)])), "some were published");
+        assert_eq!(room.changed(), ChangeNumber(7));
+        assert!(publish(told([(6, 9), (7, 9)])), "all were published");
+    }
+}

@@ -58,7 +58,7 @@ impl Recent {
         self.messages.iter().map(|message| message.row.sender_id).collect()
     }
 
-    /// Replaces a version of a message that is not newer, if it is here.
+    /// Replaces the version of a message that is kept, unless that is newer.
     pub fn replace(&mut self, message: &Arc<Message>) {
         let seq = message.row.seq;
         let is_not_newer =

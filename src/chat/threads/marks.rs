@@ -51,7 +51,7 @@ impl Chat {
     ) -> Result<Seq> {
         let core = &self.core;
         let room = core.find_place(caller, None, &place).await?.ok_or(Error::NotFound(Entity::Room))?;
-        core.know_up_to(&room, seq).await?;
+        core.know_up_to([(&room, seq)]).await?;
         let seq = seq.min(room.published());
         let ReadThreads::One(message) = threads else {
             core.check_membership(caller, room.id).await?;
