@@ -19,6 +19,8 @@ pub const LONG: usize = 16_000;
 pub fn tight(config: &mut parlor::config::Config) {
     at_full_speed(config);
     config.limits.outgoing_bytes = OUTGOING;
+    // These clients read late, and on a busy machine they may read nothing for long.
+    config.server.unread_timeout = Duration::from_secs(600);
 }
 
 pub fn waiting(server: &Server) -> usize {

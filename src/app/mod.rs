@@ -60,6 +60,7 @@ pub struct App {
     metrics_listener: Option<TcpListener>,
     times: http::ConnectionTimes,
     drain_timeout: Duration,
+    unread_timeout: Duration,
 }
 
 impl App {
@@ -108,6 +109,7 @@ impl App {
                 idle: config.server.keep_alive_timeout,
             },
             drain_timeout: config.server.drain_timeout,
+            unread_timeout: config.server.unread_timeout,
         })
     }
 
@@ -148,6 +150,7 @@ impl App {
                 most,
                 backlogs: self.backlogs.clone(),
                 open_connections: self.open_connections.clone(),
+                unread_timeout: self.unread_timeout,
             },
             router,
             self.times,

@@ -12,9 +12,9 @@ use super::mistake::Findings;
 use super::{Mode, cors, proxies::ProxyRange};
 
 /// Clients learn both times of the heartbeat as whole milliseconds, and add them. Browsers count timers in 31
-/// bits of milliseconds, which are 24 days.
-const SHORTEST_PING: Duration = Duration::from_millis(100);
-const LONGEST_PING: Duration = Duration::from_hours(24);
+/// bits of milliseconds, which are 24 days. So does the kernel with the time for unread data.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_hours(24);
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +42,9 @@ pub struct ServerConfig {
     /// How long a client may take to answer a ping.
     #[serde(with = "humantime_serde")]
     pub ping_timeout: Duration,
+    /// How long what was sent may stay unread by the client's machine; then the connection is closed.
+    #[serde(with = "humantime_serde")]
+    pub unread_timeout: Duration,
     /// How long running work may take to finish at the end; zero does not wait.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -111,15 +114,19 @@ impl ServerConfig {
         found.duration("request_timeout", self.request_timeout);
         found.duration("head_timeout", self.head_timeout);
         found.duration("keep_alive_timeout", self.keep_alive_timeout);
-        for (key, value) in [("ping_interval", self.ping_interval), ("ping_timeout", self.ping_timeout)] {
-            if !(SHORTEST_PING..=LONGEST_PING).contains(&value) {
+        for (key, value) in [
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+            ("unread_timeout", self.unread_timeout),
+        ] {
+            if !(SHORTEST..=LONGEST).contains(&value) {
                 found.refuse(
                     key,
                     format!("is {}", format_duration(value)),
                     format!(
                         "use a time from \"{}\" to \"{}\"",
-                        format_duration(SHORTEST_PING),
-                        format_duration(LONGEST_PING)
+                        format_duration(SHORTEST),
+                        format_duration(LONGEST)
                     ),
                 );
             }
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_times_of_the_heartbeat_are_times_that_clients_can_count() {
+    fn times_that_clients_or_the_kernel_count_are_times_that_they_can_count() {
         for (time, wrong) in [
             (Duration::from_millis(99), true),
             (Duration::from_millis(100), false),
@@ -235,10 +242,11 @@ mod tests {
         ] {
             let mut config = Config::development();
             (config.server.ping_interval, config.server.ping_timeout) = (time, time);
+            config.server.unread_timeout = time;
             let mistakes = config.check();
-            let refused = ["server.ping_interval", "server.ping_timeout"]
+            let refused = ["server.ping_interval", "server.ping_timeout", "server.unread_timeout"]
                 .map(|setting| mistakes.iter().any(|mistake| mistake.setting == setting));
-            assert_eq!(refused, [wrong; 2], "{time:?}");
+            assert_eq!(refused, [wrong; 3], "{time:?}");
         }
     }
 

@@ -423,7 +423,14 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let backlogs = Backlogs::new(Limits { one: 1_000, all: 1_000 }, Count::default());
         let open_connections = OpenConnections::new(Duration::from_secs(60));
-        let listener = TcpAcceptor { listener, open: Count::default(), most: 16, backlogs, open_connections };
+        let listener = TcpAcceptor {
+            listener,
+            open: Count::default(),
+            most: 16,
+            backlogs,
+            open_connections,
+            unread_timeout: Duration::from_secs(60),
+        };
         let (client, (mut stream, tcp)) = tokio::join!(TcpStream::connect(address), listener.accept());
         let mut client = client.unwrap();
         client.write_all(request).await.unwrap();

@@ -42,10 +42,6 @@ use crate::{
     counts::{Count, Counted},
 };
 
-/// How long sent data may stay unacknowledged by the peer's machine. Then the kernel closes the connection,
-/// which frees the memory of a client that has stopped reading for good.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
-
 /// How often a server that is full looks whether a connection has ended.
 const FULL_CHECK: Duration = Duration::from_millis(20);
 
@@ -166,6 +162,9 @@ pub struct TcpAcceptor {
     pub most: usize,
     pub backlogs: Backlogs,
     pub open_connections: OpenConnections,
+    /// How long sent data may stay unacknowledged by the peer's machine. Then the kernel closes the
+    /// connection, which frees the memory of a client that has stopped reading for good.
+    pub unread_timeout: Duration,
 }
 
 impl TcpAcceptor {
@@ -174,7 +173,7 @@ impl TcpAcceptor {
             self.may_accept().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    if let Err(err) = set_up(&stream) {
+                    if let Err(err) = self.set_up(&stream) {
                         tracing::debug!(error = %err, "a connection was gone before it was set up");
                         continue;
                     }
@@ -204,6 +203,17 @@ impl TcpAcceptor {
         }
     }
 
+    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        #[cfg(target_os = "linux")]
+        {
+            let socket = SockRef::from(stream);
+            socket.set_tcp_user_timeout(Some(self.unread_timeout))?;
+            socket.set_tcp_notsent_lowat(UNSENT)?;
+        }
+        Ok(())
+    }
+
     /// Waits until one more connection may be open.
     async fn may_accept(&self) {
         while self.open.now() >= self.most {
@@ -211,17 +221,6 @@ impl TcpAcceptor {
             tokio::time::sleep(FULL_CHECK).await;
         }
     }
-}
-
-fn set_up(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    {
-        let socket = SockRef::from(stream);
-        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
-        socket.set_tcp_notsent_lowat(UNSENT)?;
-    }
-    Ok(())
 }
 
 fn is_the_peers_fault(err: &io::Error) -> bool {

@@ -140,6 +140,7 @@ mod tests {
             most: 16,
             backlogs,
             open_connections: open_connections.clone(),
+            unread_timeout: PATIENCE,
         };
         let (client, (stream, tcp)) = tokio::join!(TcpStream::connect(address), listener.accept());
         (client.unwrap(), stream, tcp)
