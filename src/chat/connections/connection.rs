@@ -55,8 +55,12 @@ pub trait Outlet: Send + Sync + 'static {
     /// The bytes that were written and that the TCP connection has not taken yet.
     fn backlog(&self) -> &Arc<Backlog>;
 
-    /// Writes one event after all earlier ones, or fails for good.
+    /// Writes one event after all earlier ones, or fails for good. [`Outlet::flush`] sends it.
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging>;
+
+    /// Sends what was written, if that does not happen by itself. It may take a system call, so it is called without
+    /// a lock; what is written before leaves together.
+    fn flush(&self) {}
 
     /// How long nothing was read from the client, if that is longer than the interval of the pings that a
     /// client answers. `None` for a client that is heard.
@@ -268,9 +272,15 @@ impl Connection {
     }
 
     /// Writes an event to a connection for which [`Connection::may_receive`] is true. If it fails, the connection
-    /// is too slow: the caller must disconnect it, and it catches up when it reconnects.
+    /// is too slow: the caller must disconnect it, and it catches up when it reconnects. The caller must call
+    /// [`Connection::flush`] when it holds no lock any more.
     pub(in crate::chat) fn emit(self: &Arc<Self>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         self.outlet.emit(self, envelope)
+    }
+
+    /// See [`Outlet::flush`].
+    pub(in crate::chat) fn flush(&self) {
+        self.outlet.flush();
     }
 
     /// Waits until fewer than `bytes` bytes wait for it, or it is gone.
@@ -301,14 +311,22 @@ impl Connection {
     /// Writes an event that is not a room's message. Does nothing before the connection is open. If the queue
     /// is full, disconnects it. Returns whether the event was written.
     pub(super) fn notify(self: &Arc<Self>, envelope: &Envelope) -> bool {
-        if !self.may_receive() {
-            return false;
+        self.notify_all(std::iter::once(envelope))
+    }
+
+    /// The same for several events, which leave together. Returns whether all were written.
+    pub(super) fn notify_all<'a>(self: &Arc<Self>, events: impl IntoIterator<Item = &'a Envelope>) -> bool {
+        let mut have_received = true;
+        for envelope in events {
+            if !self.may_receive() {
+                have_received = false;
+            } else if self.outlet.emit(self, envelope).is_err() {
+                self.disconnect("its queue is full");
+                return false;
+            }
         }
-        let has_received = self.outlet.emit(self, envelope).is_ok();
-        if !has_received {
-            self.disconnect("its queue is full");
-        }
-        has_received
+        self.flush();
+        have_received
     }
 
     /// Whether it may be written to: it is open, not gone, and its login is valid.

@@ -74,6 +74,7 @@ impl Connection {
         let reason =
             "This user has too many connections, and a newer one took the place of this one".to_owned();
         if self.outlet.emit(self, &Envelope::new(Event::Displaced { reason })).is_ok() {
+            self.outlet.flush();
             self.outlet.end();
         } else {
             self.outlet.disconnect();
@@ -83,6 +84,7 @@ impl Connection {
     fn say_goodbye(self: &Arc<Self>, reason: &str) {
         let last_event = Event::TokenExpired { reason: reason.to_owned() };
         if self.outlet.emit(self, &Envelope::new(last_event)).is_ok() {
+            self.outlet.flush();
             self.outlet.log_out();
         } else {
             self.outlet.disconnect();

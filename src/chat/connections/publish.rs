@@ -69,9 +69,7 @@ impl Hub {
         connection: &Arc<Connection>,
         events: impl IntoIterator<Item = &'a Envelope>,
     ) {
-        for event in events {
-            connection.notify(event);
-        }
+        connection.notify_all(events);
     }
 
     /// Writes an event about a room to its audience, if `seq` is the room's newest message at that moment: what it
@@ -85,6 +83,7 @@ impl Hub {
             late.extend(open.filter(|connection| connection.emit(&envelope).is_err()));
         });
         // Without the room's lock.
+        receivers.iter().for_each(|connection| connection.flush());
         late.into_iter().for_each(|connection| connection.disconnect("its queue is full"));
         is_newest
     }

@@ -140,6 +140,7 @@ impl<'a> CatchUpTask<'a> {
         // Never closed.
         let Ok(_share) = self.connection.under_way.acquire_many(share).await else { return Standing::Ended };
         let standing = self.room.send_page(&self.catch_up, &page);
+        self.connection.flush();
         drop(turn);
         self.note_shown(&page);
         if !matches!(standing, Standing::Behind(_) | Standing::Ended) {
@@ -214,6 +215,7 @@ impl<'a> CatchUpTask<'a> {
     }
 
     fn sent(&self, standing: Standing) -> Standing {
+        self.connection.flush();
         if standing == Standing::Live {
             self.core.came_live(self.connection, self.room);
         }

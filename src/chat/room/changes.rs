@@ -66,6 +66,7 @@ impl Room {
             });
             (offered, answers.collect())
         };
+        offered.flush();
         disconnect(offered.ended);
         PublishedChanges { behind: offered.behind, answers }
     }
@@ -93,6 +94,7 @@ impl Room {
             let batch: Vec<_> = changes.into_iter().map(envelope).collect();
             subscriptions.publish_changes(&batch)
         };
+        offered.flush();
         disconnect(offered.ended);
         Some(PublishedChanges { behind: offered.behind, answers: Vec::new() })
     }

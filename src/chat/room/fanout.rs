@@ -100,9 +100,11 @@ impl Room {
                 replies.into_iter().filter_map(|(origin, reply)| subscriptions.delay(origin, reply));
             (offered, answers.collect::<Vec<DelayedReply>>())
         };
+        // First the answers: a message and the answer to it leave together.
         answers.into_iter().for_each(DelayedReply::give);
+        offered.flush();
         disconnect(offered.ended);
-        Published { reached: offered.reached, behind: offered.behind }
+        Published { reached: offered.reached.len(), behind: offered.behind }
     }
 
     /// Writes messages that another node has stored, in the order of seq, to the live subscriptions that have
@@ -132,8 +134,9 @@ impl Room {
             }
             subscriptions.publish(&batch, self.kind != room::Kind::Lobby)
         };
+        offered.flush();
         disconnect(offered.ended);
-        Some(Published { reached: offered.reached, behind: offered.behind })
+        Some(Published { reached: offered.reached.len(), behind: offered.behind })
     }
 
     /// Answers a repeat of a stored message, but not before the first one was written to its sender.

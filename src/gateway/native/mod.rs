@@ -2,6 +2,7 @@
 //! form of the core's events. The namespace `/chat` and the plain WebSocket both use it. They define how
 //! events travel.
 
+mod ack_ids;
 mod answer;
 mod changes;
 mod connect;
@@ -25,6 +26,7 @@ use entity::{RoomId, Seq};
 
 use self::answer::{NativeAnswer, NativeCall};
 pub use self::{
+    ack_ids::AckIds,
     answer::{Failure, NativeForm},
     connect::{ConnectParameters, ReceiptMode},
     notices::server_events,

@@ -16,6 +16,7 @@ use super::{
     adapter::Sockets,
     dispatch::{Dispatcher, EventPacket},
     handshake::Handshake,
+    route::Route,
 };
 use crate::{
     auth::Credential,
@@ -120,13 +121,13 @@ fn credential(shown: &AuthPayload, handshake: &Handshake) -> Result<Credential> 
 }
 
 /// Connects a socket to the core, with a dialect for its events and an outlet for the events that it
-/// receives.
+/// receives, which take the route.
 pub async fn connect<D: Departs>(
     gateway: &Gateway,
     socket: &Arc<RawSocket>,
     handshake: &Handshake,
     caller: Caller,
-    outlet: Box<dyn Outlet>,
+    (outlet, route): (Box<dyn Outlet>, Arc<Route>),
     options: ConnectOptions,
     handler: D,
 ) -> Result<()> {
@@ -136,8 +137,8 @@ pub async fn connect<D: Departs>(
     let address = handshake.device.address;
     let served = events::Socket::new(connection, address, chat, auth, handshake.backlog.clone());
     let inbox = Inbox::new(served, handler, gateway.shutdown.clone(), Pace::of(&gateway.settings.limits));
-    socket.on_fallback(Dispatcher::new(inbox.clone()));
-    socket.on_disconnect(Leaving(inbox.clone()));
+    socket.on_fallback(Dispatcher { inbox: inbox.clone(), route: route.clone() });
+    socket.on_disconnect(Leaving { inbox: inbox.clone(), route });
     socket.extensions.insert(inbox);
     Ok(())
 }
@@ -149,12 +150,16 @@ pub trait Departs: EventHandler {
 
 /// Runs when a socket has disconnected. It does not run as a task, as the library would run a function: a
 /// client that leaves the namespace and joins again at once would not be noticed until the task has run.
-struct Leaving<D>(Arc<Inbox<EventPacket, D>>);
+struct Leaving<D> {
+    inbox: Arc<Inbox<EventPacket, D>>,
+    route: Arc<Route>,
+}
 
 impl<D: Departs> DisconnectHandler<Sockets, ()> for Leaving<D> {
     fn call_with_defer(&self, socket: Arc<RawSocket>, reason: DisconnectReason, defer: fn(Arc<RawSocket>)) {
-        self.0.handler.depart(reason);
-        self.0.leave();
+        self.route.leave();
+        self.inbox.handler.depart(reason);
+        self.inbox.leave();
         defer(socket);
     }
 }

@@ -12,12 +12,8 @@ use socketioxide::{
     handler::{FromMessageParts, MessageHandler, Value},
 };
 
-use super::{
-    RawSocket,
-    adapter::{Sockets, packet_bytes},
-};
+use super::{RawSocket, adapter::Sockets, route::Route};
 use crate::{
-    chat::connections::connection::Lagging,
     error::{Error, Result},
     gateway::events::{Ack, EventHandler, Inbox, Incoming, Packet, Request, Write},
 };
@@ -52,34 +48,27 @@ impl Packet for EventPacket {
     }
 }
 
-/// The fallback handler of a socket. It receives every event, in the order of the wire.
-pub struct Dispatcher<D>(Arc<Inbox<EventPacket, D>>);
-
-impl<D: EventHandler> Dispatcher<D> {
-    pub fn new(inbox: Arc<Inbox<EventPacket, D>>) -> Self {
-        Self(inbox)
-    }
+/// The fallback handler of a socket. It receives every event, in the order of the wire. The answers take the
+/// socket's route.
+pub struct Dispatcher<D> {
+    pub inbox: Arc<Inbox<EventPacket, D>>,
+    pub route: Arc<Route>,
 }
 
 impl<D: EventHandler> MessageHandler<Sockets, ()> for Dispatcher<D> {
     fn call(&self, socket: Arc<RawSocket>, mut packet: Value, ack_id: Option<i64>) {
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut packet, &ack_id);
-        let write: Option<Write> = match ack_id {
-            Some(_) => {
-                let (backlog, namespace) = (self.0.socket.backlog.clone(), socket.ns().to_owned());
-                Some(Box::new(move |json| {
-                    let bytes = packet_bytes(&namespace, ack_id, "[]".len() + json.get().len());
-                    backlog.add(bytes).map_err(|_| Lagging)?;
-                    sender.send(json).map_err(|_| {
-                        backlog.taken(bytes);
-                        Lagging
-                    })
-                }))
-            }
-            None => None,
-        };
-        let ack = Ack::new(write, self.0.socket.connection.clone());
-        self.0.receive(Incoming { packet: EventPacket(packet), ack });
+        let write = ack_id.map(|ack_id| {
+            let route = self.route.clone();
+            let write: Write = Box::new(move |json| {
+                route.answer(ack_id, json, sender)?;
+                route.flush();
+                Ok(())
+            });
+            write
+        });
+        let ack = Ack::new(write, self.inbox.socket.connection.clone());
+        self.inbox.receive(Incoming { packet: EventPacket(packet), ack });
     }
 }
 

@@ -14,6 +14,7 @@ mod probe;
 mod refusal;
 mod refused;
 pub mod root;
+mod route;
 mod sessions;
 mod socket_handle;
 mod upgrade_stage;

@@ -308,6 +308,13 @@ impl Sessions {
         Ok(Probing { sessions: self.clone(), sid: sid.to_owned(), is_over: false })
     }
 
+    /// The websocket that a session is upgraded to.
+    pub fn upgraded_to(&self, sid: &str) -> Option<TcpHandle> {
+        let table = self.0.table.lock();
+        let session = table.sessions.get(sid)?;
+        session.websocket.clone().filter(|_| *session.stage.borrow() == UpgradeStage::Upgraded)
+    }
+
     fn goes_on(&self, sid: &str, stage: UpgradeStage) {
         if let Some(session) = self.0.table.lock().sessions.get(sid) {
             session.stage.send_replace(stage);

@@ -1,23 +1,14 @@
 //! A handle to one socket, for every namespace and dialect: sends packets to it and disconnects it.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use socketioxide::{TransportType, socket::Sid};
 
 use super::{
-    Gateway, RawSocket, SocketIo,
-    adapter::{Encoded, Sockets},
-    handshake::Handshake,
-    sessions::Sessions,
+    Gateway, RawSocket, SocketIo, adapter::Encoded, handshake::Handshake, route::Route, sessions::Sessions,
 };
 use crate::{
-    backlog::Backlog,
-    chat::connections::connection::Lagging,
-    error::{Error, Result},
-    gateway::tcp::TcpHandle,
+    backlog::Backlog, chat::connections::connection::Lagging, error::Result, gateway::tcp::TcpHandle,
     shutdown::Shutdown,
 };
 
@@ -26,13 +17,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub struct SocketHandle {
-    /// Weak: the socket holds the connection, which holds this handle.
-    socket: Weak<RawSocket>,
+    route: Arc<Route>,
     sid: Sid,
-    sockets: Sockets,
     /// The session's websocket, if the session began with one.
     websocket: Option<TcpHandle>,
-    backlog: Arc<Backlog>,
     namespace: &'static str,
     ping_interval: Duration,
     sessions: Sessions,
@@ -47,13 +35,10 @@ impl SocketHandle {
         handshake: &Handshake,
         namespace: &'static str,
     ) -> Result<Self> {
-        let sockets = gateway.namespaces.sockets(namespace);
         Ok(Self {
-            socket: Arc::downgrade(socket),
+            route: Arc::new(Route::new(gateway, socket, handshake, namespace)?),
             sid: socket.id,
-            sockets: sockets.ok_or_else(|| Error::internal("a namespace that is not mounted"))?,
             websocket: handshake.websocket.clone(),
-            backlog: handshake.backlog.clone(),
             namespace,
             ping_interval: gateway.settings.server.ping_interval,
             sessions: gateway.sessions.clone(),
@@ -62,22 +47,19 @@ impl SocketHandle {
         })
     }
 
-    pub fn socket(&self) -> Result<Arc<RawSocket>, Lagging> {
-        self.socket.upgrade().ok_or(Lagging)
+    /// The way of what is written to the socket.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
     }
 
+    /// Writes an event. [`SocketHandle::flush`] sends it.
     pub fn emit(&self, event: &Encoded) -> Result<(), Lagging> {
-        if !self.socket()?.connected() {
-            // The library would write nothing, so nothing may be counted.
-            return Ok(());
-        }
-        self.counted(event.bytes(), || self.sockets.emit(self.sid, event))
+        self.route.emit(event)
     }
 
-    /// Writes a packet of this many bytes. They count in the backlog until the connection has taken them.
-    pub fn counted<T>(&self, bytes: usize, write: impl FnOnce() -> Result<T, Lagging>) -> Result<T, Lagging> {
-        self.backlog.add(bytes).map_err(|_| Lagging)?;
-        write().inspect_err(|_| self.backlog.taken(bytes))
+    /// See [`crate::chat::connections::connection::Outlet::flush`].
+    pub fn flush(&self) {
+        self.route.flush();
     }
 
     /// See [`crate::chat::connections::connection::Outlet::silence`].
@@ -89,12 +71,13 @@ impl SocketHandle {
 
     /// The bytes of events and acknowledgements that wait for the session.
     pub fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
+        self.route.backlog()
     }
 
     /// Leaves the namespace; see [`crate::chat::connections::connection::Outlet::end`].
     pub fn end(&self) {
-        let Ok(socket) = self.socket() else { return };
+        let Ok(socket) = self.route.socket() else { return };
+        self.route.leave();
         let is_websocket = socket.transport_type() == TransportType::Websocket;
         if socket.disconnect().is_err() {
             self.disconnect();
@@ -119,7 +102,7 @@ impl SocketHandle {
     /// Disconnects the session; see [`crate::chat::connections::connection::Outlet::disconnect`].
     pub fn disconnect(&self) {
         let is_websocket =
-            self.socket().is_ok_and(|socket| socket.transport_type() == TransportType::Websocket);
+            self.route.socket().is_ok_and(|socket| socket.transport_type() == TransportType::Websocket);
         self.sessions.disconnect(&self.sid.to_string(), is_websocket, self.websocket.as_ref());
     }
 }

@@ -2,6 +2,10 @@
 //! their payloads. Counts the payload bytes of text frames, and detects the end of a message or control
 //! frame.
 
+use bytes::Bytes;
+
+/// The first byte of a text message in one frame.
+pub const FINAL_TEXT: u8 = 0x81;
 /// The longest header: two bytes, an eight-byte length and a four-byte mask.
 const HEADER: usize = 14;
 /// The number of bytes at the beginning of a payload that identify a Socket.IO packet.
@@ -34,11 +38,35 @@ pub struct Frames {
     left: u64,
     counts: bool,
     is_final: bool,
+    is_closed: bool,
 }
 
 impl Frames {
     pub fn new(counted: FrameFilter) -> Self {
-        Self { counted, header: [0; HEADER + KIND], filled: 0, left: 0, counts: false, is_final: false }
+        Self {
+            counted,
+            header: [0; HEADER + KIND],
+            filled: 0,
+            left: 0,
+            counts: false,
+            is_final: false,
+            is_closed: false,
+        }
+    }
+
+    /// Whether a close frame has begun: nothing may follow it.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// How many bytes of the current frame are still to come; `None` between two frames. Inside of a header, its next
+    /// byte.
+    pub fn rest_of_frame(&self) -> Option<usize> {
+        match (self.left, self.filled) {
+            (0, 0) => None,
+            (0, _) => Some(1),
+            (left, _) => Some(usize::try_from(left).unwrap_or(usize::MAX)),
+        }
     }
 
     /// Takes the next bytes of the stream.
@@ -93,12 +121,45 @@ impl Frames {
                 FrameFilter::SocketIo => looks_into && matches!(rest, [b'4', b'2' | b'3']),
             };
         self.is_final = first & 0x80 != 0;
+        self.is_closed |= first & 0x0f == 8;
         self.left = length - kind_bytes as u64;
         self.filled = 0;
         if self.counts {
             passed.bytes += kind_bytes;
         }
     }
+}
+
+/// A whole text message of a server, in one frame.
+pub fn text_frame(parts: &[&[u8]]) -> Bytes {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut frame = Vec::with_capacity(HEADER + length);
+    frame.push(FINAL_TEXT);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ ..126), _) => frame.push(short),
+        (_, Ok(longer)) => {
+            frame.push(126);
+            frame.extend_from_slice(&longer.to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    parts.iter().for_each(|part| frame.extend_from_slice(part));
+    frame.into()
+}
+
+/// The length of the frame at the beginning of a server's bytes, if that frame may go ahead of waiting events: a control
+/// frame without the close frame, or a packet of the engine itself, such as its ping.
+pub fn urgent_frame(bytes: &[u8]) -> Option<usize> {
+    let [first, length @ ..126, payload @ ..] = bytes else { return None };
+    let is_urgent = match first {
+        &FINAL_TEXT => matches!(payload.first(), Some(b'2' | b'3' | b'6')),
+        0x89 | 0x8a => true,
+        _ => false,
+    };
+    is_urgent.then_some(2 + usize::from(*length))
 }
 
 #[cfg(test)]
@@ -122,6 +183,43 @@ mod tests {
         frame.extend(if mask { &[0; 4][..] } else { &[] });
         frame.extend(payload);
         frame
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_is_one_frame_and_its_rest_is_known_at_each_byte(length in 0_usize..70_000, cut in 0_usize..70_000) {
+            let text = vec![b'x'; length];
+            let (begin, end) = text.split_at(cut.min(length));
+            let frame = text_frame(&[begin, end]);
+            assert_eq!(frame, super::tests::frame(FINAL_TEXT, false, &text));
+            let mut frames = Frames::new(FrameFilter::All);
+            assert_eq!(frames.rest_of_frame(), None);
+            let (begin, end) = frame.split_at(cut.clamp(1, frame.len() - 1));
+            frames.pass(begin);
+            // What is known of a header is that it has one more byte.
+            assert!(matches!(frames.rest_of_frame(), Some(rest) if rest == end.len() || rest == 1));
+            frames.pass(end);
+            assert_eq!((frames.rest_of_frame(), frames.is_closed()), (None, false));
+        }
+    }
+
+    #[test]
+    fn only_short_frames_of_the_engine_and_of_the_heartbeat_are_urgent() {
+        for (first, payload, expected) in [
+            (0x81, &b"2"[..], Some(3)),
+            (0x81, b"3probe", Some(8)),
+            (0x81, b"6", Some(3)),
+            (0x89, b"", Some(2)),
+            (0x8a, b"ping", Some(6)),
+            (0x81, b"41/chat,", None),
+            (0x81, b"40{}", None),
+            (0x81, b"", None),
+            (0x88, b"", None),
+            (0x81, &[b'2'; 126], None),
+        ] {
+            assert_eq!(urgent_frame(&frame(first, false, payload)), expected, "{payload:?}");
+        }
+        assert_eq!(urgent_frame(b"\x81"), None);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The traffic state of one TCP connection: how many waiting bytes the stream has taken, whether reading has
-//! to wait for writing, and when something complete was last read.
+//! to wait for writing, when something complete was last read, and which tasks wait.
 
-use std::{fmt, sync::Arc, task::Waker};
+use std::{fmt, io, sync::Arc, task::Waker};
 
 use tokio::time::Instant;
 
 use super::{
-    frames::{FrameFilter, Frames},
+    client_frames::Found,
+    frame_queue::FramesSent,
+    frames::FrameFilter,
+    http_head::{END_OF_HEAD, EarlyBytes, Head, HeadEnd},
     replacement::Replacement,
+    websocket::{Turn, WebSocket},
 };
 use crate::backlog::Backlog;
 
@@ -16,11 +20,6 @@ use crate::backlog::Backlog;
 const READ_AHEAD: usize = 64 * 1024;
 /// The beginning of an answer that makes the connection a websocket.
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
-const END_OF_HEAD: &[u8] = b"\r\n\r\n";
-/// The beginning of a request for a websocket.
-const GET: &[u8] = b"GET ";
-/// Most bytes that are kept of what follows such a request before its answer.
-const EARLY: usize = 64 * 1024;
 
 /// See the module.
 pub struct Traffic {
@@ -31,8 +30,13 @@ pub struct Traffic {
     blocked_since: Option<Instant>,
     /// Bytes read since then, minus bytes written.
     read_ahead: usize,
-    /// The task that waits to read.
-    reader: Option<Waker>,
+    /// The task that waits to read until the stream takes more.
+    held_back: Option<Waker>,
+    /// The task that reads. It also sends frames of the server that the stream did not take at once.
+    sender: Option<Waker>,
+    /// The task of the library that waits to write. The stream wakes only the last one of these two that has waited,
+    /// and that one wakes the other.
+    library: Option<Waker>,
     /// When something was last read.
     read_at: Instant,
     /// The requests whose answer or whose body is in progress.
@@ -65,37 +69,6 @@ enum Wire {
     WebSocket(Box<WebSocket>),
 }
 
-/// The part of a request that has been read, if the request may ask for a websocket.
-#[derive(Default)]
-struct Head {
-    /// How many bytes of [`GET`] matched at its beginning.
-    begun: usize,
-    /// It begins with something else.
-    is_other: bool,
-    /// How many bytes of [`END_OF_HEAD`] matched last.
-    matched: usize,
-    end: HeadEnd,
-}
-
-#[derive(Default)]
-enum HeadEnd {
-    #[default]
-    Ahead,
-    /// The bytes after the head: the first frames of a client that does not wait for the answer.
-    Found(Vec<u8>),
-    /// The head is complete, and the request is not a `GET`, or more bytes follow than are kept.
-    Unknown,
-}
-
-struct WebSocket {
-    backlog: Arc<Backlog>,
-    written: Frames,
-    read: Frames,
-    /// Whether this module disconnects a client that sends nothing complete.
-    is_watched: bool,
-    complete_at: Instant,
-}
-
 impl Traffic {
     pub fn new() -> Self {
         let now = Instant::now();
@@ -104,7 +77,9 @@ impl Traffic {
             replacement: None,
             blocked_since: None,
             read_ahead: 0,
-            reader: None,
+            held_back: None,
+            sender: None,
+            library: None,
             read_at: now,
             requests: 0,
             waits: WaitsFor::Head(now),
@@ -118,15 +93,7 @@ impl Traffic {
         let Wire::Http { head: Head { end: HeadEnd::Found(early), .. }, .. } = &self.wire else {
             return Err(EarlyBytes);
         };
-        let mut read = Frames::new(FrameFilter::All);
-        read.pass(early);
-        let websocket = WebSocket {
-            backlog,
-            written: Frames::new(counted),
-            read,
-            is_watched: counted == FrameFilter::SocketIo,
-            complete_at: Instant::now(),
-        };
+        let websocket = WebSocket::new(backlog, counted, early);
         self.wire = Wire::Switching { answer: Vec::new(), websocket: Box::new(websocket) };
         Ok(())
     }
@@ -135,12 +102,14 @@ impl Traffic {
     pub fn holds_back(&mut self, waker: &Waker) -> bool {
         let holds = self.read_ahead >= READ_AHEAD;
         if holds {
-            self.reader = Some(waker.clone());
+            self.held_back = Some(waker.clone());
         }
         holds
     }
 
-    pub fn read(&mut self, bytes: &[u8]) {
+    /// Bytes were read. Returns how many of them, at the beginning, are left for the library, and the
+    /// acknowledgements that were taken out.
+    pub fn read(&mut self, bytes: &mut [u8]) -> Found {
         self.read_at = Instant::now();
         if let WaitsFor::Request(_) = self.waits {
             self.waits = WaitsFor::Head(self.read_at);
@@ -150,11 +119,75 @@ impl Traffic {
         }
         match &mut self.wire {
             Wire::Http { head, .. } => head.read(bytes),
-            Wire::Switching { websocket, .. } | Wire::WebSocket(websocket) => {
-                if websocket.is_watched && websocket.read.pass(bytes).is_complete {
-                    websocket.complete_at = Instant::now();
+            Wire::Switching { websocket, .. } | Wire::WebSocket(websocket) if websocket.is_watched => {
+                let found = websocket.read.filter(bytes);
+                if found.is_complete {
+                    websocket.complete_at = self.read_at;
                 }
+                return found;
             }
+            Wire::Switching { .. } | Wire::WebSocket(_) => {}
+        }
+        Found { kept: bytes.len(), ..Found::default() }
+    }
+
+    /// The websocket, once its handshake was answered.
+    pub fn websocket(&mut self) -> Option<&mut WebSocket> {
+        match &mut self.wire {
+            Wire::WebSocket(websocket) => Some(websocket),
+            Wire::Http { .. } | Wire::Switching { .. } => None,
+        }
+    }
+
+    /// Whether frames of the server wait for the websocket.
+    pub fn has_frames(&self) -> bool {
+        matches!(&self.wire, Wire::WebSocket(websocket) if websocket.has_frames())
+    }
+
+    /// Sends frames of the server, or only the rest of one that was begun.
+    pub fn send(
+        &mut self,
+        only_the_rest: bool,
+        write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<FramesSent> {
+        let Some(websocket) = self.websocket() else { return Ok(FramesSent::Everything) };
+        let progress = websocket.send(only_the_rest, write)?;
+        match progress {
+            FramesSent::Everything => self.flushed(),
+            FramesSent::Blocked => self.blocked(),
+            FramesSent::Waits => {}
+        }
+        Ok(progress)
+    }
+
+    /// Whose turn it is when the library writes these bytes.
+    pub fn turn(&mut self, bytes: &[u8]) -> Turn {
+        self.websocket().map_or(Turn::Library(bytes.len()), |websocket| websocket.turn(bytes))
+    }
+
+    /// The task that reads, before it does so.
+    pub fn reads(&mut self, waker: &Waker) {
+        match &mut self.sender {
+            Some(sender) => sender.clone_from(waker),
+            None => self.sender = Some(waker.clone()),
+        }
+    }
+
+    /// The library waits to write.
+    pub fn library_waits(&mut self, waker: &Waker) {
+        self.library = Some(waker.clone());
+    }
+
+    pub fn wake_library(&mut self) {
+        if let Some(library) = self.library.take() {
+            library.wake();
+        }
+    }
+
+    /// Wakes the task that reads, so that it sends the frames of the server as the stream takes them.
+    pub fn wake_sender(&self) {
+        if let Some(sender) = &self.sender {
+            sender.wake_by_ref();
         }
     }
 
@@ -200,8 +233,11 @@ impl Traffic {
         self.blocked_since.get_or_insert_with(Instant::now);
     }
 
-    /// Everything was written.
+    /// Everything was written by whoever calls this. Frames of the server may still wait.
     pub fn flushed(&mut self) {
+        if self.has_frames() {
+            return;
+        }
         if self.blocked_since.take().is_some() {
             self.read_ahead = 0;
             self.wake();
@@ -210,7 +246,7 @@ impl Traffic {
 
     /// Wakes the task that waits to read. It then also notices a failed connection.
     pub fn wake(&mut self) {
-        if let Some(reader) = self.reader.take() {
+        if let Some(reader) = self.held_back.take() {
             reader.wake();
         }
     }
@@ -259,56 +295,8 @@ impl fmt::Debug for Traffic {
     }
 }
 
-/// The position of a client's first frame is not known.
-#[derive(Debug)]
-pub struct EarlyBytes;
-
 impl Wire {
     fn http() -> Self {
         Self::Http { head: Head::default(), since: Instant::now() }
-    }
-}
-
-impl Head {
-    fn is_complete(&self) -> bool {
-        !matches!(self.end, HeadEnd::Ahead)
-    }
-
-    fn read(&mut self, bytes: &[u8]) {
-        match &mut self.end {
-            HeadEnd::Ahead => {}
-            HeadEnd::Found(early) if early.len() + bytes.len() <= EARLY => {
-                return early.extend_from_slice(bytes);
-            }
-            HeadEnd::Found(_) => return self.end = HeadEnd::Unknown,
-            HeadEnd::Unknown => return,
-        }
-        let begin = &GET[self.begun.min(GET.len())..];
-        let begin = &begin[..begin.len().min(bytes.len())];
-        self.is_other |= !bytes.starts_with(begin);
-        self.begun += begin.len();
-        for (at, byte) in bytes.iter().enumerate() {
-            self.matched = match END_OF_HEAD.get(self.matched) {
-                Some(expected) if expected == byte => self.matched + 1,
-                _ if *byte == b'\r' => 1,
-                _ => 0,
-            };
-            if self.matched == END_OF_HEAD.len() {
-                self.end = match self.is_other {
-                    true => HeadEnd::Unknown,
-                    false => HeadEnd::Found(bytes[at + 1..].to_vec()),
-                };
-                return;
-            }
-        }
-    }
-}
-
-impl WebSocket {
-    fn written(&mut self, bytes: &[u8]) {
-        let taken = self.written.pass(bytes).bytes;
-        if taken > 0 {
-            self.backlog.taken(taken);
-        }
     }
 }

@@ -91,12 +91,19 @@ pub struct Subscriptions {
 /// The result of offering messages to all live subscriptions.
 #[derive(Default)]
 pub struct Offered {
-    /// The number of connections that were written to.
-    pub reached: usize,
+    /// Connections that were written to. What was written is sent without the room's lock ([`Offered::flush`]).
+    pub reached: Vec<Arc<Connection>>,
     /// Connections that have to catch up from the database.
     pub behind: Vec<Arc<Connection>>,
     /// Subscriptions whose connections' queues are full.
     pub ended: Vec<EndedSubscription>,
+}
+
+impl Offered {
+    /// Sends what was written.
+    pub fn flush(&self) {
+        self.reached.iter().chain(&self.behind).for_each(|connection| connection.flush());
+    }
 }
 
 impl Subscriptions {
@@ -191,12 +198,13 @@ impl Subscriptions {
     /// `write` gets the time, in Unix milliseconds: one look at the clock is enough for all.
     fn offer(&mut self, mut write: impl FnMut(&mut Subscription, i64) -> Offer) -> Offered {
         let now = self.of_connections.values().next().map_or(0, |any| any.connection.now());
-        let mut offered = Offered::default();
+        let mut offered =
+            Offered { reached: Vec::with_capacity(self.of_connections.len()), ..Offered::default() };
         let mut full = Vec::new();
         let live = |subscription: &&mut Subscription| subscription.state == State::Live;
         for subscription in self.of_connections.values_mut().filter(live) {
             match write(subscription, now) {
-                Offer::Taken => offered.reached += 1,
+                Offer::Taken => offered.reached.push(subscription.connection.clone()),
                 Offer::Behind => offered.behind.push(subscription.connection.clone()),
                 Offer::Full => full.push(subscription.connection.id),
             }
@@ -342,10 +350,10 @@ mod tests {
         assert_eq!(catch_up.after, heads(1, 0));
         assert_eq!(subscriptions.begin_catch_up(phone.id), None, "one task is enough");
         let offered = subscriptions.publish(&batch([4]), true);
-        assert_eq!((offered.reached, offered.behind.len()), (0, 0), "it gets the fourth in its order");
+        assert_eq!((offered.reached.len(), offered.behind.len()), (0, 0), "it gets the fourth in its order");
         assert_eq!(subscriptions.send_page(&catch_up, &page(2..=3)).standing, Standing::Behind(Seq(3)));
         assert_eq!(subscriptions.send_page(&catch_up, &page([4])).standing, Standing::Live);
-        assert_eq!(subscriptions.publish(&batch(5..=6), true).reached, 1);
+        assert_eq!(subscriptions.publish(&batch(5..=6), true).reached.len(), 1);
         assert_eq!(subscriptions.answered_up_to()[&phone.user()], Seq(6));
     }
 
@@ -353,7 +361,7 @@ mod tests {
     fn a_live_subscription_falls_behind_at_a_hole() {
         let (mut subscriptions, phone) = live();
         let offered = subscriptions.publish(&batch([5]), true);
-        assert_eq!((offered.reached, offered.behind.len()), (0, 1));
+        assert_eq!((offered.reached.len(), offered.behind.len()), (0, 1));
         assert_eq!(begin(&mut subscriptions, &phone).after.seq, Seq(3));
 
         let (mut subscriptions, phone) = live();
@@ -398,7 +406,7 @@ mod tests {
         };
         assert_eq!(subscriptions.send_page(&catch_up, &page([3])).standing, untold(3, 1, 5));
         // What is published meanwhile comes later, messages first.
-        assert_eq!(subscriptions.publish_changes(&changes([6])).reached, 0);
+        assert_eq!(subscriptions.publish_changes(&changes([6])).reached.len(), 0);
         let sent = subscriptions.send_changes(&catch_up, &changes_page([2, 4]), ChangeNumber(4));
         assert_eq!(sent.standing, untold(3, 4, 6));
         subscriptions.publish(&batch([4]), true);
@@ -407,7 +415,7 @@ mod tests {
         assert_eq!(subscriptions.settled(phone.id), None);
         assert_eq!(subscriptions.send_page(&catch_up, &page([4])).standing, Standing::Live);
         assert_eq!(subscriptions.settled(phone.id), Some(Settled::Live(heads(4, 6))));
-        assert_eq!(subscriptions.publish_changes(&changes([7, 8])).reached, 1);
+        assert_eq!(subscriptions.publish_changes(&changes([7, 8])).reached.len(), 1);
         assert_eq!(subscriptions.settled(phone.id), Some(Settled::Live(heads(4, 8))));
         assert_eq!(subscriptions.settled(Connection::silent(phone.user()).id), Some(Settled::Ended));
     }
@@ -415,9 +423,9 @@ mod tests {
     #[test]
     fn a_live_subscription_falls_behind_at_a_hole_in_the_changes() {
         let (mut subscriptions, phone) = live();
-        assert_eq!(subscriptions.publish_changes(&changes([1])).reached, 1);
+        assert_eq!(subscriptions.publish_changes(&changes([1])).reached.len(), 1);
         let offered = subscriptions.publish_changes(&changes([3]));
-        assert_eq!((offered.reached, offered.behind.len()), (0, 1));
+        assert_eq!((offered.reached.len(), offered.behind.len()), (0, 1));
         assert_eq!(begin(&mut subscriptions, &phone).after, heads(3, 1));
 
         let (mut subscriptions, phone) = live();
@@ -438,7 +446,7 @@ mod tests {
             assert_eq!(standing == outdated, held == Held::Unknown, "{standing:?}");
             assert_eq!(subscriptions.settled(phone.id), None);
             // Told of later, as a change of a message that it has read again.
-            assert_eq!(subscriptions.publish_changes(&changes([6])).reached, 0);
+            assert_eq!(subscriptions.publish_changes(&changes([6])).reached.len(), 0);
             let sent = subscriptions.send_reset(&catch_up, &reset, ChangeNumber(5));
             let untold = Standing::Untold { sent: Seq(3), told: ChangeNumber(5), upto: ChangeNumber(6) };
             assert_eq!(sent.standing, untold);
@@ -476,7 +484,7 @@ mod tests {
         let (mut subscriptions, phone) = live();
         phone.mark_gone();
         let offered = subscriptions.publish(&batch([4]), true);
-        assert_eq!((offered.reached, offered.ended.len(), subscriptions.len()), (0, 1, 0));
+        assert_eq!((offered.reached.len(), offered.ended.len(), subscriptions.len()), (0, 1, 0));
     }
 
     #[test]

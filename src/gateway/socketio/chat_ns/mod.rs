@@ -2,6 +2,7 @@
 
 mod ack_task;
 mod outlet;
+mod own_acks;
 
 use std::sync::Arc;
 
@@ -50,7 +51,8 @@ async fn admit(
     let (shown, parameters) = payload.map_err(|err| Error::invalid("auth", err.to_string()))?;
     let (options, receipts) = (parameters.options(), parameters.receipts()?);
     let caller = connect::caller(gateway, &shown, &handshake).await?;
-    let way = SocketHandle::new(gateway, socket, &handshake, PATH)?;
-    let outlet = Box::new(ChatOutlet::new(gateway, way, receipts));
-    connect::connect(gateway, socket, &handshake, caller, outlet, options, Native).await
+    let handle = SocketHandle::new(gateway, socket, &handshake, PATH)?;
+    let route = handle.route().clone();
+    let outlet = Box::new(ChatOutlet::new(gateway, handle, receipts));
+    connect::connect(gateway, socket, &handshake, caller, (outlet, route), options, Native).await
 }

@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
+use entity::{RoomId, Seq};
+
 use super::{
     PATH,
     ack_task::{AckTask, AskedAck},
+    own_acks::{AskingEvent, OwnAcks},
 };
 use crate::{
     backlog::Backlog,
@@ -19,7 +22,7 @@ use crate::{
         event::{Envelope, Event},
     },
     gateway::{
-        native::{PendingAck, PendingAcks, ReceiptMode, Rendered, render},
+        native::{PendingAcks, ReceiptMode, Rendered, render},
         socketio::{
             Gateway,
             adapter::{Encoded, arguments_bytes, packet_bytes},
@@ -32,6 +35,9 @@ use crate::{
 pub struct ChatOutlet {
     handle: SocketHandle,
     receipts: ReceiptMode,
+    /// Those that go past the library.
+    own_acks: Arc<OwnAcks>,
+    /// Those of a session that polls.
     acks: Arc<AckTask>,
     /// How many acknowledgements were requested.
     asked: AtomicI64,
@@ -40,9 +46,12 @@ pub struct ChatOutlet {
 impl ChatOutlet {
     pub fn new(gateway: &Gateway, handle: SocketHandle, receipts: ReceiptMode) -> Self {
         let count = gateway.chat.counts().acknowledgements.clone();
-        let pending = PendingAcks::new(gateway.settings.limits.unacknowledged, count);
-        let acks = Arc::new(AckTask::new(pending, gateway.chat.clone(), gateway.shutdown.clone()));
-        Self { handle, receipts, acks, asked: AtomicI64::new(0) }
+        let limits = &gateway.settings.limits;
+        let pending = PendingAcks::new(limits.unacknowledged, count);
+        let chat = &gateway.chat;
+        let own_acks = OwnAcks::new(pending.clone(), limits.ack_timeout, limits.packet_bytes, chat.clone());
+        let acks = Arc::new(AckTask::new(pending, chat.clone(), gateway.shutdown.clone()));
+        Self { handle, receipts, own_acks, acks, asked: AtomicI64::new(0) }
     }
 
     /// Whether an event should ask for an acknowledgement.
@@ -50,25 +59,51 @@ impl ChatOutlet {
         rendered.is_response && self.receipts == ReceiptMode::Acknowledged
     }
 
+    /// Emits a `response` that is to be acknowledged. `None` if too many acknowledgements are pending.
     fn emit_response(
         &self,
         connection: &Arc<Connection>,
         envelope: &Envelope,
         rendered: &Rendered,
-        pending: PendingAck,
-    ) -> Result<Emitted, Lagging> {
+    ) -> Result<Option<Emitted>, Lagging> {
         let Event::Message(message) = &envelope.event else { return Err(Lagging) };
         let place = (message.row.room_id, message.row.seq);
-        let socket = self.handle.socket()?;
+        if !self.own_acks.can_take(self.handle.route())
+            && let Some(emitted) = self.emit_by_library(connection, place, rendered)?
+        {
+            return Ok(emitted);
+        }
+        let asking: &AskingEvent = envelope.rendered(|_| AskingEvent::new(event(rendered)));
+        if !self.own_acks.ask(connection, asking.id, place) {
+            return Ok(None);
+        }
+        self.handle.emit(&asking.event).inspect_err(|_| self.own_acks.forget(asking.id))?;
+        Ok(Some(Emitted::AsUsual))
+    }
+
+    /// The same for a session that polls. `None`, and nothing is written, if it does so no more.
+    fn emit_by_library(
+        &self,
+        connection: &Arc<Connection>,
+        place: (RoomId, Seq),
+        rendered: &Rendered,
+    ) -> Result<Option<Option<Emitted>>, Lagging> {
+        let Some(pending) = self.acks.pending.ask() else { return Ok(Some(None)) };
         // The same number that the library gives it: the library counts the requests of a socket from 1.
-        let id = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = self.asked.load(Ordering::Relaxed) + 1;
         let bytes = packet_bytes(PATH, Some(id), arguments_bytes(rendered.name, &rendered.payload));
-        let answer = self.handle.counted(bytes, || {
+        let answer = self.handle.route().by_library(bytes, |socket| {
+            self.asked.fetch_add(1, Ordering::Relaxed);
             socket.emit_with_ack(rendered.name, &*rendered.payload).map_err(|_| Lagging)
         })?;
+        let Some(answer) = answer else { return Ok(None) };
         self.acks.add(connection, AskedAck { answer, place, pending });
-        Ok(Emitted::AsUsual)
+        Ok(Some(Some(Emitted::AsUsual)))
     }
+}
+
+fn event(rendered: &Rendered) -> Encoded {
+    Encoded::event(PATH, rendered.name, &rendered.payload)
 }
 
 impl Outlet for ChatOutlet {
@@ -87,16 +122,18 @@ impl Outlet for ChatOutlet {
     fn emit(&self, connection: &Arc<Connection>, envelope: &Envelope) -> Result<Emitted, Lagging> {
         let rendered: &Rendered = envelope.rendered(render);
         let asks = self.asks(rendered);
-        if let Some(pending) = asks.then(|| self.acks.pending.ask()).flatten() {
-            return self.emit_response(connection, envelope, rendered, pending);
+        if asks && let Some(emitted) = self.emit_response(connection, envelope, rendered)? {
+            return Ok(emitted);
         }
-        let encode = |_: &Event| Encoded::event(PATH, rendered.name, &rendered.payload);
-        let packet: &Encoded = envelope.rendered(encode);
-        match self.handle.emit(packet) {
+        match self.handle.emit(envelope.rendered(|_| event(rendered))) {
             Err(_) if !rendered.is_lossy => Err(Lagging),
             _ if asks => Ok(Emitted::Unrequested),
             _ => Ok(Emitted::AsUsual),
         }
+    }
+
+    fn flush(&self) {
+        self.handle.flush();
     }
 
     fn is_pressed(&self) -> bool {

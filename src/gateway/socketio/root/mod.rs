@@ -201,8 +201,9 @@ async fn admit(
     }
     let all = Arc::new(FrontEnds { all, known: OnceLock::new() });
     let handle = SocketHandle::new(gateway, socket, &handshake, PATH)?;
+    let route = handle.route().clone();
     let outlet = Box::new(RootOutlet::new(handle, all.clone()));
     // The front ends load the history themselves.
     let options = ConnectOptions::live_only();
-    connect::connect(gateway, socket, &handshake, caller, outlet, options, Root(all)).await
+    connect::connect(gateway, socket, &handshake, caller, (outlet, route), options, Root(all)).await
 }

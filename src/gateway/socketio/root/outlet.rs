@@ -48,6 +48,10 @@ impl Outlet for RootOutlet {
         Ok(Emitted::AsUsual)
     }
 
+    fn flush(&self) {
+        self.handle.flush();
+    }
+
     fn end(&self) {
         self.handle.end();
     }

@@ -1,7 +1,6 @@
 //! `GET /ws`: the native events (docs/events.md) as JSON frames on a plain WebSocket. `gateway::native`
 //! defines what an event means.
 
-mod ack_ids;
 mod frame;
 mod outlet;
 
@@ -13,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json, value::RawValue};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use self::{ack_ids::AckIds, frame::IncomingFrame, outlet::PlainOutlet};
+use self::{frame::IncomingFrame, outlet::PlainOutlet};
 use super::{WebSockets, outgoing::Outgoing, pump::FrameHandler, upgrade::Upgrade};
 use crate::{
     error::{Error, Result},
@@ -24,7 +23,7 @@ use crate::{
             refusal::Rejection,
             wrong_method,
         },
-        native::{Acknowledgement, ConnectParameters, Native, PendingAcks},
+        native::{AckIds, Acknowledgement, ConnectParameters, Native, PendingAcks},
     },
 };
 

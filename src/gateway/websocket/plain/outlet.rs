@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{ack_ids::AckIds, frame};
+use super::frame;
 use crate::{
     backlog::Backlog,
     chat::{
@@ -13,7 +13,7 @@ use crate::{
         model::Message,
     },
     gateway::{
-        native::{ReceiptMode, Rendered, render},
+        native::{AckIds, ReceiptMode, Rendered, render},
         websocket::{close::Goodbye, outgoing::Outgoing},
     },
 };
