@@ -26,9 +26,12 @@
 //! 4. `chat::writer` gives the message a seq, and commits it together with the other queued drafts.
 //! 5. `chat::room::fanout` offers the message to all live subscriptions of the room, in seq order.
 //! 6. `gateway::socketio::chat_ns::outlet` emits it. The message is rendered once for all `/chat` sockets.
+//!    `gateway::socketio::route` hands the frame to the TCP connection, which sends it without the room's lock; or to the
+//!    library, if the client polls.
 //! 7. Only then the sender receives the acknowledgement.
 //!
-//! Receipts go from the clients to `chat::receipts`.
+//! Receipts go from the clients to `chat::receipts`: `gateway::tcp::client_frames` takes acknowledgements out of what is
+//! read, and `gateway::socketio::chat_ns::own_acks` knows which messages they are of.
 
 pub mod app;
 pub mod auth;

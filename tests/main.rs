@@ -15,6 +15,7 @@ mod handshake;
 mod socket_conduct;
 
 // Accounts, logins, and the words of refusal.
+mod direct_frames;
 mod disabled_accounts;
 mod issuers;
 mod logins;

@@ -64,11 +64,12 @@ impl AsyncRead for TcpConnection {
             let Some(read) = buf.filled_mut().get_mut(filled..).filter(|read| !read.is_empty()) else {
                 return Poll::Ready(Ok(()));
             };
-            let (found, sink) = {
+            let (found, sink, speaks) = {
                 let mut traffic = self.shared.traffic.lock();
                 let found = traffic.read(read);
                 let websocket = traffic.websocket().filter(|_| !found.acks.is_empty());
-                (found, websocket.and_then(|websocket| websocket.read.sink()))
+                let speaks = websocket.as_ref().is_some_and(|websocket| websocket.speaks());
+                (found, websocket.and_then(|websocket| websocket.read.sink()), speaks)
             };
             buf.set_filled(filled + found.kept);
             // Without the lock: whoever gets them may write to this connection.
@@ -77,6 +78,9 @@ impl AsyncRead for TcpConnection {
             }
             if found.kept > 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if speaks {
+                self.shared.confirm();
             }
         }
     }

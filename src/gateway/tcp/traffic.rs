@@ -124,6 +124,9 @@ impl Traffic {
                 if found.is_complete {
                     websocket.complete_at = self.read_at;
                 }
+                if found.kept > 0 {
+                    websocket.spoke_at = self.read_at;
+                }
                 return found;
             }
             Wire::Switching { .. } | Wire::WebSocket(_) => {}

@@ -20,7 +20,7 @@
 //! is left, or the close frame, must not overtake them. Only the heartbeat does: on a slow link, the client would not get
 //! it in time. Nothing of the server follows a close frame.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -31,6 +31,9 @@ use super::{
     frames::{FrameFilter, Frames, urgent_frame},
 };
 use crate::backlog::{Backlog, Full};
+
+/// See [`WebSocket::speaks`].
+const SPEAKS: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct WebSocket {
@@ -43,6 +46,8 @@ pub struct WebSocket {
     /// Whether this module disconnects a client that sends nothing complete.
     pub is_watched: bool,
     pub complete_at: Instant,
+    /// When something was last read that is not an acknowledgement.
+    pub spoke_at: Instant,
 }
 
 /// Who may write to a websocket next.
@@ -66,7 +71,13 @@ impl WebSocket {
             read,
             is_watched: counted == FrameFilter::SocketIo,
             complete_at: Instant::now(),
+            spoke_at: Instant::now(),
         }
+    }
+
+    /// Whether the client has sent something else than acknowledgements a moment ago, and may be about to send more.
+    pub fn speaks(&self) -> bool {
+        self.spoke_at.elapsed() < SPEAKS
     }
 
     /// The stream has taken these bytes of the library.
