@@ -115,3 +115,43 @@ async fn an_acknowledgement_counts_in_one_frame_or_in_several_and_whatever_stand
         until("the receipt to move", || async { delivered().await == seq }).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_after_a_message_in_the_same_packet_does_not_count_for_it() {
+    let server = Server::start().await;
+    let ada = server.online("ada").await;
+    let bob = server.person("bob").await;
+    let mut raw = websocket(&server, &bob, json!({})).await;
+    let masked = |text: &str| {
+        let length = u16::try_from(text.len()).unwrap();
+        let header = if length < 126 {
+            vec![0x80 | length as u8]
+        } else {
+            [&[0xfe], &length.to_be_bytes()[..]].concat()
+        };
+        [&[0x81][..], &header, &[0; 4], text.as_bytes()].concat()
+    };
+    // First the message and then the acknowledgement; in another group the other way round.
+    for (message_is_first, expected) in [(true, 0), (false, 1)] {
+        let group = ada.makes_group(&format!("friends {expected}"), &["bob"]).await;
+        ada.posts_in(&group, "seen?").await;
+        let (id, _) = loop {
+            if let Some(response) = response(&raw.text().await) {
+                break response;
+            }
+        };
+        let ack = masked(&format!("43/chat,{id}[{{\"success\":true}}]"));
+        let payload = json!({ "receiver": group, "content": "yes" });
+        let message = masked(&format!("42/chat,5[\"groupMessage\",{payload}]"));
+        let packets = if message_is_first { [message, ack] } else { [ack, message] };
+        raw.send(&packets.concat()).await;
+        while !raw.text().await.starts_with("43/chat,5[") {}
+        let marks = async || {
+            let rooms = bob.get("/api/rooms/mine").await.is(200);
+            let room = rooms.as_array().unwrap().iter().find(|room| room["roomId"] == json!(group)).unwrap();
+            (room["delivered"].as_i64().unwrap(), room["read"].as_i64().unwrap())
+        };
+        until("the acknowledgement to count", || async { marks().await.0 >= 1 }).await;
+        assert_eq!(marks().await.1, expected, "the message first: {message_is_first}");
+    }
+}

@@ -1,6 +1,9 @@
 //! The frames that the client of a websocket sends. Finds them in the bytes that are read, and takes out the
 //! acknowledgements that the server itself has asked for ([`AckFilter`]). The library that serves the websocket does
 //! not get these: a run of them costs one look-up here, and a message and a task each there.
+//!
+//! The order of the wire stays. An acknowledgement that follows something for the library is looked at only when the
+//! library has read that, and reads on: an event must not count what its client has acknowledged after it.
 
 use std::{
     mem,
@@ -47,6 +50,8 @@ pub struct ClientFrames {
     fragments: Option<Vec<u8>>,
     /// What the library is still to read before anything else.
     late: Vec<u8>,
+    /// What was read and not looked at yet.
+    rest: Vec<u8>,
     filter: Option<AckFilter>,
 }
 
@@ -73,6 +78,8 @@ enum FrameState {
 pub struct Found {
     /// This many bytes are left for the library, at the beginning.
     pub kept: usize,
+    /// This many bytes were looked at.
+    pub seen: usize,
     /// Whether a message or a control frame ended.
     pub is_complete: bool,
     pub acks: Vec<TakenAck>,
@@ -117,7 +124,7 @@ impl Header {
 enum Kind {
     Unknown,
     Pass(Header),
-    Take(Header, [u8; 4], Vec<u8>),
+    Take(Header, [u8; 4]),
 }
 
 impl AckFilter {
@@ -166,15 +173,24 @@ impl ClientFrames {
         mem::replace(&mut self.late, rest)
     }
 
+    /// Bytes that were read earlier, to be looked at before more is read: at most this many of them.
+    pub fn take_rest(&mut self, most: usize) -> Vec<u8> {
+        let rest = self.rest.split_off(most.min(self.rest.len()));
+        mem::replace(&mut self.rest, rest)
+    }
+
     /// Looks through bytes that were read. Those that are left for the library are moved to the beginning.
     pub fn filter(&mut self, bytes: &mut [u8]) -> Found {
         if self.head.is_empty() {
-            return self.run(bytes, 0);
+            let found = self.run(bytes, 0);
+            self.keep_rest(bytes, &found);
+            return found;
         }
         let had = mem::take(&mut self.had);
         let mut all = mem::take(&mut self.head);
         all.extend_from_slice(bytes);
         let found = self.run(&mut all, had);
+        self.keep_rest(&all, &found);
         let kept = all.get(had..found.kept).unwrap_or_default();
         let (now, late) = kept.split_at(kept.len().min(bytes.len()));
         if let Some(place) = bytes.get_mut(..now.len()) {
@@ -184,7 +200,14 @@ impl ClientFrames {
         Found { kept: now.len(), ..found }
     }
 
-    /// The library has the first `had` bytes already, and the frame that they belong to stays.
+    fn keep_rest(&mut self, bytes: &[u8], found: &Found) {
+        if let Some(rest) = bytes.get(found.seen..).filter(|rest| !rest.is_empty()) {
+            self.rest.splice(..0, rest.iter().copied());
+        }
+    }
+
+    /// The library has the first `had` bytes already, and the frame that they belong to stays. Stops at an
+    /// acknowledgement that follows something for the library.
     fn run(&mut self, bytes: &mut [u8], had: usize) -> Found {
         let mut found = Found::default();
         let mut at = 0;
@@ -195,15 +218,21 @@ impl ClientFrames {
                         self.head = bytes[at..].to_vec();
                         self.had = had.saturating_sub(at);
                         found.kept += self.had;
+                        found.seen = bytes.len();
                         return found;
                     }
                     Kind::Pass(header) => {
                         let left = header.payload.saturating_add(header.bytes as u64);
                         self.state = FrameState::Passing { left, is_final: header.is_final() };
                     }
-                    Kind::Take(header, mask, text) => {
+                    Kind::Take(..) if found.kept > had => {
+                        found.seen = at;
+                        return found;
+                    }
+                    Kind::Take(header, mask) => {
                         at += header.bytes;
                         let (left, is_final) = (header.payload, header.is_final());
+                        let text = self.fragments.take().unwrap_or_default();
                         self.taking(left, is_final, mask, 0, text, &mut found);
                     }
                 },
@@ -228,6 +257,7 @@ impl ClientFrames {
                 }
             }
         }
+        found.seen = at;
         found
     }
 
@@ -256,17 +286,18 @@ impl ClientFrames {
         let fits = |text: &[u8]| header.payload.saturating_add(text.len() as u64) <= filter.most as u64;
         match header.opcode() {
             // The rest of a message in several frames.
-            0 => match self.fragments.take() {
-                Some(text) if fits(&text) => Kind::Take(header, mask, text),
-                _ => Kind::Pass(header),
+            0 => match &self.fragments {
+                Some(text) if fits(text) => Kind::Take(header, mask),
+                _ => {
+                    self.fragments = None;
+                    Kind::Pass(header)
+                }
             },
             1 if !stays && header.payload >= filter.shown() as u64 && fits(&[]) => {
                 let payload = bytes.get(header.bytes..).unwrap_or_default();
                 match payload.get(..filter.shown()) {
                     None => Kind::Unknown,
-                    Some(shown) if filter.takes(shown, mask) => {
-                        Kind::Take(header, mask, Vec::with_capacity(payload.len().min(filter.most)))
-                    }
+                    Some(shown) if filter.takes(shown, mask) => Kind::Take(header, mask),
                     Some(_) => Kind::Pass(header),
                 }
             }
@@ -315,11 +346,14 @@ mod tests {
         let (mut passed, mut acks, mut complete) = (Vec::new(), Vec::new(), 0);
         for chunk in stream.chunks(part) {
             let mut chunk = chunk.to_vec();
-            let found = frames.filter(&mut chunk);
-            passed.extend(&chunk[..found.kept]);
-            passed.extend(frames.take_late(usize::MAX));
-            acks.extend(found.acks);
-            complete += usize::from(found.is_complete);
+            while !chunk.is_empty() {
+                let found = frames.filter(&mut chunk);
+                passed.extend(&chunk[..found.kept]);
+                passed.extend(frames.take_late(usize::MAX));
+                acks.extend(found.acks);
+                complete += usize::from(found.is_complete);
+                chunk = frames.take_rest(part);
+            }
         }
         (passed, acks, complete)
     }
@@ -409,6 +443,25 @@ mod tests {
         let taken = |id, has_arrived| TakenAck { id, has_arrived };
         assert_eq!(acks, [taken(1_000_000_001, false), taken(1_000_000_002, true)]);
         assert_eq!((passed.len(), complete), (0, 1));
+    }
+
+    #[test]
+    fn one_that_follows_something_else_is_looked_at_when_the_library_has_read_that() {
+        let mut frames = ClientFrames::default();
+        frames.take_acks(filter());
+        let ack = |id: u32| frame(0x81, [3; 4], format!("43/chat,{id}[]").as_bytes());
+        let event = frame(0x81, [5; 4], b"42/chat,1[\"event\"]");
+        let mut bytes = [ack(1_000_000_001), event.clone(), ack(1_000_000_002), ack(1_000_000_003)].concat();
+        let ids = |found: &Found| found.acks.iter().map(|ack| ack.id).collect::<Vec<_>>();
+        let found = frames.filter(&mut bytes);
+        assert_eq!((&bytes[..found.kept], ids(&found)), (&event[..], vec![1_000_000_001]));
+        let mut rest = frames.take_rest(30);
+        let found = frames.filter(&mut rest);
+        assert_eq!((found.kept, ids(&found)), (0, vec![1_000_000_002]));
+        let mut rest = frames.take_rest(usize::MAX);
+        let found = frames.filter(&mut rest);
+        assert_eq!((found.kept, ids(&found)), (0, vec![1_000_000_003]));
+        assert!(frames.take_rest(usize::MAX).is_empty());
     }
 
     #[test]

@@ -54,13 +54,18 @@ impl AsyncRead for TcpConnection {
                 if traffic.holds_back(cx.waker()) {
                     return Poll::Pending;
                 }
-                let late = traffic.websocket().map(|websocket| websocket.read.take_late(buf.remaining()));
-                if let Some(late) = late.filter(|late| !late.is_empty()) {
-                    buf.put_slice(&late);
-                    return Poll::Ready(Ok(()));
+                if let Some(websocket) = traffic.websocket() {
+                    let late = websocket.read.take_late(buf.remaining());
+                    if !late.is_empty() {
+                        buf.put_slice(&late);
+                        return Poll::Ready(Ok(()));
+                    }
+                    buf.put_slice(&websocket.read.take_rest(buf.remaining()));
                 }
             }
-            ready!(Pin::new(&mut self.reading).poll_read(cx, buf))?;
+            if buf.filled().len() == filled {
+                ready!(Pin::new(&mut self.reading).poll_read(cx, buf))?;
+            }
             let Some(read) = buf.filled_mut().get_mut(filled..).filter(|read| !read.is_empty()) else {
                 return Poll::Ready(Ok(()));
             };

@@ -184,6 +184,24 @@ async fn a_ping_goes_ahead_of_what_waits_and_not_into_a_frame() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "tests run tasks of their own")]
+async fn what_the_stream_does_not_take_at_once_is_sent_as_the_client_reads() {
+    let (client, mut stream, tcp) = websocket(usize::MAX / 2).await;
+    let reader = tokio::spawn(async move { stream.read(&mut [0; 64]).await.unwrap() });
+    // The task reads before anything is written.
+    tokio::task::yield_now().await;
+    for number in 0..100 {
+        tcp.push(text_frame(&[format!("{number} ").as_bytes(), &[b'x'; 50_000]]), 1_000).unwrap();
+        tcp.flush();
+    }
+    assert!(tcp.backlog().waiting() > 0);
+    tcp.push(text_frame(&[b"the end"]), 1_000).unwrap();
+    let texts = texts(client, "the end").await;
+    assert_eq!((texts.len(), tcp.backlog().waiting()), (101, 0));
+    reader.abort();
+}
+
+#[tokio::test]
 async fn who_does_not_read_is_disconnected_when_too_much_waits() {
     let (_client, _stream, tcp) = websocket(1_000_000).await;
     let frame = text_frame(&[&[b'4'; 50_000]]);
