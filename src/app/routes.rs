@@ -18,6 +18,7 @@ use crate::{
             rooms_app::events::RoomsApp,
         },
         http::{self, Guard, Http, HttpSettings},
+        native::LateAcks,
         rest::{self, Rest},
         socketio::{self, SocketIoSettings, root::RootDialect},
         web::{self, Web},
@@ -119,6 +120,8 @@ impl Gateways<'_> {
 
     fn websockets(&self, http: Http) -> WebSockets {
         let Self { config, shutdown, backlogs, .. } = *self;
+        let late_acks = LateAcks::default();
+        late_acks.watch(shutdown);
         WebSockets {
             http,
             shutdown: shutdown.clone(),
@@ -128,6 +131,7 @@ impl Gateways<'_> {
                 interval: config.server.ping_interval,
                 timeout: config.server.ping_timeout,
             },
+            late_acks,
         }
     }
 }

@@ -7,11 +7,42 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{PendingAck, PendingAcks};
+use crate::{shutdown::Shutdown, sweep::WeakList};
 
 /// If more than this wait at a time, their memory is freed when none waits.
 const KEPT: usize = 16;
 
-/// See the module. An event that is not acknowledged in time is forgotten.
+/// How often late ones are forgotten.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Forgets what is not acknowledged in time, on all websockets. Cheap to clone; all clones are the same.
+#[derive(Clone, Default)]
+pub struct LateAcks(Arc<Mutex<WeakList<AckIds>>>);
+
+impl LateAcks {
+    /// Forgets late ones until the server shuts down.
+    pub fn watch(&self, shutdown: &Shutdown) {
+        let (late, begun) = (self.clone(), shutdown.clone());
+        shutdown.spawn(async move {
+            while !begun.begins_within(SWEEP).await {
+                late.forget();
+            }
+        });
+    }
+
+    fn forget(&self) {
+        let all: Vec<_> = {
+            let mut all = self.0.lock();
+            all.sweep();
+            all.iter().collect()
+        };
+        let now = Instant::now();
+        all.iter().for_each(|ids| ids.state.lock().forget(now));
+    }
+}
+
+/// See the module. An event that is not acknowledged in time is forgotten, by [`LateAcks`] and whenever another one is
+/// asked for.
 #[derive(Debug)]
 pub struct AckIds {
     pub pending: Arc<PendingAcks>,
@@ -35,9 +66,26 @@ struct AwaitedAck {
     _pending: PendingAck,
 }
 
+impl AwaitedAcks {
+    fn forget(&mut self, now: Instant) {
+        while self.waiting.front().is_some_and(|oldest| oldest.until <= now) {
+            self.waiting.pop_front();
+        }
+        self.free();
+    }
+
+    fn free(&mut self) {
+        if self.waiting.is_empty() && self.waiting.capacity() > KEPT {
+            self.waiting = VecDeque::new();
+        }
+    }
+}
+
 impl AckIds {
-    pub fn new(pending: Arc<PendingAcks>, timeout: Duration) -> Self {
-        Self { pending, timeout, state: Mutex::default() }
+    pub fn new(pending: Arc<PendingAcks>, timeout: Duration, late: &LateAcks) -> Arc<Self> {
+        let ids = Arc::new(Self { pending, timeout, state: Mutex::default() });
+        late.0.lock().push(Arc::downgrade(&ids));
+        ids
     }
 
     /// The next id of this websocket, under which a message is to be acknowledged. `None` if too many are pending.
@@ -53,9 +101,7 @@ impl AckIds {
     fn ask_as(&self, room: RoomId, seq: Seq, id: impl FnOnce(u64) -> u64) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        while state.waiting.front().is_some_and(|oldest| oldest.until <= now) {
-            state.waiting.pop_front();
-        }
+        state.forget(now);
         let pending = self.pending.ask()?;
         let id = id(state.last);
         state.last = id;
@@ -69,9 +115,7 @@ impl AckIds {
         let mut state = self.state.lock();
         let place = state.waiting.iter().position(|waiting| waiting.id == id)?;
         let AwaitedAck { room, seq, until, .. } = state.waiting.remove(place)?;
-        if state.waiting.is_empty() && state.waiting.capacity() > KEPT {
-            state.waiting = VecDeque::new();
-        }
+        state.free();
         drop(state);
         self.pending.moved();
         (until > Instant::now()).then_some((room, seq))
@@ -83,8 +127,24 @@ mod tests {
     use super::*;
     use crate::counts::Count;
 
-    fn ids(most: usize, timeout: Duration) -> AckIds {
-        AckIds::new(PendingAcks::new(most, Count::default()), timeout)
+    fn ids(most: usize, timeout: Duration) -> Arc<AckIds> {
+        AckIds::new(PendingAcks::new(most, Count::default()), timeout, &LateAcks::default())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn late_ones_are_forgotten_though_nothing_more_is_asked_for() {
+        let (late, count) = (LateAcks::default(), Count::default());
+        let ids = AckIds::new(PendingAcks::new(100, count.clone()), Duration::from_secs(60), &late);
+        late.watch(&Shutdown::new());
+        for seq in 1..=50 {
+            ids.ask(RoomId::new(), Seq(seq));
+        }
+        assert_eq!(count.now(), 50);
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(count.now(), 50);
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert_eq!((count.now(), ids.state.lock().waiting.capacity()), (0, 0));
+        assert!(!ids.pending.are_pending());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use entity::{RoomId, Seq};
 
 use self::answer::{NativeAnswer, NativeCall};
 pub use self::{
-    ack_ids::AckIds,
+    ack_ids::{AckIds, LateAcks},
     answer::{Failure, NativeForm},
     connect::{ConnectParameters, ReceiptMode},
     notices::server_events,

@@ -31,6 +31,7 @@ use crate::{
     backlog::Backlogs,
     chat::Chat,
     config::{LimitsConfig, ServerConfig},
+    gateway::native::LateAcks,
     limits::PendingConnections,
     shutdown::Shutdown,
 };
@@ -71,6 +72,7 @@ struct Gateway {
     io: SocketIo,
     namespaces: Namespaces,
     settings: Arc<SocketIoSettings>,
+    late_acks: LateAcks,
 }
 
 /// The gateway, ready to be served.
@@ -119,6 +121,8 @@ pub fn routes(
     let sessions = Sessions::new(service.clone(), shutdown.clone());
     sessions.watch();
     let settings = Arc::new(settings);
+    let late_acks = LateAcks::default();
+    late_acks.watch(&shutdown);
     let handshakes = Handshakes {
         settings: settings.clone(),
         engine_sessions: chat.counts().engine_sessions.clone(),
@@ -127,8 +131,16 @@ pub fn routes(
     };
     let service =
         EngineLayer::new(sessions.clone(), handshakes, settings.server.request_timeout).layer(service);
-    let gateway =
-        Gateway { chat, auth, shutdown, sessions: sessions.clone(), io: io.clone(), namespaces, settings };
+    let gateway = Gateway {
+        chat,
+        auth,
+        shutdown,
+        sessions: sessions.clone(),
+        io: io.clone(),
+        namespaces,
+        settings,
+        late_acks,
+    };
     chat_ns::mount(&io, gateway.clone());
     root::mount(&io, gateway, front_ends);
     let router =

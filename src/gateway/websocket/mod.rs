@@ -18,6 +18,7 @@ use super::{
     credential,
     events::{EventHandler, Inbox, Pace, Packet, Socket},
     http::{Http, extract::Client},
+    native::LateAcks,
 };
 use crate::{
     backlog::Backlogs,
@@ -36,6 +37,7 @@ pub struct WebSockets {
     pub backlogs: Backlogs,
     pub limits: Arc<LimitsConfig>,
     pub heartbeat: Heartbeat,
+    pub late_acks: LateAcks,
 }
 
 impl FromRef<WebSockets> for Http {

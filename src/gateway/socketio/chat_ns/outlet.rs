@@ -46,11 +46,9 @@ pub struct ChatOutlet {
 impl ChatOutlet {
     pub fn new(gateway: &Gateway, handle: SocketHandle, receipts: ReceiptMode) -> Self {
         let count = gateway.chat.counts().acknowledgements.clone();
-        let limits = &gateway.settings.limits;
-        let pending = PendingAcks::new(limits.unacknowledged, count);
-        let chat = &gateway.chat;
-        let own_acks = OwnAcks::new(pending.clone(), limits.ack_timeout, limits.packet_bytes, chat.clone());
-        let acks = Arc::new(AckTask::new(pending, chat.clone(), gateway.shutdown.clone()));
+        let pending = PendingAcks::new(gateway.settings.limits.unacknowledged, count);
+        let own_acks = OwnAcks::new(gateway, pending.clone());
+        let acks = Arc::new(AckTask::new(pending, gateway.chat.clone(), gateway.shutdown.clone()));
         Self { handle, receipts, own_acks, acks, asked: AtomicI64::new(0) }
     }
 

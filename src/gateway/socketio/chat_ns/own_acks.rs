@@ -2,12 +2,9 @@
 //! share one packet. The TCP connection takes the acknowledgements out of what it reads, and they move the receipts
 //! then and there: no task waits for them.
 
-use std::{
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, OnceLock, Weak,
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use entity::{RoomId, Seq};
@@ -17,7 +14,7 @@ use crate::{
     chat::{Chat, connections::connection::Connection},
     gateway::{
         native::{AckIds, Acknowledgement, PendingAcks},
-        socketio::{adapter::Encoded, route::Route},
+        socketio::{Gateway, adapter::Encoded, route::Route},
         tcp::{AckFilter, AckSink, TakenAck},
     },
 };
@@ -44,7 +41,7 @@ impl AskingEvent {
 
 /// See the module.
 pub struct OwnAcks {
-    ids: AckIds,
+    ids: Arc<AckIds>,
     /// Whether the TCP connection takes them out.
     are_taken: AtomicBool,
     /// The most bytes of a packet.
@@ -54,9 +51,15 @@ pub struct OwnAcks {
 }
 
 impl OwnAcks {
-    pub fn new(pending: Arc<PendingAcks>, timeout: Duration, longest: usize, chat: Chat) -> Arc<Self> {
-        let ids = AckIds::new(pending, timeout);
-        Arc::new(Self { ids, are_taken: AtomicBool::new(false), longest, connection: OnceLock::new(), chat })
+    pub fn new(gateway: &Gateway, pending: Arc<PendingAcks>) -> Arc<Self> {
+        let limits = &gateway.settings.limits;
+        Arc::new(Self {
+            ids: AckIds::new(pending, limits.ack_timeout, &gateway.late_acks),
+            are_taken: AtomicBool::new(false),
+            longest: limits.packet_bytes,
+            connection: OnceLock::new(),
+            chat: gateway.chat.clone(),
+        })
     }
 
     /// Whether acknowledgements can go this way: the session has a websocket.

@@ -82,7 +82,7 @@ async fn open(
     let outgoing = upgrade.outgoing(&sockets);
     let count = sockets.http.chat.counts().acknowledgements.clone();
     let pending = PendingAcks::new(limits.unacknowledged, count);
-    let ack_ids = Arc::new(AckIds::new(pending, limits.ack_timeout));
+    let ack_ids = AckIds::new(pending, limits.ack_timeout, &sockets.late_acks);
     let outlet = PlainOutlet { outgoing: outgoing.clone(), ack_ids: ack_ids.clone(), receipts };
     let inbox = sockets.connect(caller, outlet, options, Native).await?;
     let frames = NativeFrames { inbox, outgoing: outgoing.clone(), ack_ids };
